@@ -1,0 +1,17 @@
+from assets.robots.go2 import GO2, go2_spec
+from assets.robots.menagerie import menagerie_robot, menagerie_spec
+from assets.robots.robot import Mirror, Motor, Robot, RobotError
+from assets.robots.symmetry import find_foot_mirror, find_mirror
+
+__all__ = [
+    "GO2",
+    "Mirror",
+    "Motor",
+    "Robot",
+    "RobotError",
+    "find_foot_mirror",
+    "find_mirror",
+    "go2_spec",
+    "menagerie_robot",
+    "menagerie_spec",
+]

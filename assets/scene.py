@@ -1,0 +1,130 @@
+"""A robot in a world, ready to compile: ground, position actuators in policy order, and the sensors that tasks read by name.
+
+Sensors, by the robot's own names:
+    imu_quat, imu_gyro, imu_acc, imu_linvel   at `Robot.imu_site`: orientation (w, x, y, z), rad/s, m/s^2, m/s (in its frame)
+    {joint}_torque                            actuator torque (N m)
+    {foot}_pos, {foot}_linvel, {foot}_touch   of a foot geom: m and m/s in the world, contact force (N)
+    {geom}_touch                              of every other collision geom: contact force (N)
+    {end_effector}_pos, {end_effector}_quat   of an arm's tool, in the world
+"""
+
+from collections.abc import Callable
+
+import mujoco
+
+from assets.robots.robot import Robot
+
+Terrain = Callable[[mujoco.MjSpec], None]
+"""Adds the ground to a scene. Its geoms have contype 1 and conaffinity 0; the robot's have contype 0 and conaffinity 1."""
+
+_TOUCH_MARGIN = 0.01  # a touch site is larger than its geom, so that contact points lie well inside
+
+
+def flat_ground(spec: mujoco.MjSpec) -> None:
+    """An endless plane with a checker pattern."""
+    spec.add_texture(
+        name="ground",
+        type=mujoco.mjtTexture.mjTEXTURE_2D,
+        builtin=mujoco.mjtBuiltin.mjBUILTIN_CHECKER,
+        rgb1=[0.36, 0.40, 0.45],
+        rgb2=[0.28, 0.32, 0.37],
+        width=256,
+        height=256,
+    )
+    material = spec.add_material(name="ground", texrepeat=[1, 1], texuniform=True, reflectance=0.05)
+    material.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = "ground"
+    spec.worldbody.add_geom(
+        name="floor",
+        type=mujoco.mjtGeom.mjGEOM_PLANE,
+        size=[0, 0, 0.05],
+        material="ground",
+        contype=1,
+        conaffinity=0,
+        condim=3,
+        friction=[0.8, 0.005, 0.0001],
+    )
+
+
+def scene_spec(robot: Robot, terrain: Terrain = flat_ground, timestep: float = 0.005) -> mujoco.MjSpec:
+    """The robot on a terrain, with actuators and sensors; `timestep` in seconds.
+
+    The solver options are those with which every engine computes the same: explicit damping, no islands, pyramidal cones. Four
+    Newton iterations bring the median contact problem of a walking quadruped to full convergence.
+    """
+    spec = robot.spec()
+    spec.modelname = robot.name
+    option = spec.option
+    option.timestep = timestep
+    option.integrator = mujoco.mjtIntegrator.mjINT_EULER
+    option.cone = mujoco.mjtCone.mjCONE_PYRAMIDAL
+    option.impratio = 1.0
+    option.solver = mujoco.mjtSolver.mjSOL_NEWTON
+    option.iterations = 4
+    option.ls_iterations = 8
+    option.disableflags |= int(mujoco.mjtDisableBit.mjDSBL_EULERDAMP | mujoco.mjtDisableBit.mjDSBL_ISLAND)
+    terrain(spec)
+    _add_light(spec)
+    _add_actuators(spec, robot)
+    _add_sensors(spec, robot)
+    return spec
+
+
+def _add_light(spec: mujoco.MjSpec) -> None:
+    spec.worldbody.add_light(
+        name="sun", type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL, pos=[0, 0, 3], dir=[0.3, 0.3, -1], diffuse=[0.7, 0.7, 0.7]
+    )
+    spec.visual.headlight.ambient = [0.35, 0.35, 0.35]
+    spec.visual.headlight.diffuse = [0.35, 0.35, 0.35]
+    spec.visual.global_.offwidth, spec.visual.global_.offheight = 1920, 1080
+    spec.add_texture(
+        name="sky",
+        type=mujoco.mjtTexture.mjTEXTURE_SKYBOX,
+        builtin=mujoco.mjtBuiltin.mjBUILTIN_GRADIENT,
+        rgb1=[0.75, 0.83, 0.92],
+        rgb2=[0.35, 0.45, 0.58],
+        width=256,
+        height=256,
+    )
+
+
+def _add_actuators(spec: mujoco.MjSpec, robot: Robot) -> None:
+    for joint, kp, kd, effort in zip(robot.joints, robot.stiffness, robot.damping, robot.effort_limits, strict=True):
+        spec.add_actuator(
+            name=joint,
+            target=joint,
+            trntype=mujoco.mjtTrn.mjTRN_JOINT,
+            gaintype=mujoco.mjtGain.mjGAIN_FIXED,
+            biastype=mujoco.mjtBias.mjBIAS_AFFINE,
+            gainprm=[kp, *[0] * 9],
+            biasprm=[0, -kp, -kd, *[0] * 7],
+            forcelimited=True,
+            forcerange=[-effort, effort],
+            ctrllimited=False,
+        )
+
+
+def _add_sensors(spec: mujoco.MjSpec, robot: Robot) -> None:
+    sensor, kind = mujoco.mjtSensor, mujoco.mjtObj
+
+    def add(name: str, type: mujoco.mjtSensor, objtype: mujoco.mjtObj, objname: str) -> None:
+        spec.add_sensor(name=name, type=type, objtype=objtype, objname=objname)
+
+    if robot.imu_site is not None:
+        add("imu_quat", sensor.mjSENS_FRAMEQUAT, kind.mjOBJ_SITE, robot.imu_site)
+        add("imu_gyro", sensor.mjSENS_GYRO, kind.mjOBJ_SITE, robot.imu_site)
+        add("imu_acc", sensor.mjSENS_ACCELEROMETER, kind.mjOBJ_SITE, robot.imu_site)
+        add("imu_linvel", sensor.mjSENS_VELOCIMETER, kind.mjOBJ_SITE, robot.imu_site)
+    for joint in robot.joints:
+        add(f"{joint}_torque", sensor.mjSENS_JOINTACTFRC, kind.mjOBJ_JOINT, joint)
+    for foot in robot.feet:
+        add(f"{foot}_pos", sensor.mjSENS_FRAMEPOS, kind.mjOBJ_GEOM, foot)
+        add(f"{foot}_linvel", sensor.mjSENS_FRAMELINVEL, kind.mjOBJ_GEOM, foot)
+    if robot.end_effector is not None:
+        add(f"{robot.end_effector}_pos", sensor.mjSENS_FRAMEPOS, kind.mjOBJ_SITE, robot.end_effector)
+        add(f"{robot.end_effector}_quat", sensor.mjSENS_FRAMEQUAT, kind.mjOBJ_SITE, robot.end_effector)
+    for geom in list(spec.geoms):
+        if geom.parent.name != "world" and geom.conaffinity and geom.name:
+            site = geom.parent.add_site(
+                name=f"{geom.name}_touch", type=geom.type, pos=geom.pos, quat=geom.quat, group=5, size=geom.size + _TOUCH_MARGIN
+            )
+            add(f"{geom.name}_touch", sensor.mjSENS_TOUCH, kind.mjOBJ_SITE, site.name)

@@ -1,0 +1,404 @@
+"""A task on an engine: a batch of environments as pure functions.
+
+    env = Env(task, make_physics(task.scene().compile(), num_envs, engine))
+    state = env.reset(jax.random.key(0))
+    state = env.step(state, action)                            # action (num_envs, num_actions)
+
+`state.observation` holds "policy" and "critic" arrays, `state.reward`, `state.terminated` (failed) and `state.truncated` (time is
+up) describe the step. An environment that ended has already started anew, from freshly drawn state, model fields, latencies and
+command; `state.last_critic_observation` is the critic's observation of where each environment stood before that, to bootstrap
+from on truncation.
+"""
+
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+
+from envs.episode import EpisodeSampler
+from envs.proprioception import Proprioception, multiply, small_rotation
+from envs.task import Task, TaskError
+from envs.view import Layout, View
+from sim.physics import Physics, PhysicsState
+from sim.randomization.actuators import joint_offset
+from sim.randomization.disturbances import delayed_commands, interpolate_delay
+
+
+@struct.dataclass
+class EnvState:
+    """A batch of environments after a step. All arrays but the key have a leading axis of num_envs."""
+
+    physics: PhysicsState
+    key: jax.Array
+    """Raw key data of the whole batch."""
+    observation: dict[str, jax.Array]
+    """"policy" and "critic", (num_envs, size) each."""
+    last_critic_observation: jax.Array
+    reward: jax.Array
+    terminated: jax.Array
+    """The episode failed, bool."""
+    truncated: jax.Array
+    """The episode's time was up, bool."""
+    metrics: dict[str, jax.Array]
+    """Of this step: every reward term times its weight, per second; the task's metrics."""
+    time: jax.Array
+    """Since the start of the episode (s)."""
+    command: jax.Array
+    command_left: jax.Array
+    """Until a new command is drawn (s)."""
+    push_left: jax.Array
+    """Until the next push (s)."""
+    last_action: jax.Array
+    targets: jax.Array
+    """Joint targets sent, newest first, (num_envs, length, num_joints) rad."""
+    sensed: jax.Array
+    """True sensor readings, newest first, (num_envs, length, size)."""
+    frames: jax.Array
+    """Policy observations, oldest first, (num_envs, history, size)."""
+    memory: dict[str, jax.Array]
+    episode: dict[str, jax.Array]
+    """Drawn at the start of the episode: latencies (control steps) and biases."""
+
+
+class Env:
+    """`physics.num_envs` environments of a task. Functions may be called inside `jax.jit`."""
+
+    def __init__(self, task: Task, physics: Physics):
+        self.task = task
+        self.physics = physics
+        self.num_envs = physics.num_envs
+        self.layout = Layout.of(task.robot, physics.model)
+        timestep = float(physics.model.opt.timestep)
+        self.num_substeps = round(task.control_seconds / timestep)
+        if self.num_substeps < 1 or abs(self.num_substeps * timestep - task.control_seconds) > 1e-9:
+            raise TaskError(
+                f"task {task.name!r}: control_seconds is {task.control_seconds}, expected a whole number of the scene's"
+                f" time steps of {timestep} s"
+            )
+        self.num_actions = task.robot.num_joints
+        self._episodes = EpisodeSampler(task, self.layout)
+        random = task.randomization
+        self._target_history = math.ceil(random.action_latency.longest / task.control_seconds) + 2
+        self._sensed_history = math.ceil(random.observation_latency.longest / task.control_seconds) + 2
+        self._default = jnp.asarray(task.robot.default_pose, jnp.float32)
+        self._scale = jnp.asarray(task.robot.action_scale, jnp.float32)
+        self._check_terms()
+
+    @property
+    def observation_size(self) -> dict[str, int]:
+        """Sizes of the "policy" and "critic" observations."""
+        return dict(self._sizes)
+
+    def reset(self, key: jax.Array) -> EnvState:
+        """Every environment at the start of a new episode."""
+        n = self.num_envs
+        data = jax.random.key_data(key) if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) else key
+        draw_key, key = jax.random.split(jax.random.wrap_key_data(data))
+        fresh = jax.vmap(self._episodes)(jax.vmap(jax.random.fold_in, (None, 0))(draw_key, jnp.arange(n)))
+        physics = self.physics.init(fresh.fields)
+        physics = self.physics.reset(physics, jnp.ones(n, bool), fresh.qpos, fresh.qvel, fresh.fields)
+        zeros = jnp.zeros(n)
+        state = EnvState(
+            physics=physics,
+            key=jax.random.key_data(key),
+            observation={},
+            last_critic_observation=zeros,
+            reward=zeros,
+            terminated=jnp.zeros(n, bool),
+            truncated=jnp.zeros(n, bool),
+            metrics={name: zeros for name in self.metric_names},
+            time=zeros,
+            command=fresh.command,
+            command_left=fresh.command_left,
+            push_left=fresh.push_left,
+            last_action=jnp.zeros((n, self.num_actions)),
+            targets=jnp.zeros((n, self._target_history, self.num_actions)) + self._default,
+            sensed=jnp.zeros((n, self._sensed_history, 2 * self.num_actions + 7)),
+            frames=jnp.zeros((n, self.task.observation_history, self._frame_size)),
+            memory={term.name: jnp.stack([term.initial(self.layout)] * n) for term in self.task.memory},
+            episode=fresh.episode,
+        )
+        state = self._begin(state, jnp.ones(n, bool))
+        return self._observe(state, draw_key, jnp.ones(n, bool))
+
+    def step(self, state: EnvState, action: jax.Array) -> EnvState:
+        """Apply the policy's actions for one control period."""
+        task, dt = self.task, self.task.control_seconds
+        if action.shape != (self.num_envs, self.num_actions):
+            raise ValueError(f"action has shape {action.shape}, expected {(self.num_envs, self.num_actions)}")
+        key, *keys = jax.random.split(jax.random.wrap_key_data(state.key), 6)
+        key_push, key_latency, key_command, key_restart, key_observe = keys
+
+        # Act: the newest target first, each arriving late.
+        action = jnp.clip(jnp.nan_to_num(action), -task.action_limit, task.action_limit)
+        targets = jnp.concatenate([self.joint_target(action)[:, None], state.targets[:, :-1]], axis=1)
+        ctrl = self._late_targets(key_latency, targets, state.episode["action_delay"])
+        physics, push_left = self._push(key_push, state)
+        physics = self.physics.step(physics, ctrl, self.num_substeps)
+
+        # Judge.
+        time = state.time + dt
+        view = self._views(state, physics, action, time)
+        failed = {t.name: jax.vmap(t.function)(view) & ~physics.diverged for t in task.terminations}
+        terminated = jnp.stack([physics.diverged, *failed.values()]).any(axis=0)
+        truncated = ~terminated & (time >= task.episode_seconds - dt / 2)
+        rewards = {t.name: t.weight * jax.vmap(t.function)(view) for t in task.rewards}
+        rewards = {name: jnp.where(physics.diverged, 0.0, value) for name, value in rewards.items()}
+        total = jnp.maximum(sum(rewards.values()), task.minimum_reward) * dt - task.termination_cost * terminated
+        measured = {t.name: jnp.where(physics.diverged, 0.0, jax.vmap(t.function)(view)) for t in task.metrics}
+        memory = {t.name: jax.vmap(t.update)(view).astype(state.memory[t.name].dtype) for t in task.memory}
+        metrics = {f"reward/{k}": v for k, v in rewards.items()} | {f"metric/{k}": v for k, v in measured.items()}
+        metrics |= {f"failed/{k}": v.astype(jnp.float32) for k, v in failed.items()}
+        metrics["failed/diverged"] = physics.diverged.astype(jnp.float32)
+
+        # Ask anew.
+        command_left = state.command_left - dt
+        renew = command_left <= 0
+        command, seconds = jax.vmap(self._episodes.command)(jax.random.split(key_command, self.num_envs))
+        state = state.replace(
+            physics=physics,
+            key=jax.random.key_data(key),
+            reward=total,
+            terminated=terminated,
+            truncated=truncated,
+            metrics=metrics,
+            time=time,
+            command=jnp.where(renew[:, None], command, state.command),
+            command_left=jnp.where(renew, seconds, command_left),
+            push_left=push_left,
+            last_action=action,
+            targets=targets,
+            memory=memory,
+        )
+        state = state.replace(last_critic_observation=self._critic(state, physics))
+
+        # Start anew what ended.
+        ended = terminated | truncated
+        state = jax.lax.cond(ended.any(), lambda s: self._restart(s, ended, key_restart), lambda s: s, state)
+        return self._observe(state, key_observe, ended)
+
+    def joint_target(self, action: jax.Array) -> jax.Array:
+        """Joint position targets of an action, within the joints' limits, (..., num_joints) rad."""
+        low, high = jnp.asarray(self.layout.joint_range, jnp.float32).T
+        return jnp.clip(self._default + self._scale * action, low, high)
+
+    @property
+    def metric_names(self) -> tuple[str, ...]:
+        task = self.task
+        return (
+            *(f"reward/{t.name}" for t in task.rewards),
+            *(f"metric/{t.name}" for t in task.metrics),
+            *(f"failed/{t.name}" for t in task.terminations),
+            "failed/diverged",
+        )
+
+    # Acting
+
+    def _late_targets(self, key: jax.Array, targets: jax.Array, delay: jax.Array) -> jax.Array:
+        latency = self.task.randomization.action_latency
+        if latency.longest == 0:
+            return targets[:, 0]
+        longest = latency.longest / self.task.control_seconds
+        jitter = latency.jitter.sample(key, delay.shape) / self.task.control_seconds
+        delay = jnp.clip(delay + jitter, 0.0, longest)
+        return jax.vmap(lambda h, d: delayed_commands(h, d, self.num_substeps))(targets, delay)
+
+    def _push(self, key: jax.Array, state: EnvState) -> tuple[PhysicsState, jax.Array]:
+        push = self.task.randomization.push
+        if push is None:
+            return state.physics, state.push_left
+        key_size, key_interval = jax.random.split(key)
+        left = state.push_left - self.task.control_seconds
+        due = left <= 0
+        half = jnp.array([push.linear, push.linear, 0, 0, 0, push.angular])
+        kick = jax.random.uniform(key_size, (self.num_envs, 6), minval=-1.0) * half
+        qvel = state.physics.qvel.at[:, :6].add(jnp.where(due[:, None], kick, 0.0))
+        interval = push.interval.sample(key_interval, left.shape)
+        return state.physics.replace(qvel=qvel), jnp.where(due, interval, left)
+
+    # Starting
+
+    def _restart(self, state: EnvState, mask: jax.Array, key: jax.Array) -> EnvState:
+        physics = state.physics
+        old = self._episodes.empty(
+            physics.qpos, physics.qvel, physics.fields, state.command, state.command_left, state.push_left, state.episode
+        )
+        fresh = self._episodes.replace_where(old, mask, key)
+        physics = self.physics.reset(physics, mask, fresh.qpos, fresh.qvel, fresh.fields)
+        state = state.replace(
+            physics=physics,
+            command=fresh.command,
+            command_left=fresh.command_left,
+            push_left=fresh.push_left,
+            episode=fresh.episode,
+        )
+        return self._begin(state, mask)
+
+    def _begin(self, state: EnvState, mask: jax.Array) -> EnvState:
+        """Where mask holds: no past."""
+
+        def where(new: Any, old: jax.Array) -> jax.Array:
+            return jnp.where(mask.reshape(-1, *[1] * (old.ndim - 1)), new, old)
+
+        return state.replace(
+            time=where(0.0, state.time),
+            last_action=where(0.0, state.last_action),
+            targets=where(self._default, state.targets),
+            memory={t.name: where(t.initial(self.layout), state.memory[t.name]) for t in self.task.memory},
+        )
+
+    # Seeing
+
+    def _views(self, state: EnvState, physics: PhysicsState, action: jax.Array, time: jax.Array) -> View:
+        return View(
+            qpos=physics.qpos,
+            qvel=physics.qvel,
+            sensordata=physics.sensordata,
+            fields=physics.fields,
+            command=state.command,
+            action=action,
+            last_action=state.last_action,
+            memory=state.memory,
+            time=time,
+            layout=self.layout,
+            dt=self.task.control_seconds,
+        )
+
+    def _critic(self, state: EnvState, physics: PhysicsState) -> jax.Array:
+        view = self._views(state, physics, state.last_action, state.time)
+
+        def observe(view: View) -> jax.Array:
+            return jnp.concatenate([jnp.atleast_1d(t.function(view)) * t.scale for t in self.task.critic_observation])
+
+        # A diverged environment's last observation must not poison the learner.
+        return jnp.clip(jnp.nan_to_num(jax.vmap(observe)(view)), -100.0, 100.0)
+
+    def _observe(self, state: EnvState, key: jax.Array, fresh: jax.Array) -> EnvState:
+        """Both observations of the state; where fresh holds, the robot has no past to be late with."""
+        random, dt = self.task.randomization, self.task.control_seconds
+        physics, episode = state.physics, state.episode
+        now = self._sense(physics, episode)
+        history = jnp.concatenate([now[:, None], state.sensed[:, :-1]], axis=1)
+        sensed = jnp.where(fresh[:, None, None], now[:, None], history)
+
+        key_jitter, key_noise = jax.random.split(key)
+        delayed = sensed[:, 0]
+        if random.observation_latency.longest > 0:
+            jitter = random.observation_latency.jitter.sample(key_jitter, state.time.shape) / dt
+            delay = jnp.clip(episode["observation_delay"] + jitter, 0.0, random.observation_latency.longest / dt)
+            delayed = jax.vmap(interpolate_delay)(sensed, delay)
+        measured = self._measure(key_noise, delayed, episode)
+        proprioception = Proprioception(**measured, command=state.command, last_action=state.last_action)
+        frame = jax.vmap(self._frame)(proprioception)
+        frames = jnp.concatenate([state.frames[:, 1:], frame[:, None]], axis=1)
+        frames = jnp.where(fresh[:, None, None], frame[:, None], frames)
+        observation = {"policy": frames.reshape(self.num_envs, -1), "critic": self._critic(state, physics)}
+        last = state.last_critic_observation
+        return state.replace(
+            observation=observation,
+            last_critic_observation=observation["critic"] if last.ndim == 1 else last,
+            sensed=sensed,
+            frames=frames,
+        )
+
+    def _frame(self, proprioception: Proprioception) -> jax.Array:
+        terms = self.task.policy_observation
+        return jnp.concatenate([jnp.atleast_1d(t.function(proprioception, self.task.robot)) * t.scale for t in terms])
+
+    def _sense(self, physics: PhysicsState, episode: dict[str, jax.Array]) -> jax.Array:
+        """What perfect sensors would read now: joint position and velocity, IMU quaternion and angular velocity."""
+        position = physics.qpos[:, self.layout.qpos_index]
+        if "actuator_biasprm" in physics.fields:
+            position = position + joint_offset(physics.fields["actuator_biasprm"])
+        velocity = physics.qvel[:, self.layout.qvel_index]
+        if self.layout.floating:
+            quat, gyro = multiply(physics.qpos[:, 3:7], self._imu_quat), physics.qvel[:, 3:6] @ self._imu_rotation
+        else:
+            quat, gyro = jnp.broadcast_to(jnp.array([1.0, 0, 0, 0]), (self.num_envs, 4)), jnp.zeros((self.num_envs, 3))
+        return jnp.concatenate([position, velocity, quat, gyro], axis=1)
+
+    def _measure(self, key: jax.Array, reading: jax.Array, episode: dict[str, jax.Array]) -> dict[str, jax.Array]:
+        """Readings with noise and bias, as Proprioception names them."""
+        noise, n = self.task.randomization.noise, self.num_actions
+        position, velocity, quat, gyro = jnp.split(reading, [n, 2 * n, 2 * n + 4], axis=1)
+        half = jnp.array([noise.joint_position] * n + [noise.joint_velocity] * n + [noise.angular_velocity] * 3)
+        half = jnp.concatenate([half, jnp.full(3, noise.orientation)])
+        draw = jax.random.uniform(key, (self.num_envs, 2 * n + 6), minval=-1.0) * half
+        tilt = draw[:, 2 * n + 3 :] + episode["orientation_bias"]
+        quat = multiply(quat / jnp.linalg.norm(quat, axis=1, keepdims=True), small_rotation(tilt))
+        return {
+            "joint_position": position + draw[:, :n],
+            "joint_velocity": velocity + draw[:, n : 2 * n],
+            "imu_quaternion": quat,
+            "angular_velocity": gyro + draw[:, 2 * n : 2 * n + 3] + episode["angular_velocity_bias"],
+        }
+
+    # Checking
+
+    def _check_terms(self) -> None:
+        """Evaluate every term's shape once, so that a wrong one is named before anything is compiled."""
+        task, model, robot = self.task, self.physics.model, self.task.robot
+        f32 = jnp.float32
+
+        def array(*shape: int) -> jax.ShapeDtypeStruct:
+            return jax.ShapeDtypeStruct(shape, f32)
+
+        site = model.site(robot.imu_site) if robot.imu_site else None
+        self._imu_quat = jnp.asarray(site.quat if site is not None else [1.0, 0, 0, 0], f32)
+        self._imu_rotation = jnp.asarray(_matrix(self._imu_quat), f32)
+        fresh = jax.eval_shape(self._episodes, jax.random.key(0))
+        command = fresh.command.shape
+        if command != (len(task.command.names),):
+            raise TaskError(
+                f"task {task.name!r}: its command has shape {command}, expected one entry for each of {task.command.names}"
+            )
+        view = View(
+            qpos=array(model.nq),
+            qvel=array(model.nv),
+            sensordata=array(model.nsensordata),
+            fields=fresh.fields,
+            command=array(*command),
+            action=array(self.num_actions),
+            last_action=array(self.num_actions),
+            memory={t.name: jax.eval_shape(lambda t=t: t.initial(self.layout)) for t in task.memory},
+            time=array(),
+            layout=self.layout,
+            dt=task.control_seconds,
+        )
+        proprioception = Proprioception(
+            array(self.num_actions), array(self.num_actions), array(4), array(3), array(*command), array(self.num_actions)
+        )
+        for term in task.memory:
+            self._expect(term, "memory", (view,), term.update, view.memory[term.name].shape)
+        for kind, terms in (("reward", task.rewards), ("termination", task.terminations), ("metric", task.metrics)):
+            for term in terms:
+                self._expect(term, kind, (view,), term.function, ())
+        frame = [self._expect(t, "policy observation", (proprioception, robot), t.function) for t in task.policy_observation]
+        critic = [self._expect(t, "critic observation", (view,), t.function) for t in task.critic_observation]
+        self._frame_size = sum(frame)
+        self._sizes = {"policy": self._frame_size * task.observation_history, "critic": sum(critic)}
+
+    def _expect(self, term: Any, kind: str, args: tuple, function: Any, shape: tuple[int, ...] | None = None) -> int:
+        """The size of what a term gives; raises TaskError unless it has the shape, or at most one axis where none is given."""
+        name = f"task {self.task.name!r}: {kind} term {term.name!r}"
+        static = args[1:]  # a robot is no array
+        try:
+            out = jax.eval_shape(lambda a: function(a, *static), args[0])
+        except Exception as error:
+            raise TaskError(f"{name} raised {type(error).__name__}: {error}") from error
+        found = getattr(out, "shape", None)
+        if found is None:
+            raise TaskError(f"{name} gives {type(out).__name__}, expected one array")
+        if shape is not None and found != shape:
+            raise TaskError(f"{name} gives shape {found}, expected {shape or 'a scalar, ()'}")
+        if shape is None and len(found) > 1:
+            raise TaskError(f"{name} gives shape {found}, expected one axis")
+        return math.prod(found)
+
+
+def _matrix(quat: jax.Array) -> jax.Array:
+    from envs.proprioception import rotate
+
+    return jnp.stack([rotate(quat, axis) for axis in jnp.eye(3)], axis=1)

@@ -1,0 +1,106 @@
+"""Everything that is drawn at the start of an episode, for one environment; and how it replaces what ended.
+
+Sampling costs far more than keeping, and few environments end in a step. `replace_where` therefore draws for small groups of those
+that ended until none is left, rather than for all.
+"""
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+
+from envs.proprioception import multiply, small_rotation
+from envs.task import Task
+from envs.view import Layout
+from sim.randomization.term import FieldSampler
+
+
+@struct.dataclass
+class Start:
+    """The start of one environment's episode."""
+
+    qpos: jax.Array
+    qvel: jax.Array
+    fields: dict[str, jax.Array]
+    command: jax.Array
+    command_left: jax.Array
+    push_left: jax.Array
+    episode: dict[str, jax.Array]
+
+
+class EpisodeSampler:
+    """`sampler(key)` draws the start of one episode."""
+
+    empty = Start
+
+    def __init__(self, task: Task, layout: Layout):
+        self._task = task
+        self._layout = layout
+        self._fields = FieldSampler(layout.model, task.randomization.model)
+        self._qpos = jnp.asarray(layout.start_qpos())
+
+    def __call__(self, key: jax.Array) -> Start:
+        task, random = self._task, self._task.randomization
+        keys = jax.random.split(key, 7)
+        qpos, qvel = self._state(keys[0])
+        command, command_left = self.command(keys[1])
+        dt = task.control_seconds
+        bias = random.bias
+        return Start(
+            qpos=qpos,
+            qvel=qvel,
+            fields=self._fields(keys[2]),
+            command=command,
+            command_left=command_left,
+            push_left=random.push.interval.sample(keys[3], ()) if random.push else jnp.float32(jnp.inf),
+            episode={
+                "action_delay": random.action_latency.seconds.sample(keys[4], ()) / dt,
+                "observation_delay": random.observation_latency.seconds.sample(keys[5], ()) / dt,
+                **_biases(keys[6], bias.angular_velocity, bias.orientation),
+            },
+        )
+
+    def command(self, key: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """A command and how long it holds (s)."""
+        key_command, key_seconds = jax.random.split(key)
+        low, high = self._task.command.seconds
+        return self._task.command.sample(key_command), jax.random.uniform(key_seconds, (), minval=low, maxval=high)
+
+    def replace_where(self, old: Start, mask: jax.Array, key: jax.Array) -> Start:
+        """A batch of starts with new ones where mask holds. Environment i's depends on key and i alone."""
+        n = mask.shape[0]
+        group = min(n, max(8, n // 64))
+
+        def draw(carry: tuple[jax.Array, Start]) -> tuple[jax.Array, Start]:
+            pending, start = carry
+            (index,) = jnp.nonzero(pending, size=group, fill_value=n)
+            fresh = jax.vmap(self)(jax.vmap(jax.random.fold_in, (None, 0))(key, index))
+            start = jax.tree.map(lambda a, b: a.at[index].set(b.astype(a.dtype), mode="drop"), start, fresh)
+            return pending.at[index].set(False, mode="drop"), start
+
+        return jax.lax.while_loop(lambda carry: carry[0].any(), draw, (mask, old))[1]
+
+    def _state(self, key: jax.Array) -> tuple[jax.Array, jax.Array]:
+        spread, layout = self._task.initial_state, self._layout
+        keys = jax.random.split(key, 6)
+
+        def around(key: jax.Array, half: float, n: int) -> jax.Array:
+            return half * jax.random.uniform(key, (n,), minval=-1.0)
+
+        joints = layout.robot.num_joints
+        low, high = jnp.asarray(layout.joint_range, jnp.float32).T
+        position = jnp.clip(self._qpos[layout.qpos_index] + around(keys[0], spread.joint_position, joints), low, high)
+        qpos = self._qpos.at[layout.qpos_index].set(position)
+        qvel = jnp.zeros(layout.model.nv).at[layout.qvel_index].set(around(keys[1], spread.joint_velocity, joints))
+        if layout.floating:
+            heading = jax.random.uniform(keys[2], (), minval=-jnp.pi, maxval=jnp.pi)
+            turn = jnp.array([jnp.cos(heading / 2), 0.0, 0.0, jnp.sin(heading / 2)])
+            tilt = small_rotation(around(keys[3], spread.tilt, 3) * jnp.array([1.0, 1.0, 0.0]))
+            qpos = qpos.at[3:7].set(multiply(turn, tilt))
+            qvel = qvel.at[:3].set(around(keys[4], spread.linear_velocity, 3))
+            qvel = qvel.at[3:6].set(around(keys[5], spread.angular_velocity, 3))
+        return qpos, qvel
+
+
+def _biases(key: jax.Array, angular_velocity: float, orientation: float) -> dict[str, jax.Array]:
+    draw = jax.random.uniform(key, (6,), minval=-1.0)
+    return {"angular_velocity_bias": draw[:3] * angular_velocity, "orientation_bias": draw[3:] * orientation}

@@ -1,0 +1,131 @@
+"""A task is data: a scene, what the policy and the critic see, what is rewarded, when it ends, and what is randomised.
+
+Terms are plain functions of one environment; the environment vectorises them. A reward's weight is per second: each step adds
+weight * term * dt, so that changing the control rate does not change the task.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import jax
+import mujoco
+
+from assets.robots.robot import Robot
+from envs.proprioception import Proprioception
+from envs.view import Layout, View
+from sim.randomization import Randomization
+
+
+class TaskError(ValueError):
+    """A task or one of its terms is ill-formed; the message names the term, what was expected and what was found."""
+
+
+@dataclass(frozen=True)
+class PolicyTerm:
+    """Part of the policy's observation, from what the robot's own sensors give."""
+
+    name: str
+    function: Callable[[Proprioception, Robot], jax.Array]
+    scale: float = 1.0
+
+
+@dataclass(frozen=True)
+class CriticTerm:
+    """Part of the critic's observation, which may see everything."""
+
+    name: str
+    function: Callable[[View], jax.Array]
+    scale: float = 1.0
+
+
+@dataclass(frozen=True)
+class RewardTerm:
+    name: str
+    function: Callable[[View], jax.Array]
+    """Gives a scalar."""
+    weight: float
+    """Per second; negative for a cost."""
+
+
+@dataclass(frozen=True)
+class TerminationTerm:
+    name: str
+    function: Callable[[View], jax.Array]
+    """Gives a scalar bool. A true one ends the episode as failed."""
+
+
+@dataclass(frozen=True)
+class MemoryTerm:
+    """State that a task keeps from step to step, such as the time since a foot's last contact."""
+
+    name: str
+    initial: Callable[[Layout], jax.Array]
+    update: Callable[[View], jax.Array]
+    """The new value, from the view after the step; the old one is view.memory[name]."""
+
+
+@dataclass(frozen=True)
+class MetricTerm:
+    """A figure that is reported but not rewarded."""
+
+    name: str
+    function: Callable[[View], jax.Array]
+
+
+@dataclass(frozen=True)
+class CommandTerm:
+    """What the robot is asked to do, drawn anew every `seconds` within an episode."""
+
+    names: tuple[str, ...]
+    """Of the entries, with units, for sliders and logs: "forward velocity (m/s)"."""
+    sample: Callable[[jax.Array], jax.Array]
+    """From a key to a command, (len(names),)."""
+    seconds: tuple[float, float]
+    """Shortest and longest time between two draws."""
+    mirror_sign: tuple[float, ...] = ()
+    """Sign that each entry takes in the left-right mirror; empty where the task has no such symmetry."""
+
+
+@dataclass(frozen=True)
+class InitialState:
+    """Half widths of the uniform spread of an episode's first state around the default pose."""
+
+    joint_position: float = 0.0
+    """rad"""
+    joint_velocity: float = 0.0
+    """rad/s"""
+    linear_velocity: float = 0.0
+    """m/s"""
+    angular_velocity: float = 0.0
+    """rad/s"""
+    tilt: float = 0.0
+    """rad about x and y; the heading is always uniform"""
+
+
+@dataclass(frozen=True)
+class Task:
+    name: str
+    description: str
+    robot: Robot
+    scene: Callable[[], mujoco.MjModel]
+    """The robot in its world, as `assets.scene.scene_spec` makes it; its time step is the physics'."""
+    command: CommandTerm
+    policy_observation: tuple[PolicyTerm, ...]
+    critic_observation: tuple[CriticTerm, ...]
+    rewards: tuple[RewardTerm, ...]
+    terminations: tuple[TerminationTerm, ...]
+    memory: tuple[MemoryTerm, ...] = ()
+    metrics: tuple[MetricTerm, ...] = ()
+    randomization: Randomization = field(default_factory=Randomization)
+    initial_state: InitialState = field(default_factory=InitialState)
+    control_seconds: float = 0.02
+    """Control period: a whole number of the scene's time steps."""
+    episode_seconds: float = 20.0
+    observation_history: int = 1
+    """How many of the latest observations the policy sees, oldest first."""
+    action_limit: float = 10.0
+    """Actions are kept within +- this before they are scaled."""
+    minimum_reward: float = float("-inf")
+    """Rewards of a step (before the costs of termination) are kept at or above this, per second."""
+    termination_cost: float = 0.0
+    """Subtracted once when an episode ends as failed."""

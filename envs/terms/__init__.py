@@ -1,0 +1,1 @@
+"""Terms that tasks are made of: plain functions of one environment."""

@@ -1,0 +1,153 @@
+"""One environment's view of the world: what rewards, terminations and the critic may look at.
+
+Quantities of the state itself come from `qpos` and `qvel`; sensors describe the state one substep earlier.
+"""
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import mujoco
+import numpy as np
+from flax import struct
+
+from assets.robots.robot import Robot
+from envs.proprioception import rotate_inverse
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """Where a robot's quantities sit in the arrays of its scene's model."""
+
+    robot: Robot
+    model: mujoco.MjModel
+    qpos_index: np.ndarray
+    """Of the joints, policy order."""
+    qvel_index: np.ndarray
+    joint_range: np.ndarray
+    """(num_joints, 2) rad"""
+    sensors: dict[str, slice]
+    base_body: int
+    floating: bool
+
+    @classmethod
+    def of(cls, robot: Robot, model: mujoco.MjModel) -> "Layout":
+        joints = [model.joint(name) for name in robot.joints]
+        base = model.body(robot.base)
+        floating = bool(model.body_dofnum[base.id] == 6 and model.body_dofadr[base.id] == 0)
+        sensors = {}
+        for i in range(model.nsensor):
+            start = int(model.sensor_adr[i])
+            sensors[model.sensor(i).name] = slice(start, start + int(model.sensor_dim[i]))
+        return cls(
+            robot=robot,
+            model=model,
+            qpos_index=np.array([j.qposadr[0] for j in joints]),
+            qvel_index=np.array([j.dofadr[0] for j in joints]),
+            joint_range=np.array([j.range for j in joints]),
+            sensors=sensors,
+            base_body=int(base.id),
+            floating=floating,
+        )
+
+    def start_qpos(self) -> np.ndarray:
+        """The robot standing in its default pose, (nq,)."""
+        qpos = np.array(self.model.qpos0, np.float32)
+        if self.floating:
+            qpos[2] = self.robot.standing_height
+        qpos[self.qpos_index] = self.robot.default_pose
+        return qpos
+
+
+@struct.dataclass
+class View:
+    """One environment, without a leading axis. Joints are in policy order, feet in `Robot.feet`'s."""
+
+    qpos: jax.Array
+    qvel: jax.Array
+    sensordata: jax.Array
+    fields: dict[str, jax.Array]
+    """Model fields that were randomised."""
+    command: jax.Array
+    action: jax.Array
+    last_action: jax.Array
+    memory: dict[str, jax.Array]
+    """What the task's memory terms keep, before this step's update."""
+    time: jax.Array
+    """Since the start of the episode (s)."""
+    layout: Layout = struct.field(pytree_node=False)
+    dt: float = struct.field(pytree_node=False)
+    """Control period (s)."""
+
+    def sensor(self, name: str) -> jax.Array:
+        try:
+            return self.sensordata[self.layout.sensors[name]]
+        except KeyError:
+            have = ", ".join(self.layout.sensors)
+            raise KeyError(f"the scene has no sensor {name!r}; it has: {have}") from None
+
+    @property
+    def joint_position(self) -> jax.Array:
+        """rad"""
+        return self.qpos[self.layout.qpos_index]
+
+    @property
+    def joint_velocity(self) -> jax.Array:
+        """rad/s"""
+        return self.qvel[self.layout.qvel_index]
+
+    @property
+    def joint_torque(self) -> jax.Array:
+        """N m"""
+        return jnp.concatenate([self.sensor(f"{joint}_torque") for joint in self.layout.robot.joints])
+
+    @property
+    def base_quaternion(self) -> jax.Array:
+        """w, x, y, z, world from base; the floating base's."""
+        return self.qpos[3:7]
+
+    @property
+    def base_height(self) -> jax.Array:
+        """Of the floating base above the origin of the world (m)."""
+        return self.qpos[2]
+
+    @property
+    def base_linear_velocity(self) -> jax.Array:
+        """m/s in the base's frame."""
+        return rotate_inverse(self.base_quaternion, self.qvel[:3])
+
+    @property
+    def base_angular_velocity(self) -> jax.Array:
+        """rad/s in the base's frame."""
+        return self.qvel[3:6]
+
+    @property
+    def projected_gravity(self) -> jax.Array:
+        """Unit vector downwards in the base's frame."""
+        return rotate_inverse(self.base_quaternion, jnp.array([0.0, 0.0, -1.0]))
+
+    @property
+    def foot_position(self) -> jax.Array:
+        """(feet, 3) m in the world."""
+        return jnp.stack([self.sensor(f"{foot}_pos") for foot in self.layout.robot.feet])
+
+    @property
+    def foot_velocity(self) -> jax.Array:
+        """(feet, 3) m/s in the world."""
+        return jnp.stack([self.sensor(f"{foot}_linvel") for foot in self.layout.robot.feet])
+
+    @property
+    def foot_force(self) -> jax.Array:
+        """(feet,) N"""
+        return jnp.concatenate([self.sensor(f"{foot}_touch") for foot in self.layout.robot.feet])
+
+    @property
+    def foot_contact(self) -> jax.Array:
+        """(feet,) bool"""
+        return self.foot_force > 1.0
+
+    def touch(self, pattern: str) -> jax.Array:
+        """Contact forces of the collision geoms, other than feet, whose names begin so (N)."""
+        feet = {f"{foot}_touch" for foot in self.layout.robot.feet}
+        names = [n for n in self.layout.sensors if n.endswith("_touch") and n.startswith(pattern) and n not in feet]
+        return jnp.concatenate([self.sensor(name) for name in names]) if names else jnp.zeros(0)

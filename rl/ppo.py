@@ -1,0 +1,243 @@
+"""Proximal policy optimisation (Schulman et al. 2017), with an asymmetric critic and a learning rate that follows the KL divergence.
+
+    ppo = PPO(env, PPOConfig())
+    state = jax.jit(ppo.init)(key)
+    state, metrics = jax.jit(ppo.update, donate_argnums=0)(state)      # one rollout, then a few epochs over it
+
+`TrainState` holds everything that training depends on, the environments included: saving it saves the run.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import struct
+
+from envs.env import Env, EnvState
+from rl.advantage import advantages
+from rl.networks import Networks, Params, entropy, kl_divergence, log_prob
+from rl.normalization import Normalizer
+from rl.symmetry import policy_mirror
+
+
+@dataclass(frozen=True)
+class PPOConfig:
+    rollout_length: int = 24
+    """Control steps between updates."""
+    epochs: int = 4
+    minibatches: int = 4
+    """Per epoch."""
+    gamma: float = 0.99
+    gae_lambda: float = 0.95
+    clip: float = 0.2
+    value_clip: float = 0.2
+    value_weight: float = 1.0
+    entropy_weight: float = 0.003
+    learning_rate: float = 1e-3
+    """To start from."""
+    target_kl: float = 0.02
+    """The learning rate falls where an update moved the policy further than twice this, and rises below half of it."""
+    learning_rate_range: tuple[float, float] = (1e-5, 3e-3)
+    max_gradient_norm: float = 1.0
+    actor_hidden: tuple[int, ...] = (256, 128)
+    critic_hidden: tuple[int, ...] = (256, 128)
+    initial_std: float = 0.4
+    symmetry: bool = True
+    """Learn from the mirror images of a random half of each minibatch too, where the robot declares a mirror."""
+
+
+@struct.dataclass
+class TrainState:
+    params: Params
+    optimizer: Any
+    learning_rate: jax.Array
+    policy_normalizer: Normalizer
+    critic_normalizer: Normalizer
+    env: EnvState
+    key: jax.Array
+    """Raw key data."""
+    updates: jax.Array
+    skipped: jax.Array
+    """Gradient steps that were skipped as their gradient was not finite."""
+
+
+@struct.dataclass
+class Rollout:
+    """Steps of all environments, (T, N, ...). `value` and `log_prob` are those of the time of acting."""
+
+    policy: jax.Array
+    critic: jax.Array
+    action: jax.Array
+    log_prob: jax.Array
+    mean: jax.Array
+    value: jax.Array
+    reward: jax.Array
+    ended: jax.Array
+
+
+class PPO:
+    def __init__(self, env: Env, config: PPOConfig):
+        self.env = env
+        self.config = config
+        self.networks = Networks.of(env.num_actions, config.actor_hidden, config.critic_hidden, config.initial_std)
+        batch = config.rollout_length * env.num_envs
+        if batch % config.minibatches:
+            raise ValueError(
+                f"a rollout has {config.rollout_length} x {env.num_envs} = {batch} steps, which {config.minibatches} minibatches"
+                " do not divide; change num_envs or minibatches"
+            )
+        self._optimizer = optax.chain(optax.clip_by_global_norm(config.max_gradient_norm), optax.scale_by_adam(eps=1e-5))
+        self._mirror = policy_mirror(env) if config.symmetry and env.task.robot.mirror is not None else None
+
+    @property
+    def steps_per_update(self) -> int:
+        return self.config.rollout_length * self.env.num_envs
+
+    def init(self, key: jax.Array) -> TrainState:
+        key_params, key_env, key = jax.random.split(key, 3)
+        sizes = self.env.observation_size
+        params = self.networks.init(key_params, sizes["policy"], sizes["critic"])
+        return TrainState(
+            params=params,
+            optimizer=self._optimizer.init(params),
+            learning_rate=jnp.float32(self.config.learning_rate),
+            policy_normalizer=Normalizer.of(sizes["policy"]),
+            critic_normalizer=Normalizer.of(sizes["critic"]),
+            env=self.env.reset(key_env),
+            key=jax.random.key_data(key),
+            updates=jnp.int32(0),
+            skipped=jnp.int32(0),
+        )
+
+    def act(self, state: TrainState, observation: jax.Array) -> jax.Array:
+        """The policy's mean action, without exploration."""
+        return self.networks.policy(state.params, state.policy_normalizer(observation))[0]
+
+    def update(self, state: TrainState) -> tuple[TrainState, dict[str, jax.Array]]:
+        """One rollout and the learning from it. Metrics are scalars."""
+        key, key_rollout, key_learn = jax.random.split(jax.random.wrap_key_data(state.key), 3)
+        env, rollout, metrics = self._collect(state, key_rollout)
+        last_value = self.networks.value(state.params, state.critic_normalizer(env.observation["critic"]))
+        advantage, target = advantages(
+            rollout.reward, rollout.value, rollout.ended, last_value, self.config.gamma, self.config.gae_lambda
+        )
+        learned, losses = self._learn(state, rollout, advantage, target, key_learn)
+        learned = learned.replace(
+            policy_normalizer=state.policy_normalizer.update(rollout.policy),
+            critic_normalizer=state.critic_normalizer.update(rollout.critic),
+            env=env,
+            key=jax.random.key_data(key),
+            updates=state.updates + 1,
+        )
+        variance = jnp.var(target)
+        explained = 1 - jnp.var(target - rollout.value) / jnp.maximum(variance, 1e-8)
+        return learned, metrics | losses | {"explained_variance": explained}
+
+    def _collect(self, state: TrainState, key: jax.Array) -> tuple[EnvState, Rollout, dict[str, jax.Array]]:
+        params, gamma = state.params, self.config.gamma
+
+        def step(env: EnvState, key: jax.Array) -> tuple[EnvState, tuple[Rollout, dict[str, jax.Array]]]:
+            observation = env.observation
+            mean, std = self.networks.policy(params, state.policy_normalizer(observation["policy"]))
+            action = mean + std * jax.random.normal(key, mean.shape)
+            value = self.networks.value(params, state.critic_normalizer(observation["critic"]))
+            env = self.env.step(env, action)
+            ended = env.terminated | env.truncated
+            # Time ran out, the world did not end: the reward goes on as the value of where the robot stood.
+            bootstrap = jax.lax.cond(
+                env.truncated.any(),
+                lambda: self.networks.value(params, state.critic_normalizer(env.last_critic_observation)),
+                lambda: jnp.zeros_like(value),
+            )
+            taken = Rollout(
+                policy=observation["policy"],
+                critic=observation["critic"],
+                action=action,
+                log_prob=log_prob(mean, std, action),
+                mean=mean,
+                value=value,
+                reward=env.reward + gamma * bootstrap * env.truncated,
+                ended=ended,
+            )
+            step_metrics = {name: value.mean() for name, value in env.metrics.items()}
+            step_metrics |= {"reward": env.reward.mean(), "ended": ended.sum(), "failed": env.terminated.sum()}
+            return env, (taken, step_metrics)
+
+        env, (rollout, metrics) = jax.lax.scan(step, state.env, jax.random.split(key, self.config.rollout_length))
+        summed = {"ended", "failed", *(name for name in metrics if name.startswith("failed/"))}
+        scale = {name: self.env.num_envs if name.startswith("failed/") else 1 for name in metrics}
+        return env, rollout, {k: (v.sum() if k in summed else v.mean()) * scale[k] for k, v in metrics.items()}
+
+    def _learn(
+        self, state: TrainState, rollout: Rollout, advantage: jax.Array, target: jax.Array, key: jax.Array
+    ) -> tuple[TrainState, dict[str, jax.Array]]:
+        config = self.config
+        steps = self.steps_per_update
+        old_std = self.networks.policy(state.params, jnp.zeros((1, self.env.observation_size["policy"])))[1]
+        rollout = rollout.replace(
+            policy=state.policy_normalizer(rollout.policy) if self._mirror is None else rollout.policy,
+            critic=state.critic_normalizer(rollout.critic),
+        )
+        flat = jax.tree.map(lambda x: x.reshape(steps, *x.shape[2:]), (rollout, advantage, target))
+
+        def minibatch(carry, index_key):
+            params, optimizer, rate, skipped = carry
+            index, key = index_key
+            batch = jax.tree.map(lambda x: x[index], flat)
+            (_, aux), gradient = jax.value_and_grad(self._loss, has_aux=True)(params, state, batch, old_std, key)
+            finite = jnp.isfinite(optax.global_norm(gradient))
+            updates, new_optimizer = self._optimizer.update(gradient, optimizer, params)
+            new_params = jax.tree.map(lambda p, u: p - rate * u, params, updates)
+            keep = lambda new, old: jax.tree.map(lambda a, b: jnp.where(finite, a, b), new, old)  # noqa: E731
+            low, high = config.learning_rate_range
+            factor = jnp.where(aux["kl"] > 2 * config.target_kl, 1 / 1.5, jnp.where(aux["kl"] < config.target_kl / 2, 1.5, 1.0))
+            rate = jnp.where(finite, jnp.clip(rate * factor, low, high), rate)
+            skipped = skipped + (1 - finite.astype(jnp.int32))
+            return (keep(new_params, params), keep(new_optimizer, optimizer), rate, skipped), aux
+
+        def epoch(carry, key):
+            key_order, key_mirror = jax.random.split(key)
+            order = jax.random.permutation(key_order, steps).reshape(config.minibatches, -1)
+            return jax.lax.scan(minibatch, carry, (order, jax.random.split(key_mirror, config.minibatches)))
+
+        carry = (state.params, state.optimizer, state.learning_rate, state.skipped)
+        carry, aux = jax.lax.scan(epoch, carry, jax.random.split(key, config.epochs))
+        params, optimizer, rate, skipped = carry
+        losses = {name: value.mean() for name, value in aux.items()}
+        losses |= {"learning_rate": rate, "std": old_std.mean(), "skipped_updates": skipped}
+        return state.replace(params=params, optimizer=optimizer, learning_rate=rate, skipped=skipped), losses
+
+    def _loss(self, params: Params, state: TrainState, batch: Any, old_std: jax.Array, key: jax.Array):
+        """PPO's clipped surrogate (eq. 7), a clipped value error and an entropy bonus."""
+        config = self.config
+        rollout, advantage, target = batch
+        policy, action, old_mean = rollout.policy, rollout.action, rollout.mean
+        if self._mirror is not None:
+            # A mirrored robot would have done the mirrored action, for the same advantage.
+            flip = jax.random.bernoulli(key, 0.5, (policy.shape[0], 1))
+            policy = state.policy_normalizer(jnp.where(flip, self._mirror.observation(policy), policy))
+            action = jnp.where(flip, self._mirror.action(action), action)
+            old_mean = jnp.where(flip, self._mirror.action(old_mean), old_mean)
+        mean, std = self.networks.policy(params, policy)
+        advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
+        ratio = jnp.exp(log_prob(mean, std, action) - rollout.log_prob)
+        clipped = jnp.clip(ratio, 1 - config.clip, 1 + config.clip)
+        policy_loss = -jnp.mean(jnp.minimum(ratio * advantage, clipped * advantage))
+
+        value = self.networks.value(params, rollout.critic)
+        near = rollout.value + jnp.clip(value - rollout.value, -config.value_clip, config.value_clip)
+        value_loss = 0.5 * jnp.mean(jnp.maximum(jnp.square(value - target), jnp.square(near - target)))
+
+        bonus = entropy(std)
+        loss = policy_loss + config.value_weight * value_loss - config.entropy_weight * bonus
+        kl = jnp.mean(kl_divergence(old_mean, old_std, mean, std))
+        aux = {
+            "policy_loss": policy_loss,
+            "value_loss": value_loss,
+            "entropy": bonus,
+            "kl": kl,
+            "clipped": jnp.mean((jnp.abs(ratio - 1) > config.clip).astype(jnp.float32)),
+        }
+        return loss, aux

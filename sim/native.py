@@ -1,0 +1,204 @@
+"""MuJoCo's C engine as a pure function of JAX arrays, through `mujoco.batch.Batch`: the engine for a CPU.
+
+The batch of simulations is only a place to compute: every call loads the whole state, steps and copies it out, so that the result
+depends on the arguments alone and an elided, repeated or reordered call does no harm. Loading costs little, as the model fields of
+a simulation are compared with what its slot already holds and written (and `mj_setConst` run) only where they differ.
+
+Results are bit-identical for any number of threads. States are rounded to float32 between control steps; within a step the engine
+computes in float64.
+"""
+
+import functools
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import mujoco
+import numpy as np
+from mujoco import batch
+
+from sim.physics import Fields, PhysicsError, PhysicsState
+
+# Whatever else the integration state of a model holds, carried along unseen.
+_REST = ("time", "history", "eq_active", "mocap_pos", "mocap_quat", "userdata", "plugin_state", "plastic")
+
+# A state beyond these is absurd for any robot: it has exploded, and float32 no longer resolves it.
+MAX_POSITION = 1e4
+MAX_VELOCITY = 1e4
+
+# Warnings that mean that the engine gave the state up.
+_FATAL_WARNINGS = [
+    int(w)
+    for w in (
+        mujoco.mjtWarning.mjWARN_BADQPOS,
+        mujoco.mjtWarning.mjWARN_BADQVEL,
+        mujoco.mjtWarning.mjWARN_BADQACC,
+        mujoco.mjtWarning.mjWARN_BADCTRL,
+    )
+]
+
+
+class NativePhysics:
+    """`num_envs` simulations of `model` on `num_threads` threads (0: one per CPU). See `sim.physics.Physics`."""
+
+    name = "native"
+
+    def __init__(self, model: mujoco.MjModel, num_envs: int, num_threads: int = 0):
+        self.model = model
+        self.num_envs = num_envs
+        self._batch = batch.Batch(model, nsim=num_envs, nthread=num_threads)
+        self._state = {name: self._batch.bind(name) for name in ("qpos", "qvel", "act", "ctrl", "qacc_warmstart")}
+        self._rest = [view for name in _REST if (view := self._batch.bind(name).reshape(num_envs, -1)).shape[1]]
+        self._sensordata = self._batch.bind("sensordata")
+        self._batch.reset(stage=mujoco.mjtStage.mjSTAGE_NONE)
+        self._rest_at_start = self._pack_rest()
+        self._slots: dict[str, np.ndarray] = {}  # float32 copies of the fields that the batch holds
+
+    # The interface
+
+    def init(self, fields: Fields) -> PhysicsState:
+        fields = {name: self._checked(name, value) for name, value in fields.items()}
+        n, m = self.num_envs, self.model
+        empty = PhysicsState(
+            qpos=jnp.broadcast_to(jnp.asarray(m.qpos0, jnp.float32), (n, m.nq)),
+            qvel=jnp.zeros((n, m.nv)),
+            act=jnp.zeros((n, m.na)),
+            sensordata=jnp.zeros((n, m.nsensordata)),
+            fields=fields,
+            diverged=jnp.zeros(n, bool),
+            engine=(jnp.zeros((n, m.nv)), jnp.asarray(self._rest_at_start)),
+        )
+        return self.reset(empty, jnp.ones(n, bool), empty.qpos, empty.qvel, fields)
+
+    def reset(self, state: PhysicsState, mask: jax.Array, qpos: jax.Array, qvel: jax.Array, fields: Fields) -> PhysicsState:
+        if set(fields) != set(state.fields):
+            raise PhysicsError(f"reset got the model fields {sorted(fields)}, expected those of init: {sorted(state.fields)}")
+
+        def choose(new: jax.Array, old: jax.Array) -> jax.Array:
+            return jnp.where(mask.reshape(-1, *[1] * (old.ndim - 1)), new.astype(old.dtype), old)
+
+        def restart(state: PhysicsState) -> PhysicsState:
+            chosen = {name: choose(jnp.asarray(fields[name]), old) for name, old in state.fields.items()}
+            warmstart, rest = state.engine
+            state = state.replace(
+                qpos=choose(qpos, state.qpos),
+                qvel=choose(qvel, state.qvel),
+                act=choose(jnp.zeros_like(state.act), state.act),
+                fields=chosen,
+                engine=(choose(jnp.zeros_like(warmstart), warmstart), choose(jnp.asarray(self._rest_at_start), rest)),
+                diverged=state.diverged & ~mask,
+            )
+            shape = jax.ShapeDtypeStruct(state.sensordata.shape, jnp.float32)
+            values = tuple(chosen.values())
+            forward = functools.partial(self._forward, tuple(chosen))
+            sensordata = jax.pure_callback(forward, shape, mask, state.qpos, state.qvel, state.act, state.sensordata, *values)
+            return state.replace(sensordata=sensordata)
+
+        return jax.lax.cond(mask.any(), restart, lambda state: state, state)
+
+    def step(self, state: PhysicsState, ctrl: jax.Array, num_substeps: int) -> PhysicsState:
+        n, m = self.num_envs, self.model
+        expected = ((n, m.nu), (n, num_substeps, m.nu))
+        if ctrl.shape not in expected:
+            raise PhysicsError(f"ctrl has shape {ctrl.shape}, expected {expected[0]}, or {expected[1]} for one per substep")
+        warmstart, rest = state.engine
+        floats = (state.qpos, state.qvel, state.act, state.sensordata, warmstart, rest)
+        shapes = (*(jax.ShapeDtypeStruct(x.shape, jnp.float32) for x in floats), jax.ShapeDtypeStruct((n,), bool))
+        advance = functools.partial(self._advance, num_substeps, tuple(state.fields))
+        qpos, qvel, act, sensordata, warmstart, rest, diverged = jax.pure_callback(
+            advance, shapes, state.qpos, state.qvel, state.act, warmstart, rest, ctrl, *state.fields.values()
+        )
+        return state.replace(
+            qpos=qpos, qvel=qvel, act=act, sensordata=sensordata, diverged=diverged, engine=(warmstart, rest)
+        )
+
+    # On the host
+
+    def _advance(self, num_substeps: int, names: Sequence[str], qpos, qvel, act, warmstart, rest, ctrl, *values):
+        self._load(names, values, qpos, qvel, act)
+        self._state["qacc_warmstart"][...] = warmstart
+        self._unpack_rest(np.asarray(rest))
+        self._batch.warning[...] = 0
+        failed = ()
+        try:
+            ctrl = np.asarray(ctrl)
+            if ctrl.ndim == 2:
+                self._state["ctrl"][...] = ctrl
+                self._batch.step(nstep=num_substeps)
+            else:
+                self._batch.rollout(num_substeps, control=ctrl, record=())
+        except batch.SimulationError as error:
+            failed = error.ids
+        new = [self._state[name].astype(np.float32) for name in ("qpos", "qvel", "act")]
+        diverged = self._batch.warning[:, _FATAL_WARNINGS, 1].any(axis=1)
+        diverged |= ~(np.abs(new[0]) < MAX_POSITION).all(axis=1) | ~(np.abs(new[1]) < MAX_VELOCITY).all(axis=1)
+        diverged[list(failed)] = True
+        warmstart = self._state["qacc_warmstart"].astype(np.float32)
+        return (*new, self._sensordata.astype(np.float32), warmstart, self._pack_rest(), diverged)
+
+    def _forward(self, names: Sequence[str], mask, qpos, qvel, act, sensordata, *values) -> np.ndarray:
+        """The sensor readings with those of the masked environments computed anew."""
+        self._load(names, values, qpos, qvel, act)
+        self._state["qacc_warmstart"][...] = 0
+        self._state["ctrl"][...] = 0
+        self._unpack_rest(self._rest_at_start)
+        mask = np.asarray(mask)
+        self._batch.forward(mask)
+        out = np.array(sensordata)
+        out[mask] = self._sensordata[mask]
+        return out
+
+    def _load(self, names: Sequence[str], values: Sequence[np.ndarray], qpos, qvel, act) -> None:
+        self._load_fields(dict(zip(names, values, strict=True)))
+        for name, value in (("qpos", qpos), ("qvel", qvel), ("act", act)):
+            self._state[name][...] = value
+
+    def _load_fields(self, fields: dict[str, np.ndarray]) -> None:
+        changed = np.zeros(self.num_envs, bool)
+        for name in self._slots.keys() | fields.keys():
+            if name not in self._slots:
+                self._slots[name] = self._nominal(name).copy()
+            slots = self._slots[name]
+            values = np.asarray(fields[name]) if name in fields else self._nominal(name)
+            differs = (values != slots).reshape(self.num_envs, -1).any(axis=1)
+            if not differs.any():
+                continue
+            slots[differs] = values[differs]
+            self._batch.expand(name)[differs] = values[differs]
+            if name in mujoco.MjModel._setconst_inputs or name.startswith("opt."):
+                changed |= differs
+        if changed.any():
+            self._batch.set_const(changed)
+
+    @functools.cache  # noqa: B019 - one physics lives as long as its process
+    def _nominal(self, name: str) -> np.ndarray:
+        value = nominal_field(self.model, name)
+        return np.broadcast_to(value.astype(np.float32), (self.num_envs, *value.shape))
+
+    def _checked(self, name: str, value: jax.Array) -> jax.Array:
+        if name not in batch.MODEL_FIELDS:
+            raise PhysicsError(f"the native engine has no model field {name!r} that may differ between environments")
+        expected = (self.num_envs, *nominal_field(self.model, name).shape)
+        if value.shape != expected:
+            raise PhysicsError(f"model field {name!r} has shape {value.shape}, expected {expected}")
+        return jnp.asarray(value, jnp.float32)
+
+    def _pack_rest(self) -> np.ndarray:
+        return np.concatenate(self._rest, axis=1, dtype=np.float32)
+
+    def _unpack_rest(self, rest: np.ndarray) -> None:
+        start = 0
+        for view in self._rest:
+            view[...] = rest[:, start : start + view.shape[1]]
+            start += view.shape[1]
+
+
+def nominal_field(model: mujoco.MjModel, name: str) -> np.ndarray:
+    """The model's own value of a field, such as "body_mass" or "opt.gravity"."""
+    owner, _, leaf = name.rpartition(".")
+    if owner not in ("", "opt"):
+        raise PhysicsError(f"unknown model field {name!r}: expected a name of MjModel, or of MjOption after 'opt.'")
+    value = getattr(model.opt if owner else model, leaf, None)
+    if value is None:
+        raise PhysicsError(f"the model has no field {name!r}")
+    return np.asarray(value)
