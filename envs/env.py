@@ -1,6 +1,6 @@
 """A task on an engine: a batch of environments as pure functions.
 
-    env = Env(task, make_physics(task.scene().compile(), num_envs, engine))
+    env = Env(task, make_physics(compile_for_physics(task.scene()), num_envs, engine))
     state = env.reset(jax.random.key(0))
     state = env.step(state, action)                            # action (num_envs, num_actions)
 

@@ -107,7 +107,7 @@ class Task:
     name: str
     description: str
     robot: Robot
-    scene: Callable[[], mujoco.MjModel]
+    scene: Callable[[], mujoco.MjSpec]
     """The robot in its world, as `assets.scene.scene_spec` makes it; its time step is the physics'."""
     command: CommandTerm
     policy_observation: tuple[PolicyTerm, ...]

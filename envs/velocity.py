@@ -43,7 +43,7 @@ def velocity_flat(robot: Robot) -> Task:
         name=f"{robot.name}-velocity-flat",
         description="walk at a commanded velocity and yaw rate on flat ground",
         robot=robot,
-        scene=lambda: scene_spec(robot).compile(),
+        scene=lambda: scene_spec(robot),
         command=CommandTerm(
             names=("forward velocity (m/s)", "sideways velocity (m/s)", "yaw rate (rad/s)"),
             sample=locomotion.uniform_velocity((-1.0, 1.0), (-0.5, 0.5), (-1.0, 1.0), standing=0.1),

@@ -60,7 +60,7 @@ _HIP_RANGE = (-1.0472, 1.0472)
 _THIGH_RANGE = {1: (-1.5708, 3.4907), -1: (-0.5236, 4.5379)}  # by `_Leg.front`
 _CALF_RANGE = (-2.7227, -0.83776)
 
-_THIGH_POSE, _CALF_POSE = 0.9, -1.8
+_THIGH_POSE, _CALF_POSE = 0.8, -1.6
 # The shank leans by thigh + calf; the foot's centre lies a little behind the shank's axis.
 _LEAN = _THIGH_POSE + _CALF_POSE
 _STANDING_HEIGHT = _LINK * math.cos(_THIGH_POSE) + _LINK * math.cos(_LEAN) + _FOOT_X * math.sin(_LEAN) + _FOOT_RADIUS
@@ -241,11 +241,11 @@ GO2 = Robot(
     spec=go2_spec,
     joints=tuple(f"{leg.name}_{part}_joint" for leg in _LEGS for part in _PARTS),
     default_pose=_each_leg(0.0, _THIGH_POSE, _CALF_POSE),
-    stiffness=_each_leg(25.0, 25.0, 25.0),
-    damping=_each_leg(0.6, 0.6, 0.6),
+    stiffness=_each_leg(35.0, 35.0, 35.0),
+    damping=_each_leg(0.7, 0.7, 0.7),
     effort_limits=_each_leg(23.7, 23.7, 45.43),
     velocity_limits=_each_leg(30.1, 30.1, 15.7),
-    action_scale=_each_leg(0.25, 0.25, 0.25),
+    action_scale=_each_leg(0.3, 0.3, 0.3),
     motors=tuple(Motor(3 * _HARDWARE_LEGS.index(leg.name) + i) for leg in _LEGS for i in range(3)),
     base="base_link",
     imu_site="imu",

@@ -1,7 +1,7 @@
 """Any robot of MuJoCo Menagerie as a `Robot`: `menagerie_robot(name, ...)`.
 
-The model itself tells its joints, ranges, torque limits, home pose, base, IMU, symmetry and, where its actuators hold positions,
-gains; what it can't tell is given by joint name. A robot takes about a dozen lines:
+The model itself tells its joints, ranges, torque limits, home pose, base, IMU, symmetry and, where its actuators hold
+positions, gains; what it can't tell is given by joint name. A robot takes about a dozen lines:
 
     go2 = menagerie_robot(
         "unitree_go2",
@@ -90,7 +90,8 @@ def menagerie_robot(
         for joint in joints:
             value = values.get(joint, told(source, joint))
             if value is None:
-                raise RobotError(f"robot {name!r}: its model doesn't tell {field} of joint {joint!r}; give {field}={{{joint!r}: ...}}")
+                remedy = f"give {field}={{{joint!r}: ...}}"
+                raise RobotError(f"robot {name!r}: its model doesn't tell {field} of joint {joint!r}; {remedy}")
             values[joint] = float(value)
         return tuple(values[joint] for joint in joints)
 
@@ -171,8 +172,8 @@ def _source_spec(name: str, entry: str | None, edit: Edit | None) -> mujoco.MjSp
         raise RobotError(f"robot {name!r}: {error}") from error
     except (mujoco_menagerie.MenagerieError, OSError) as error:
         raise RobotError(
-            f"robot {name!r}: its model can't be had ({error}); run `mujoco-menagerie prefetch {name}` where there is a network, "
-            "or set MENAGERIE_ROOT to a checkout of MuJoCo Menagerie"
+            f"robot {name!r}: its model can't be had ({error}); run `mujoco-menagerie prefetch {name}` where there is a "
+            "network, or set MENAGERIE_ROOT to a checkout of MuJoCo Menagerie"
         ) from error
     try:
         spec = mujoco.MjSpec.from_file(str(file))
@@ -223,7 +224,7 @@ def _actuators(model: mujoco.MjModel, joint: int) -> np.ndarray:
 
 def _driven_hinges(name: str, model: mujoco.MjModel) -> tuple[str, ...]:
     hinges = np.flatnonzero(model.jnt_type == mujoco.mjtJoint.mjJNT_HINGE)
-    driven = tuple(model.joint(i).name for i in hinges if len(_actuators(model, i)))
+    driven = tuple(model.joint(i).name for i in map(int, hinges) if len(_actuators(model, i)))
     if not driven:
         raise RobotError(f"robot {name!r}: no actuator of its model drives a hinge; give joints=(...)")
     return driven

@@ -17,7 +17,7 @@ class RobotError(ValueError):
 
 
 def unknown_name(robot: str, kind: str, name: str, known: Iterable[str]) -> RobotError:
-    """The error for a `kind` of element that the robot's model lacks: offers the nearest of the `known` names, or all of them."""
+    """The error for a `kind` of element that the model lacks: offers the nearest of the `known` names, or all of them."""
     have = [other for other in known if other]
     near = difflib.get_close_matches(name, have, n=3)
     hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"it has: {', '.join(have) or 'none with a name'}"
@@ -111,7 +111,7 @@ class Robot:
         return any(joint.type == mujoco.mjtJoint.mjJNT_FREE for joint in body.joints)
 
     def check(self) -> None:
-        """Raise RobotError where the description names something that its model does not have, or exceeds the model's limits."""
+        """Raise RobotError where the description names something that its model lacks, or exceeds the model's limits."""
         spec = self.spec()
         model = spec.compile()
         for kind, elements, names in (
@@ -144,4 +144,4 @@ def _check_mirror(robot: str, mirror: Mirror, n: int) -> None:
         raise RobotError(f"robot {robot!r}: mirror.sign must be {n} times +1 or -1, found {mirror.sign}")
     for i, j in enumerate(mirror.index):
         if mirror.index[j] != i or mirror.sign[j] != mirror.sign[i]:
-            raise RobotError(f"robot {robot!r}: mirror must undo itself, but joint {i} goes to {j} and {j} to {mirror.index[j]}")
+            raise RobotError(f"robot {robot!r}: mirror must undo itself, but joints {i} and {j} are not each other's image")

@@ -1,7 +1,7 @@
 """The left-right symmetry of a robot, found in its model: which joint and which foot is whose mirror image.
 
-The plane of symmetry is the xz plane of the model at its zero pose (x forward, y left, z up). A mirrored turn by q about an axis
-a through a point p is a turn by q about -M a through M p, where M = diag(1, -1, 1): an axis is a pseudovector.
+The plane of symmetry is the xz plane of the model at its zero pose (x forward, y left, z up). A mirrored turn by q about an
+axis a through a point p is a turn by q about -M a through M p, where M = diag(1, -1, 1): an axis is a pseudovector.
 """
 
 import mujoco

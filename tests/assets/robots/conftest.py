@@ -1,4 +1,4 @@
-"""Where the vendors' models lie: the checkout that MENAGERIE_ROOT names, or a folder `shared/menagerie` beside the repository."""
+"""Where the vendors' models lie: the checkout that MENAGERIE_ROOT names, or `shared/menagerie` beside the repository."""
 
 import os
 from pathlib import Path

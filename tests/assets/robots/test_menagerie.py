@@ -84,7 +84,7 @@ def test_its_spec_compiles_with_meshes_and_without_what_scenes_add(menagerie):
     collides = (model.geom_contype != 0) | (model.geom_conaffinity != 0)
     assert set(model.geom_conaffinity[collides]) == {1}
     assert not model.geom_contype.any()
-    assert not model.geom_margin.any()
+    assert not model.geom_margin[collides].any()
     assert all(model.geom(int(i)).name for i in np.flatnonzero(collides))
     assert {model.geom(int(i)).name for i in np.flatnonzero(model.geom_priority)} == set(GO2.feet)
 

@@ -1,0 +1,151 @@
+"""Checkpoints of a run through Orbax: everything that training depends on, so that a resumed run goes on as if never stopped.
+
+A checkpoint is two items: "policy" (parameters and normalisers, all that acting needs) and "rest" (optimiser, environments,
+counters, keys). Orbax makes a checkpoint visible only once it is whole; a digest of its files, written after that, tells later
+whether it still is.
+"""
+
+import hashlib
+import json
+import logging
+import shutil
+from pathlib import Path
+from typing import Any
+
+import jax
+import orbax.checkpoint as ocp
+
+from rl.ppo import TrainState
+from rl.run import RunError, write_json
+
+_POLICY = ("params", "policy_normalizer", "critic_normalizer")
+_DIGEST = "digest.json"
+
+logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax tells every step of its work
+
+
+class CheckpointError(RunError):
+    """A checkpoint cannot be written or none can be read."""
+
+
+class Checkpoints:
+    """The checkpoints of one run, named by the number of updates; the newest `keep` stay (all of them where keep is None)."""
+
+    def __init__(self, directory: Path, keep: int | None = 3):
+        self.directory = directory.absolute()
+        self.keep = keep
+        self.warnings: list[str] = []
+        """What was found damaged while reading, in words."""
+
+    @property
+    def updates(self) -> list[int]:
+        """Checkpoints at hand, oldest first."""
+        if not self.directory.is_dir():
+            return []
+        return sorted(int(p.name) for p in self.directory.iterdir() if p.name.isdigit() and p.is_dir())
+
+    def save(self, state: TrainState) -> Path:
+        """Write a checkpoint whole or not at all. Overwrites one of the same update."""
+        path = self.directory / str(int(state.updates))
+        partial = self.directory / f".{path.name}.partial"
+        values = jax.device_get(_as_dict(state))
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            shutil.rmtree(partial, ignore_errors=True)
+            for item, tree in _split(values).items():
+                with ocp.StandardCheckpointer() as checkpointer:
+                    checkpointer.save(partial / item, tree)
+            write_json(partial / _DIGEST, _digests(partial))
+            shutil.rmtree(path, ignore_errors=True)
+            partial.rename(path)
+        except Exception as error:  # Orbax and TensorStore raise types of their own for a full disk
+            shutil.rmtree(partial, ignore_errors=True)
+            free = shutil.disk_usage(self.directory if self.directory.is_dir() else Path()).free
+            raise CheckpointError(
+                f"cannot write the checkpoint {path} ({free / 1e6:.0f} MB are free there): {str(error)[:300]}"
+            ) from error
+        if self.keep is not None:
+            for old in self.updates[: -self.keep]:
+                shutil.rmtree(self.directory / str(old), ignore_errors=True)
+        return path
+
+    def restore(self, like: TrainState) -> TrainState:
+        """The newest whole checkpoint of a run of the same task and sizes; `like` may hold shapes only."""
+        abstract = _as_dict(like)
+        return like.replace(**self._newest(_split(abstract)))
+
+    def restore_policy(self, like: TrainState, update: int | None = None) -> TrainState:
+        """`like` with the newest (or the given) checkpoint's parameters and normalisers."""
+        return like.replace(**self._newest({"policy": _split(_as_dict(like))["policy"]}, update))
+
+    def _newest(self, abstract: dict[str, Any], update: int | None = None) -> dict[str, Any]:
+        candidates = self.updates if update is None else [update]
+        if not candidates:
+            raise CheckpointError(f"{self.directory} holds no checkpoint: the run was stopped before its first")
+        for update in reversed(candidates):
+            path = self.directory / str(update)
+            problem = _damage(path)
+            if problem is None:
+                return _read(path, abstract)
+            self.warnings.append(f"checkpoint {path} is damaged ({problem}); it is left as it is, the one before it is used")
+        raise CheckpointError("no checkpoint can be read: " + "; ".join(self.warnings))
+
+
+def _read(path: Path, abstract: dict[str, Any]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for item, tree in abstract.items():
+        shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), tree)
+        with ocp.StandardCheckpointer() as checkpointer:
+            _expect_same(path / item, checkpointer.metadata(path / item), shapes)
+            values |= checkpointer.restore(path / item, shapes)
+    return values
+
+
+def _expect_same(path: Path, metadata: Any, shapes: Any) -> None:
+    stored = getattr(metadata, "item_metadata", metadata)
+    stored = getattr(stored, "tree", stored)
+    have = {jax.tree_util.keystr(k): tuple(v.shape) for k, v in jax.tree_util.tree_leaves_with_path(stored)}
+    want = {jax.tree_util.keystr(k): tuple(v.shape) for k, v in jax.tree_util.tree_leaves_with_path(shapes)}
+    have = {_plain(k): v for k, v in have.items()}
+    want = {_plain(k): v for k, v in want.items()}
+    differing = [f"{k} is {have.get(k, 'absent')}, expected {want.get(k, 'nothing')}" for k in sorted(have.keys() | want.keys())
+                 if have.get(k) != want.get(k)]
+    if differing:
+        raise CheckpointError(f"{path} is of another task or configuration: {'; '.join(differing[:4])}")
+
+
+def _plain(keystr: str) -> str:
+    """Attribute, index and key paths written alike: ".a['b'][0]" as "a.b.0"."""
+    return keystr.replace("['", ".").replace("']", "").replace("[", ".").replace("]", "").lstrip(".")
+
+
+def _as_dict(state: TrainState) -> dict[str, Any]:
+    return {name: getattr(state, name) for name in state.__dataclass_fields__}
+
+
+def _split(values: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "policy": {k: v for k, v in values.items() if k in _POLICY},
+        "rest": {k: v for k, v in values.items() if k not in _POLICY},
+    }
+
+
+def _digests(path: Path) -> dict[str, str]:
+    return {str(p.relative_to(path)): _sha256(p) for p in sorted(path.rglob("*")) if p.is_file() and p.name != _DIGEST}
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _damage(path: Path) -> str | None:
+    try:
+        expected = json.loads((path / _DIGEST).read_text())
+        found = _digests(path)
+    except (OSError, json.JSONDecodeError) as error:
+        return f"its digest cannot be read: {error}"
+    for name in expected.keys() | found.keys():
+        if expected.get(name) != found.get(name):
+            return f"{name} is {'absent' if name not in found else 'not what was written'}"
+    return None

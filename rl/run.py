@@ -1,0 +1,97 @@
+"""A training run's directory: what it was told, what it learned, what it measured.
+
+    run.json            task, engine, seed, sizes, PPO's configuration, versions; written once at the start
+    checkpoints/        Orbax, one folder a checkpoint
+    progress.jsonl      one line of figures every few updates
+    events.out.*        the same for TensorBoard
+    curve.png, evaluation.json, video.mp4
+"""
+
+import dataclasses
+import hashlib
+import importlib.metadata
+import json
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rl.ppo import PPOConfig
+
+_FORMAT = 1
+
+
+class RunError(RuntimeError):
+    """A run directory or its contents cannot be used; the message names the path, what was expected and what was found."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run was told."""
+
+    directory: Path
+    task: str
+    engine: str
+    num_envs: int
+    seed: int
+    ppo: PPOConfig
+    versions: dict[str, str]
+
+    @property
+    def hash(self) -> str:
+        """Of everything that decides what the run learns."""
+        return hashlib.sha256(json.dumps(self._told(), sort_keys=True).encode()).hexdigest()[:16]
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.directory / "checkpoints"
+
+    def _told(self) -> dict[str, Any]:
+        told = {name: getattr(self, name) for name in ("task", "engine", "num_envs", "seed", "versions")}
+        return told | {"ppo": dataclasses.asdict(self.ppo)}
+
+    @classmethod
+    def create(cls, directory: Path, task: str, engine: str, num_envs: int, seed: int, ppo: PPOConfig) -> "Run":
+        """A new run in an empty or absent directory."""
+        if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+            raise RunError(f"{directory} is not empty: choose another --out, or continue the run in it with --resume {directory}")
+        run = cls(directory, task, engine, num_envs, seed, ppo, _versions())
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunError(f"cannot make the run directory {directory}: {error.strerror}") from error
+        write_json(directory / "run.json", {"format": _FORMAT, **run._told(), "hash": run.hash})
+        return run
+
+    @classmethod
+    def open(cls, directory: Path) -> "Run":
+        path = directory / "run.json"
+        if not path.is_file():
+            near = [p.parent for p in sorted(directory.parent.glob("*/run.json"))[:5]] if directory.parent.is_dir() else []
+            hint = f"; runs nearby: {', '.join(str(p) for p in near)}" if near else ""
+            raise RunError(f"{directory} is no run directory: it has no run.json, which `zerogap train` writes{hint}")
+        try:
+            told = json.loads(path.read_text())
+            if told["format"] != _FORMAT:
+                raise RunError(f"{path} has format {told['format']!r}, expected {_FORMAT}: it was written by another version")
+            ppo = PPOConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in told["ppo"].items()})
+            return cls(directory, told["task"], told["engine"], told["num_envs"], told["seed"], ppo, told["versions"])
+        except (json.JSONDecodeError, KeyError, TypeError) as error:
+            raise RunError(f"{path} is damaged: {type(error).__name__}: {error}") from error
+
+
+def _versions() -> dict[str, str]:
+    return {name: importlib.metadata.version(name) for name in ("mujoco", "jax", "flax", "optax", "numpy")}
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a JSON file whole or not at all."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+            json.dump(value, file, indent=2)
+            file.write("\n")
+        os.replace(file.name, path)
+    except OSError as error:
+        raise RunError(f"cannot write {path}: {error.strerror or error}") from error
