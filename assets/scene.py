@@ -18,6 +18,9 @@ from assets.robots.robot import Robot
 Terrain = Callable[[mujoco.MjSpec], None]
 """Adds the ground to a scene. Its geoms have contype 1 and conaffinity 0; the robot's have contype 0 and conaffinity 1."""
 
+VIEW = "view"
+"""The camera of every scene that shows its robot."""
+
 _TOUCH_MARGIN = 0.01  # a touch site is larger than its geom, so that contact points lie well inside
 
 
@@ -32,7 +35,7 @@ def flat_ground(spec: mujoco.MjSpec) -> None:
         width=256,
         height=256,
     )
-    material = spec.add_material(name="ground", texrepeat=[1, 1], texuniform=True, reflectance=0.05)
+    material = spec.add_material(name="ground", texrepeat=[1, 1], texuniform=True)
     material.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = "ground"
     spec.worldbody.add_geom(
         name="floor",
@@ -71,18 +74,55 @@ def scene_spec(robot: Robot, terrain: Terrain = flat_ground, timestep: float = 0
     option.ls_iterations = 8
     option.disableflags |= int(mujoco.mjtDisableBit.mjDSBL_EULERDAMP | mujoco.mjtDisableBit.mjDSBL_ISLAND)
     terrain(spec)
-    _add_light(spec)
+    _add_view(spec, robot)
     _add_actuators(spec, robot)
     _add_sensors(spec, robot)
     return spec
 
 
-def _add_light(spec: mujoco.MjSpec) -> None:
-    spec.worldbody.add_light(
-        name="sun", type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL, pos=[0, 0, 3], dir=[0.3, 0.3, -1], diffuse=[0.7, 0.7, 0.7]
+def _add_view(spec: mujoco.MjSpec, robot: Robot) -> None:
+    """What a picture needs: a sky, a sun and the camera `VIEW`. A robot that walks takes sun and camera along."""
+    model = spec.copy().compile()
+    data = mujoco.MjData(model)
+    mujoco.mj_forward(model, data)
+    base = model.body(robot.base).id
+    own = np.flatnonzero(model.body_rootid[model.geom_bodyid] == model.body_rootid[base])
+    center = data.subtree_com[base]
+    reach = np.linalg.norm(data.geom_xpos[own] - center, axis=1) + model.geom_rbound[own]
+    into_base = data.xmat[base].reshape(3, 3).T
+
+    def seat(offset: np.ndarray) -> np.ndarray:
+        return into_base @ (center + offset - data.xpos[base])
+
+    away = np.array([1.0, -1.0, 0.5]) / 1.5
+    right = np.cross([0.0, 0.0, 1.0], away)
+    up = np.cross(away, right)
+    for same in [camera for camera in spec.cameras if camera.name == VIEW]:
+        spec.delete(same)
+    walks = model.body_dofnum[base] == 6
+    mode = mujoco.mjtCamLight.mjCAMLIGHT_TRACKCOM if walks else mujoco.mjtCamLight.mjCAMLIGHT_FIXED
+    body = spec.body(robot.base)
+    body.add_camera(
+        name=VIEW,
+        mode=mode,
+        pos=seat(3.4 * np.max(reach, initial=0.1) * away),
+        xyaxes=[*(into_base @ right), *(into_base @ up)],
+        fovy=40,
     )
+    # MuJoCo casts shadows only near a light, be it a directional one.
+    body.add_light(
+        name="sun",
+        mode=mode,
+        type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL,
+        pos=seat(np.array([0.6, -0.2, 2.0])),
+        dir=into_base @ np.array([-0.3, 0.1, -1.0]),
+        diffuse=[0.55] * 3,
+    )
+    spec.visual.map.shadowclip = 2.0
+    spec.visual.quality.shadowsize = 2048
+    spec.visual.rgba.haze = [0.62, 0.70, 0.80, 1.0]
     spec.visual.headlight.ambient = [0.35, 0.35, 0.35]
-    spec.visual.headlight.diffuse = [0.35, 0.35, 0.35]
+    spec.visual.headlight.diffuse = [0.3, 0.3, 0.3]
     spec.visual.global_.offwidth, spec.visual.global_.offheight = 1920, 1080
     spec.add_texture(
         name="sky",

@@ -17,8 +17,9 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from envs.episode import EpisodeSampler
-from envs.proprioception import Proprioception, multiply, small_rotation
+from envs.episode import EpisodeSampler, Start
+from envs.proprioception import Proprioception, multiply, rotate, small_rotation
+from envs.recorder import Recorder
 from envs.task import Task, TaskError
 from envs.view import Layout, View
 from sim.physics import Physics, PhysicsState
@@ -60,6 +61,7 @@ class EnvState:
     memory: dict[str, jax.Array]
     episode: dict[str, jax.Array]
     """Drawn at the start of the episode: latencies (control steps) and biases."""
+    recorder: Recorder
 
 
 class Env:
@@ -82,6 +84,7 @@ class Env:
         random = task.randomization
         self._target_history = math.ceil(random.action_latency.longest / task.control_seconds) + 2
         self._sensed_history = math.ceil(random.observation_latency.longest / task.control_seconds) + 2
+        self._ctrl_per_step = self.num_substeps if random.action_latency.longest > 0 else 1
         self._default = jnp.asarray(task.robot.default_pose, jnp.float32)
         self._scale = jnp.asarray(task.robot.action_scale, jnp.float32)
         self._check_terms()
@@ -119,6 +122,7 @@ class Env:
             frames=jnp.zeros((n, self.task.observation_history, self._frame_size)),
             memory={term.name: jnp.stack([term.initial(self.layout)] * n) for term in self.task.memory},
             episode=fresh.episode,
+            recorder=Recorder.of(physics, (self._ctrl_per_step, self.num_actions)),
         )
         state = self._begin(state, jnp.ones(n, bool))
         return self._observe(state, draw_key, jnp.ones(n, bool))
@@ -136,7 +140,9 @@ class Env:
         targets = jnp.concatenate([self.joint_target(action)[:, None], state.targets[:, :-1]], axis=1)
         ctrl = self._late_targets(key_latency, targets, state.episode["action_delay"])
         physics, push_left = self._push(key_push, state)
+        recorder = state.recorder.write(physics, ctrl, jnp.round(state.time / dt).astype(jnp.int32))
         physics = self.physics.step(physics, ctrl, self.num_substeps)
+        recorder = recorder.keep_first(physics)
 
         # Judge.
         time = state.time + dt
@@ -171,12 +177,13 @@ class Env:
             last_action=action,
             targets=targets,
             memory=memory,
+            recorder=recorder,
         )
         state = state.replace(last_critic_observation=self._critic(state, physics))
 
         # Start anew what ended.
         ended = terminated | truncated
-        state = jax.lax.cond(ended.any(), lambda s: self._restart(s, ended, key_restart), lambda s: s, state)
+        state = self._restart(state, ended, key_restart)
         return self._observe(state, key_observe, ended)
 
     def joint_target(self, action: jax.Array) -> jax.Array:
@@ -221,18 +228,28 @@ class Env:
     # Starting
 
     def _restart(self, state: EnvState, mask: jax.Array, key: jax.Array) -> EnvState:
+        # Only what changes goes through the condition: whatever passes it is copied.
+        def restart(physics: PhysicsState, start: Start) -> tuple[PhysicsState, Start]:
+            fresh = self._episodes.replace_where(start, mask, key)
+            return self.physics.reset(physics, mask, fresh.qpos, fresh.qvel, fresh.fields), fresh
+
         physics = state.physics
-        old = self._episodes.empty(
-            physics.qpos, physics.qvel, physics.fields, state.command, state.command_left, state.push_left, state.episode
+        start = Start(
+            qpos=physics.qpos,
+            qvel=physics.qvel,
+            fields=physics.fields,
+            command=state.command,
+            command_left=state.command_left,
+            push_left=state.push_left,
+            episode=state.episode,
         )
-        fresh = self._episodes.replace_where(old, mask, key)
-        physics = self.physics.reset(physics, mask, fresh.qpos, fresh.qvel, fresh.fields)
+        physics, start = jax.lax.cond(mask.any(), restart, lambda physics, start: (physics, start), physics, start)
         state = state.replace(
             physics=physics,
-            command=fresh.command,
-            command_left=fresh.command_left,
-            push_left=fresh.push_left,
-            episode=fresh.episode,
+            command=start.command,
+            command_left=start.command_left,
+            push_left=start.push_left,
+            episode=start.episode,
         )
         return self._begin(state, mask)
 
@@ -399,6 +416,4 @@ class Env:
 
 
 def _matrix(quat: jax.Array) -> jax.Array:
-    from envs.proprioception import rotate
-
     return jnp.stack([rotate(quat, axis) for axis in jnp.eye(3)], axis=1)

@@ -30,8 +30,6 @@ class Start:
 class EpisodeSampler:
     """`sampler(key)` draws the start of one episode."""
 
-    empty = Start
-
     def __init__(self, task: Task, layout: Layout):
         self._task = task
         self._layout = layout

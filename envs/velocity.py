@@ -1,5 +1,7 @@
 """Velocity tracking on flat ground, for any quadruped `Robot`."""
 
+import jax.numpy as jnp
+
 from assets.robots.robot import Robot, RobotError
 from assets.scene import scene_spec
 from envs.task import (
@@ -72,6 +74,7 @@ def velocity_flat(robot: Robot) -> Task:
             CriticTerm("foot_velocity", lambda v: v.foot_velocity.ravel(), scale=0.2),
             CriticTerm("foot_contact", observations.foot_contact),
             CriticTerm("air_time", lambda v: v.memory["air_time"]),
+            CriticTerm("stance_time", lambda v: jnp.minimum(v.memory["stance_time"], 1.0)),
             CriticTerm("foot_friction", observations.foot_friction),
             CriticTerm("base_mass", observations.base_mass),
             CriticTerm("motor_gains", observations.motor_gains),
@@ -79,8 +82,8 @@ def velocity_flat(robot: Robot) -> Task:
         rewards=(
             RewardTerm("track_planar_velocity", locomotion.track_planar_velocity, 1.5),
             RewardTerm("track_yaw_rate", locomotion.track_yaw_rate, 0.75),
-            RewardTerm("planar_velocity_error", locomotion.planar_velocity_error, -0.6),
-            RewardTerm("yaw_rate_error", locomotion.yaw_rate_error, -0.2),
+            RewardTerm("planar_velocity_error", locomotion.planar_velocity_error, -1.0),
+            RewardTerm("yaw_rate_error", locomotion.yaw_rate_error, -0.4),
             RewardTerm("alive", locomotion.alive, 1.0),
             RewardTerm("near_default_pose", locomotion.near_default_pose, 0.3),
             RewardTerm("tilt", locomotion.tilt, -2.0),
@@ -92,6 +95,8 @@ def velocity_flat(robot: Robot) -> Task:
             RewardTerm("joint_limits", locomotion.joint_limits, -1.0),
             RewardTerm("body_contact", locomotion.body_contact("FL", "FR", "RL", "RR"), -0.2),
             RewardTerm("air_time", locomotion.air_time, 2.0),
+            RewardTerm("trot", locomotion.trot, 0.5),
+            RewardTerm("long_stance_or_swing", locomotion.long_stance_or_swing, -0.1),
             RewardTerm("foot_slip", locomotion.foot_slip, -0.05),
             RewardTerm("foot_clearance", locomotion.foot_clearance(0.09), -0.3),
             RewardTerm("pose_while_standing", locomotion.pose_while_standing, -0.2),
@@ -100,10 +105,15 @@ def velocity_flat(robot: Robot) -> Task:
             TerminationTerm("toppled", locomotion.toppled),
             TerminationTerm("trunk_on_ground", locomotion.trunk_on_ground("trunk", "head")),
         ),
-        memory=(MemoryTerm("air_time", locomotion.zero_per_foot, locomotion.update_air_time),),
+        memory=(
+            MemoryTerm("air_time", locomotion.zero_per_foot, locomotion.update_air_time),
+            MemoryTerm("stance_time", locomotion.zero_per_foot, locomotion.update_stance_time),
+        ),
         metrics=(
             MetricTerm("planar_velocity_error", locomotion.planar_velocity_error),
             MetricTerm("yaw_rate_error", locomotion.yaw_rate_error),
+            MetricTerm("planar_velocity_error_at_rest", locomotion.planar_velocity_error_at_rest),
+            MetricTerm("yaw_rate_error_at_rest", locomotion.yaw_rate_error_at_rest),
         ),
         randomization=_randomization(robot),
         initial_state=InitialState(joint_position=0.1, joint_velocity=0.2, linear_velocity=0.3, angular_velocity=0.3, tilt=0.1),

@@ -35,17 +35,17 @@ class PPOConfig:
     value_clip: float = 0.2
     value_weight: float = 1.0
     entropy_weight: float = 0.003
-    learning_rate: float = 1e-3
+    learning_rate: float = 5e-4
     """To start from."""
     target_kl: float = 0.02
-    """The learning rate falls where an update moved the policy further than twice this, and rises below half of it."""
+    """How far an update is to move the policy (mean KL divergence in its last epoch); the learning rate follows."""
     learning_rate_range: tuple[float, float] = (1e-5, 3e-3)
     max_gradient_norm: float = 1.0
     actor_hidden: tuple[int, ...] = (256, 128)
     critic_hidden: tuple[int, ...] = (256, 128)
     initial_std: float = 0.4
     symmetry: bool = True
-    """Learn from the mirror images of a random half of each minibatch too, where the robot declares a mirror."""
+    """Turn a random half of the samples into their mirror images, where the robot declares a mirror."""
 
 
 @struct.dataclass
@@ -75,6 +75,20 @@ class Rollout:
     value: jax.Array
     reward: jax.Array
     ended: jax.Array
+
+
+@struct.dataclass
+class Samples:
+    """What an update learns from, (T * N, ...): observations are normalised; `old_*` are the acting policy's."""
+
+    policy: jax.Array
+    action: jax.Array
+    old_log_prob: jax.Array
+    old_mean: jax.Array
+    critic: jax.Array
+    old_value: jax.Array
+    advantage: jax.Array
+    target: jax.Array
 
 
 class PPO:
@@ -123,7 +137,9 @@ class PPO:
         advantage, target = advantages(
             rollout.reward, rollout.value, rollout.ended, last_value, self.config.gamma, self.config.gae_lambda
         )
-        learned, losses = self._learn(state, rollout, advantage, target, key_learn)
+        key_mirror, key_learn = jax.random.split(key_learn)
+        samples = self._samples(state, rollout, advantage, target, key_mirror)
+        learned, losses = self._learn(state, samples, key_learn)
         learned = learned.replace(
             policy_normalizer=state.policy_normalizer.update(rollout.policy),
             critic_normalizer=state.critic_normalizer.update(rollout.critic),
@@ -170,69 +186,75 @@ class PPO:
         scale = {name: self.env.num_envs if name.startswith("failed/") else 1 for name in metrics}
         return env, rollout, {k: (v.sum() if k in summed else v.mean()) * scale[k] for k, v in metrics.items()}
 
-    def _learn(
-        self, state: TrainState, rollout: Rollout, advantage: jax.Array, target: jax.Array, key: jax.Array
-    ) -> tuple[TrainState, dict[str, jax.Array]]:
+    def _samples(self, state: TrainState, rollout: Rollout, advantage: jax.Array, target: jax.Array, key: jax.Array) -> Samples:
+        rollout, advantage, target = jax.tree.map(
+            lambda x: x.reshape(self.steps_per_update, *x.shape[2:]), (rollout, advantage, target)
+        )
+        policy, action, mean, density = rollout.policy, rollout.action, rollout.mean, rollout.log_prob
+        if self._mirror is not None:
+            # A mirrored robot doing the mirrored action would have had the same advantage: half of the samples become those.
+            flip = jax.random.bernoulli(key, 0.5, (policy.shape[0], 1))
+            policy = jnp.where(flip, self._mirror.observation(policy), policy)
+            action = jnp.where(flip, self._mirror.action(action), action)
+            mean, std = self.networks.policy(state.params, state.policy_normalizer(policy))
+            density = log_prob(mean, std, action)
+        return Samples(
+            policy=state.policy_normalizer(policy),
+            action=action,
+            old_log_prob=density,
+            old_mean=mean,
+            critic=state.critic_normalizer(rollout.critic),
+            old_value=rollout.value,
+            advantage=advantage,
+            target=target,
+        )
+
+    def _learn(self, state: TrainState, samples: Samples, key: jax.Array) -> tuple[TrainState, dict[str, jax.Array]]:
         config = self.config
         steps = self.steps_per_update
-        old_std = self.networks.policy(state.params, jnp.zeros((1, self.env.observation_size["policy"])))[1]
-        rollout = rollout.replace(
-            policy=state.policy_normalizer(rollout.policy) if self._mirror is None else rollout.policy,
-            critic=state.critic_normalizer(rollout.critic),
-        )
-        flat = jax.tree.map(lambda x: x.reshape(steps, *x.shape[2:]), (rollout, advantage, target))
+        old_std = self.networks.policy(state.params, samples.policy[:1])[1]
 
-        def minibatch(carry, index_key):
-            params, optimizer, rate, skipped = carry
-            index, key = index_key
-            batch = jax.tree.map(lambda x: x[index], flat)
-            (_, aux), gradient = jax.value_and_grad(self._loss, has_aux=True)(params, state, batch, old_std, key)
+        def minibatch(carry, index):
+            params, optimizer, skipped = carry
+            batch = jax.tree.map(lambda x: x[index], samples)
+            (_, aux), gradient = jax.value_and_grad(self._loss, has_aux=True)(params, batch, old_std)
             finite = jnp.isfinite(optax.global_norm(gradient))
             updates, new_optimizer = self._optimizer.update(gradient, optimizer, params)
-            new_params = jax.tree.map(lambda p, u: p - rate * u, params, updates)
+            new_params = jax.tree.map(lambda p, u: p - state.learning_rate * u, params, updates)
             keep = lambda new, old: jax.tree.map(lambda a, b: jnp.where(finite, a, b), new, old)  # noqa: E731
-            low, high = config.learning_rate_range
-            factor = jnp.where(aux["kl"] > 2 * config.target_kl, 1 / 1.5, jnp.where(aux["kl"] < config.target_kl / 2, 1.5, 1.0))
-            rate = jnp.where(finite, jnp.clip(rate * factor, low, high), rate)
             skipped = skipped + (1 - finite.astype(jnp.int32))
-            return (keep(new_params, params), keep(new_optimizer, optimizer), rate, skipped), aux
+            return (keep(new_params, params), keep(new_optimizer, optimizer), skipped), aux
 
         def epoch(carry, key):
-            key_order, key_mirror = jax.random.split(key)
-            order = jax.random.permutation(key_order, steps).reshape(config.minibatches, -1)
-            return jax.lax.scan(minibatch, carry, (order, jax.random.split(key_mirror, config.minibatches)))
+            order = jax.random.permutation(key, steps).reshape(config.minibatches, -1)
+            return jax.lax.scan(minibatch, carry, order)
 
-        carry = (state.params, state.optimizer, state.learning_rate, state.skipped)
+        carry = (state.params, state.optimizer, state.skipped)
         carry, aux = jax.lax.scan(epoch, carry, jax.random.split(key, config.epochs))
-        params, optimizer, rate, skipped = carry
-        losses = {name: value.mean() for name, value in aux.items()}
+        params, optimizer, skipped = carry
+        losses = {name: value.mean() for name, value in aux.items()} | {"kl": aux["kl"][-1].mean()}
+        # One step of the rate per update: within an update the divergence has yet to build up, and would mislead.
+        factor = jnp.clip(jnp.sqrt(config.target_kl / jnp.maximum(losses["kl"], 1e-6)), 1 / 1.5, 1.5)
+        rate = jnp.clip(state.learning_rate * factor, *config.learning_rate_range)
         losses |= {"learning_rate": rate, "std": old_std.mean(), "skipped_updates": skipped}
         return state.replace(params=params, optimizer=optimizer, learning_rate=rate, skipped=skipped), losses
 
-    def _loss(self, params: Params, state: TrainState, batch: Any, old_std: jax.Array, key: jax.Array):
+    def _loss(self, params: Params, batch: Samples, old_std: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
         """PPO's clipped surrogate (eq. 7), a clipped value error and an entropy bonus."""
         config = self.config
-        rollout, advantage, target = batch
-        policy, action, old_mean = rollout.policy, rollout.action, rollout.mean
-        if self._mirror is not None:
-            # A mirrored robot would have done the mirrored action, for the same advantage.
-            flip = jax.random.bernoulli(key, 0.5, (policy.shape[0], 1))
-            policy = state.policy_normalizer(jnp.where(flip, self._mirror.observation(policy), policy))
-            action = jnp.where(flip, self._mirror.action(action), action)
-            old_mean = jnp.where(flip, self._mirror.action(old_mean), old_mean)
-        mean, std = self.networks.policy(params, policy)
-        advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
-        ratio = jnp.exp(log_prob(mean, std, action) - rollout.log_prob)
+        mean, std = self.networks.policy(params, batch.policy)
+        advantage = (batch.advantage - batch.advantage.mean()) / (batch.advantage.std() + 1e-8)
+        ratio = jnp.exp(log_prob(mean, std, batch.action) - batch.old_log_prob)
         clipped = jnp.clip(ratio, 1 - config.clip, 1 + config.clip)
         policy_loss = -jnp.mean(jnp.minimum(ratio * advantage, clipped * advantage))
 
-        value = self.networks.value(params, rollout.critic)
-        near = rollout.value + jnp.clip(value - rollout.value, -config.value_clip, config.value_clip)
-        value_loss = 0.5 * jnp.mean(jnp.maximum(jnp.square(value - target), jnp.square(near - target)))
+        value = self.networks.value(params, batch.critic)
+        near = batch.old_value + jnp.clip(value - batch.old_value, -config.value_clip, config.value_clip)
+        value_loss = 0.5 * jnp.mean(jnp.maximum(jnp.square(value - batch.target), jnp.square(near - batch.target)))
 
         bonus = entropy(std)
         loss = policy_loss + config.value_weight * value_loss - config.entropy_weight * bonus
-        kl = jnp.mean(kl_divergence(old_mean, old_std, mean, std))
+        kl = jnp.mean(kl_divergence(batch.old_mean, old_std, mean, std))
         aux = {
             "policy_loss": policy_loss,
             "value_loss": value_loss,

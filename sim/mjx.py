@@ -27,6 +27,8 @@ from sim.physics import Fields, PhysicsError, PhysicsState
 # Fields that turn a part of the physics on where they are not zero. That part is compiled in, or not, from the model that is put
 # on the device; where environments differ in such a field it must be in, whatever the nominal value.
 _SWITCHES = (
+    "actuator_biasprm",
+    "actuator_gainprm",
     "body_gravcomp",
     "dof_frictionloss",
     "geom_adhesion",
@@ -47,16 +49,14 @@ _IGNORED = (
     "actuator_armature",
     "actuator_damping",
     "actuator_dampingpoly",
-    "actuator_delay",
     "dof_dampingpoly",
     "geom_adhesion",
     "geom_fluid",
     "geom_surfacevel",
     "jnt_stiffnesspoly",
+    "nhistory",
     "opt.noslip_iterations",
     "pair_adhesion",
-    "sensor_delay",
-    "sensor_interval",
     "tendon_dampingpoly",
     "tendon_stiffnesspoly",
 )
@@ -71,7 +71,7 @@ class EngineState:
     """What MJX carries from step to step beyond `PhysicsState`, each with a leading axis of num_envs."""
 
     carried: _Arrays
-    """The remaining integration state, by the names of mjx.Data: time, qacc_warmstart and, with delays, history."""
+    """The remaining integration state, by the names of mjx.Data: time and qacc_warmstart."""
     derived: _Arrays
     """Model fields derived from `PhysicsState.fields`, by their names, in the shapes of MjModel."""
     watched: _Arrays
@@ -310,9 +310,7 @@ class MjxPhysics:
     @functools.cached_property
     def _carried_at_start(self) -> dict[str, np.ndarray]:
         """What one environment carries beyond its PhysicsState, at the start of an episode."""
-        names = ["time", "qacc_warmstart"] + ["history"] * (self.model.nhistory > 0)
-        data = self._data_on_host(frozenset(), self._chunk)
-        return {name: np.asarray(getattr(data, name), np.float32) for name in names}
+        return {"time": np.float32(0), "qacc_warmstart": np.zeros(self.model.nv, np.float32)}
 
     # What is watched: nothing, in MJX-JAX, whose buffers hold whatever the model can need
 

@@ -26,6 +26,16 @@ def yaw_rate_error(view: View) -> jax.Array:
     return jnp.abs(view.command[2] - view.base_angular_velocity[2])
 
 
+def planar_velocity_error_at_rest(view: View) -> jax.Array:
+    """The error of a robot that does not move (m/s): what tracking is measured against."""
+    return jnp.linalg.norm(view.command[:2])
+
+
+def yaw_rate_error_at_rest(view: View) -> jax.Array:
+    """rad/s"""
+    return jnp.abs(view.command[2])
+
+
 def track_planar_velocity(view: View) -> jax.Array:
     """exp(-e^2 / 0.25), 1 at the commanded velocity (Rudin et al. 2022, table 3)."""
     return jnp.exp(-jnp.square(planar_velocity_error(view)) / 0.25)
@@ -95,9 +105,21 @@ def body_contact(*geoms: str) -> Callable[[View], jax.Array]:
 
 
 def air_time(view: View) -> jax.Array:
-    """For each foot that lands: how long it was in the air beyond 0.2 s, at most 0.3 s more."""
+    """For each foot that lands: how long it was in the air beyond 0.1 s, counted up to 0.4 s in all."""
     landed = view.foot_contact & (view.memory["air_time"] > 0)
-    return jnp.sum(jnp.clip(view.memory["air_time"] - 0.2, -0.2, 0.3) * landed) * is_walking(view)
+    return jnp.sum((jnp.clip(view.memory["air_time"], 0.05, 0.4) - 0.1) * landed) * is_walking(view)
+
+
+def trot(view: View) -> jax.Array:
+    """1 while the diagonal pairs of feet take turns on the ground; feet in the order front left, front right, rear left, right."""
+    front_left, front_right, rear_left, rear_right = view.foot_contact
+    paired = (front_left == rear_right) & (front_right == rear_left) & (front_left != front_right)
+    return paired * is_walking(view)
+
+
+def long_stance_or_swing(view: View) -> jax.Array:
+    """How many feet have been on the ground, or off it, for more than half a second while walking."""
+    return jnp.sum((view.memory["air_time"] > 0.5) | (view.memory["stance_time"] > 0.5)) * is_walking(view)
 
 
 def foot_slip(view: View) -> jax.Array:
@@ -147,6 +169,11 @@ def zero_per_foot(layout: Layout) -> jax.Array:
 def update_air_time(view: View) -> jax.Array:
     """Time since each foot's last contact (s)."""
     return jnp.where(view.foot_contact, 0.0, view.memory["air_time"] + view.dt)
+
+
+def update_stance_time(view: View) -> jax.Array:
+    """Time for which each foot has been on the ground (s)."""
+    return jnp.where(view.foot_contact, view.memory["stance_time"] + view.dt, 0.0)
 
 
 # Commands

@@ -1,0 +1,23 @@
+"""Benchmarks by name. Each runs, writes NAME.json and NAME.png into a directory, and returns what it wrote."""
+
+import difflib
+import importlib
+from pathlib import Path
+from typing import Any
+
+from rl.run import RunError
+
+BENCHMARKS = {
+    "throughput": "control steps a second: raw Batch, native, mjx, warp; and how native grows with the number of environments",
+    "walk": "minutes from nothing to walking over five seeds, and where the time goes",
+}
+
+
+def run_benchmark(name: str, out: Path) -> dict[str, Any]:
+    """Run a benchmark by name; raises RunError with the nearest names where there is none."""
+    if name not in BENCHMARKS:
+        near = difflib.get_close_matches(name, BENCHMARKS, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise RunError(f"unknown benchmark {name!r}: {hint}there are: {', '.join(BENCHMARKS)}")
+    out.mkdir(parents=True, exist_ok=True)
+    return importlib.import_module(f"benchmarks.{name}").run(out)

@@ -1,0 +1,55 @@
+"""The learning curve of a run as a picture."""
+
+import json
+from pathlib import Path
+
+from rl.run import RunError
+
+# What is drawn: figure in progress.jsonl, and its label.
+_PANELS = (
+    ("episode_reward_rate", "reward (1/s)"),
+    ("metric/planar_velocity_error", "planar velocity error (m/s)"),
+    ("metric/yaw_rate_error", "yaw rate error (rad/s)"),
+    ("episode_seconds", "mean time to failure (s)"),
+)
+
+
+def read_progress(directory: Path) -> list[dict[str, float]]:
+    """The lines of a run's progress.jsonl; a last line cut short by a crash is left out."""
+    path = directory / "progress.jsonl"
+    if not path.is_file():
+        raise RunError(f"{directory} has no progress.jsonl: it is no run, or was stopped before its first figures")
+    rows = []
+    for line in path.read_text().splitlines():
+        try:
+            rows.append(json.loads(line))
+        except json.JSONDecodeError:
+            continue
+    return rows
+
+
+def plot_curve(directory: Path) -> Path:
+    """Draws curve.png in the run's directory and returns its path."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    from matplotlib import pyplot
+
+    rows = read_progress(directory)
+    panels = [(name, label) for name, label in _PANELS if any(name in row for row in rows)] or [("steps", "control steps")]
+    figure, axes = pyplot.subplots(1, len(panels), figsize=(4 * len(panels), 3.2), squeeze=False, layout="constrained")
+    for axis, (name, label) in zip(axes[0], panels, strict=True):
+        points = [(row["steps"] / 1e6, row[name]) for row in rows if name in row]
+        if points:
+            axis.plot(*zip(*points, strict=True), color="#1f77b4")
+        if name == "episode_seconds":
+            axis.set_yscale("log")
+        axis.set(xlabel="control steps (millions)", title=label)
+        axis.grid(alpha=0.3)
+    figure.suptitle(directory.name)
+    path = directory / "curve.png"
+    partial = directory / ".curve.partial.png"
+    figure.savefig(partial, dpi=110)
+    pyplot.close(figure)
+    partial.replace(path)
+    return path

@@ -1,0 +1,117 @@
+"""How good a policy is: many robots, drawn as in training but from seeds that training never sees, each until its first failure."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from envs.env import Env, EnvState
+from envs.registry import make_env, make_task
+from rl.checkpoint import Checkpoints
+from rl.ppo import PPO, TrainState
+from rl.run import Run
+
+# Training draws from jax.random.key(seed); evaluation from a stream that no such key starts.
+_EVALUATION_STREAM = 0x5EED_E7A1
+
+Progress = Callable[[float], None]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What was measured. Errors are means over all robots and control steps up to each robot's first failure."""
+
+    task: str
+    robots: int
+    seconds: float
+    seed: int
+    falls: int
+    """Robots that failed within the time."""
+    diverged: int
+    """Of these, simulations that diverged."""
+    metrics: dict[str, float]
+    """The task's metrics: for walking planar_velocity_error (m/s), yaw_rate_error (rad/s), and what a robot that does not move
+    would have (`..._at_rest`)."""
+    metrics_p95: dict[str, float]
+    """The same, of the robot that is worse than 95 % of them."""
+    updates: int
+    """Of the policy that was evaluated."""
+
+    def to_json(self) -> dict[str, object]:
+        told = asdict(self)
+        return {**{k: v for k, v in told.items() if k not in ("metrics", "metrics_p95")}, **self.metrics, "p95": self.metrics_p95}
+
+
+def load_policy(run: Run, num_envs: int, engine: str | None = None, update: int | None = None) -> tuple[PPO, TrainState]:
+    """A run's newest policy (or that of the given update) with `num_envs` environments of its task. Its `env` is not set up."""
+    env = make_env(make_task(run.task), num_envs, engine or run.engine)
+    minibatches = 1  # nothing is learned here, so any number of environments will do
+    ppo = PPO(env, type(run.ppo)(**{**asdict(run.ppo), "minibatches": minibatches}))
+    checkpoints = Checkpoints(run.checkpoints)
+    state = checkpoints.restore_policy(jax.eval_shape(ppo.init, jax.random.key(0)), update)
+    if update is None and checkpoints.updates:
+        update = checkpoints.updates[-1 - len(checkpoints.warnings)]
+    return ppo, state.replace(updates=jnp.int32(update or 0))
+
+
+def evaluate(
+    ppo: PPO, state: TrainState, *, seconds: float = 20.0, seed: int = 0, progress: Progress | None = None
+) -> Evaluation:
+    """Evaluate the mean action of the policy on all of `ppo.env`'s environments for `seconds`."""
+    env, task = ppo.env, ppo.env.task
+    names = [t.name for t in task.metrics]
+    total_steps = round(seconds / task.control_seconds)
+    chunk = 50
+    key = jax.random.fold_in(jax.random.key(_EVALUATION_STREAM), seed)
+
+    def step(carry, _):
+        env_state, alive, fell, diverged, sums, count = carry
+        env_state = env.step(env_state, ppo.act(state, env_state.observation["policy"]))
+        # The step in which a robot fails counts for no error: its state is that of a new episode or absurd.
+        fails = alive & env_state.terminated
+        diverged |= fails & (env_state.metrics["failed/diverged"] > 0)
+        alive &= ~env_state.terminated
+        sums = {n: s + jnp.where(alive, env_state.metrics[f"metric/{n}"], 0.0) for n, s in sums.items()}
+        return (env_state, alive, fell | fails, diverged, sums, count + alive), None
+
+    @jax.jit
+    def run(carry):
+        return jax.lax.scan(step, carry, None, length=chunk)[0]
+
+    n = env.num_envs
+    none = jnp.zeros(n, bool)
+    env_state: EnvState = jax.jit(env.reset)(key)
+    carry = (env_state, ~none, none, none, {name: jnp.zeros(n) for name in names}, jnp.zeros(n, jnp.int32))
+    for done in range(0, total_steps, chunk):
+        carry = run(carry)
+        if progress is not None:
+            jax.block_until_ready(carry)
+            progress(min(1.0, (done + chunk) / total_steps))
+    _, _, fell, diverged, sums, count = jax.device_get(carry)
+    count = np.maximum(count, 1)
+    return Evaluation(
+        task=task.name,
+        robots=n,
+        seconds=seconds,
+        seed=seed,
+        falls=int(fell.sum()),
+        diverged=int(diverged.sum()),
+        metrics={name: float(sums[name].sum() / count.sum()) for name in names},
+        metrics_p95={name: float(np.quantile(sums[name] / count, 0.95)) for name in names},
+        updates=int(state.updates),
+    )
+
+
+def rollout_qpos(env: Env, ppo: PPO, state: TrainState, *, seconds: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Generalised positions (steps, num_envs, nq) and commands (steps, num_envs, size) of the policy, to be shown."""
+    key = jax.random.fold_in(jax.random.key(_EVALUATION_STREAM), seed)
+
+    def step(env_state, _):
+        env_state = env.step(env_state, ppo.act(state, env_state.observation["policy"]))
+        return env_state, (env_state.physics.qpos, env_state.command)
+
+    steps = round(seconds / env.task.control_seconds)
+    start = jax.jit(env.reset)(key)
+    return jax.device_get(jax.jit(lambda s: jax.lax.scan(step, s, None, length=steps)[1])(start))

@@ -1,0 +1,174 @@
+"""The training loop: updates, progress, checkpoints, and an orderly end whatever ends it."""
+
+import signal
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from envs.registry import make_env, make_task
+from rl.checkpoint import Checkpoints
+from rl.curve import plot_curve
+from rl.ppo import PPO, PPOConfig, TrainState
+from rl.progress import TrainingProgress
+from rl.run import Run, RunError
+from sim.engine import default_engine
+
+# Figures are fetched from the device and shown this often (s); fetching waits for the device.
+_REPORT_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Budget:
+    """When training ends: after so many control steps, or so many minutes, whichever comes first."""
+
+    steps: int | None = None
+    minutes: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.steps is None and self.minutes is None:
+            raise RunError("a training needs an end: give --steps or --minutes")
+        for name in ("steps", "minutes"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise RunError(f"--{name} must be positive, found {value}")
+
+    def share(self, steps: int, seconds: float) -> float:
+        """How much of the budget is used, 1 at the end."""
+        shares = [0.0]
+        if self.steps is not None:
+            shares.append(steps / self.steps)
+        if self.minutes is not None:
+            shares.append(seconds / (60 * self.minutes))
+        return max(shares)
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    run: Run
+    state: TrainState
+    figures: dict[str, float]
+    interrupted: bool
+
+
+class _Stop:
+    """Set by Ctrl-C or SIGTERM; a second one ends at once."""
+
+    def __init__(self) -> None:
+        self.requested = False
+        self._old: dict[int, object] = {}
+
+    def __enter__(self) -> "_Stop":
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._old[number] = signal.signal(number, self._request)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._old.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]
+
+    def _request(self, number: int, frame: FrameType | None) -> None:
+        if self.requested:
+            raise KeyboardInterrupt
+        self.requested = True
+
+
+def start_run(
+    task: str, directory: Path, engine: str | None, num_envs: int | None, seed: int, ppo: PPOConfig | None = None
+) -> Run:
+    """A new run's directory. The engine defaults to this machine's best, the number of environments to what suits it."""
+    make_task(task)  # an unknown task must not leave a directory behind
+    engine = engine or default_engine()
+    num_envs = num_envs or (1024 if engine == "native" else 8192)
+    return Run.create(directory, task, engine, num_envs, seed, ppo or PPOConfig())
+
+
+def train(
+    run: Run,
+    budget: Budget,
+    *,
+    resume: bool = False,
+    save_minutes: float = 2.0,
+    keep: int | None = 3,
+    on_update: Callable[[TrainState, int, float], None] | None = None,
+) -> TrainResult:
+    """Train until the budget is used or someone interrupts; the newest state is always saved at the end.
+
+    `on_update(state, steps, seconds)` is called after each update, for benchmarks. Raises RunError and its kin.
+    """
+    env = make_env(make_task(run.task), run.num_envs, run.engine)
+    ppo = PPO(env, run.ppo)
+    checkpoints = Checkpoints(run.checkpoints, keep)
+    update = jax.jit(ppo.update, donate_argnums=0)
+    began = time.monotonic()
+    if resume:
+        state = checkpoints.restore(jax.eval_shape(ppo.init, jax.random.key(run.seed)))
+        state = jax.tree.map(jnp.asarray, state)
+    else:
+        state = jax.jit(ppo.init)(jax.random.key(run.seed))
+    updates = int(state.updates)
+    steps = first_steps = updates * ppo.steps_per_update
+    figures: dict[str, float] = {}
+    with _Stop() as stop, TrainingProgress(f"training {run.task}", run.directory, total=1.0) as progress:
+        for warning in checkpoints.warnings:
+            progress.say(f"warning: {warning}")
+        compiling = time.monotonic()
+        progress.say(f"{run.num_envs} environments on {run.engine}; compiling the first update")
+        pending: list[dict[str, jax.Array]] = []
+        started = reported = saved = None
+        while not stop.requested:
+            if started is not None and budget.share(steps - first_steps, time.monotonic() - started) >= 1:
+                break
+            state, metrics = update(state)
+            updates += 1
+            steps += ppo.steps_per_update
+            pending.append(metrics)
+            if started is None:
+                jax.block_until_ready(metrics)
+                started = reported = saved = time.monotonic()
+                figures["seconds_to_first_update"] = started - began
+                progress.say(f"first update after {started - began:.1f} s, {started - compiling:.1f} s of it compilation")
+                pending.clear()
+                continue
+            now = time.monotonic()
+            if now - reported > _REPORT_SECONDS:
+                fetched = jax.device_get(pending)
+                now = time.monotonic()
+                figures |= _summary(fetched, ppo, now - reported)
+                figures["seconds"] = now - started
+                progress.report(budget.share(steps - first_steps, now - started), steps, figures)
+                pending.clear()
+                reported = now
+            if now - saved > 60 * save_minutes:
+                checkpoints.save(state)
+                saved = time.monotonic()
+            if on_update is not None:
+                on_update(state, steps, now - started)
+        jax.block_until_ready(state.updates)
+        progress.report(1.0, steps, figures)
+        path = checkpoints.save(state)
+        if stop.requested:
+            progress.say(f"interrupted; saved {path}. Continue with: zerogap train {run.task} --resume {run.directory}")
+    plot_curve(run.directory)
+    return TrainResult(run, state, figures, stop.requested)
+
+
+def _summary(fetched: list[dict[str, np.ndarray]], ppo: PPO, seconds: float) -> dict[str, float]:
+    """Means over the updates since the last report; counts as sums."""
+    steps = len(fetched) * ppo.steps_per_update
+    total = {name: float(np.sum([m[name] for m in fetched])) for name in fetched[0]}
+    counted = {"ended", "failed", *(name for name in total if name.startswith("failed/"))}
+    figures = {name: value if name in counted else value / len(fetched) for name, value in total.items()}
+    figures["skipped_updates"] = float(fetched[-1]["skipped_updates"])
+    dt = ppo.env.task.control_seconds
+    figures["episode_reward_rate"] = figures.pop("reward") / dt
+    figures["episode_seconds"] = steps * dt / max(figures["failed"], 1.0)
+    figures["steps_per_second"] = steps / seconds
+    return figures

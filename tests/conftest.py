@@ -1,0 +1,43 @@
+"""What all tests share: the settings of the libraries, and the folder of recordings and models beside the repository."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+# Set before anything imports JAX or Matplotlib, and inherited by the processes that tests start. Programs that take a second to
+# compile are kept between runs.
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(REPOSITORY / ".cache" / "jax"))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "1")
+os.environ.setdefault("MPLBACKEND", "agg")
+
+# The first example of a property compiles and the others do not: how long one takes says nothing.
+settings.register_profile(
+    "zerogap", deadline=None, derandomize="CI" in os.environ, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("zerogap")
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The root of the checkout."""
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def shared() -> Callable[[str], Path]:
+    """`shared("logs")` is the path of that file or folder in `shared/` beside the repository, or in the folder that ZEROGAP_SHARED
+    names. A test that asks for what is not there is skipped."""
+    root = Path(os.environ.get("ZEROGAP_SHARED") or REPOSITORY.parent / "shared")
+
+    def find(name: str) -> Path:
+        path = root / name
+        if not path.exists():
+            pytest.skip(f"{path} does not exist; set ZEROGAP_SHARED to a folder that has {name}")
+        return path
+
+    return find

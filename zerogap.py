@@ -1,0 +1,375 @@
+"""zerogap's command line: one function per verb, each a thin call into the folders below.
+
+    zerogap train go2-velocity-flat --minutes 15 --out runs/go2
+    zerogap eval runs/go2
+    zerogap play runs/go2 --video walk.mp4
+"""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+from rich.console import Console
+
+Json = Annotated[Path | None, tyro.conf.arg(name="json", metavar="FILE")]
+Engine = Annotated[str | None, tyro.conf.arg(metavar="native|mjx|warp")]
+
+_console = Console(stderr=True)
+
+
+def list_(json_file: Json = None) -> dict[str, Any]:
+    """Show the tasks, robots and engines there are.
+
+    Example: zerogap list
+
+    Args:
+        json_file: write the same to this file.
+    """
+    from envs.registry import ROBOTS, make_task, task_names
+    from sim.engine import default_engine
+    from sim.physics import ENGINES
+
+    tasks = {name: make_task(name).description for name in task_names()}
+    print("tasks:")
+    for name, description in tasks.items():
+        print(f"  {name:24} {description}")
+    print(f"robots:\n  {', '.join(ROBOTS)}; any other of MuJoCo Menagerie by assets.robots.menagerie_robot")
+    print(f"engines:\n  {', '.join(ENGINES)} (on this machine: {default_engine()})")
+    return {"tasks": tasks, "robots": list(ROBOTS), "engines": list(ENGINES), "default_engine": default_engine()}
+
+
+def doctor(json_file: Json = None) -> dict[str, Any]:
+    """Examine this installation: versions, devices, engines, rendering, Menagerie, shadowed package names.
+
+    Example: zerogap doctor
+
+    Ends with an error where something that zerogap needs does not work.
+
+    Args:
+        json_file: write the findings to this file.
+    """
+    from sim.doctor import examine
+
+    marks = {True: "[green]ok[/]  ", False: "[red]bad[/] ", None: "[yellow]--[/]  "}
+    findings = []
+    with _console.status("examining"):
+        findings = examine()
+    for finding in findings:
+        _console.print(f"{marks[finding.ok]} {finding.name}: {finding.detail}", highlight=False)
+        if finding.remedy and finding.ok is not True:
+            _console.print(f"       {finding.remedy}", style="yellow", highlight=False)
+    told = {"findings": [vars(f) for f in findings], "ok": all(f.ok is not False for f in findings)}
+    if not told["ok"]:
+        _write_json(json_file, told)
+        raise SystemExit(1)
+    return told
+
+
+def train(
+    task: tyro.conf.Positional[str],
+    /,
+    engine: Engine = None,
+    num_envs: int | None = None,
+    steps: int | None = None,
+    minutes: float | None = None,
+    seed: int | None = None,
+    out: Path | None = None,
+    resume: Path | None = None,
+    json_file: Json = None,
+) -> dict[str, Any]:
+    """Train a policy by PPO, or continue a training.
+
+    Examples:
+      zerogap train go2-velocity-flat --minutes 15 --out runs/go2
+      zerogap train go2-velocity-flat --resume runs/go2 --minutes 5
+
+    Ctrl-C saves a checkpoint and ends; --resume goes on as if it had never stopped.
+
+    Args:
+        task: one of `zerogap list`.
+        engine: native (CPU), mjx or warp; the machine's best by default.
+        num_envs: parallel environments; 1,024 on a CPU and 8,192 on a GPU by default.
+        steps: train for this many control steps (of all environments together).
+        minutes: train for this long, compilation not counted. 15 where neither is given.
+        seed: of everything random; 0 by default. The same seed gives the same run on the native engine.
+        out: the run's directory, which must be new or empty; runs/TASK by default.
+        resume: a run's directory: continue it, with the task, engine and sizes it was started with.
+        json_file: write the last figures to this file.
+    """
+    from rl.run import Run, RunError
+    from rl.train import Budget, start_run
+    from rl.train import train as run_training
+
+    budget = Budget(steps, minutes if minutes is not None or steps is not None else 15.0)
+    if resume is None:
+        run = start_run(task, out or Path("runs") / task, engine, num_envs, seed or 0)
+    else:
+        run = Run.open(resume)
+        given = {"task": task, "engine": engine, "num_envs": num_envs, "seed": seed, "out": out}
+        for name, value in given.items():
+            stored = run.directory if name == "out" else getattr(run, name)
+            if value is not None and value != stored:
+                raise RunError(f"{resume} was started with {name} {stored!r}, not {value!r}: leave it out, or start a new run")
+    result = run_training(run, budget, resume=resume is not None)
+    print(f"run        {run.directory}\ncurve      {run.directory / 'curve.png'}\nevaluate   zerogap eval {run.directory}")
+    if result.interrupted:
+        raise SystemExit(130)
+    return result.figures
+
+
+def eval_(
+    run: tyro.conf.Positional[Path],
+    /,
+    robots: int = 512,
+    seconds: float = 20.0,
+    seed: int = 0,
+    engine: Engine = None,
+    json_file: Json = None,
+) -> dict[str, Any]:
+    """Evaluate a run's newest policy on randomised robots from seeds that training never saw.
+
+    Example: zerogap eval runs/go2 --json evaluation.json
+
+    Args:
+        run: a run's directory.
+        robots: how many, each with its own draw of model, latencies, commands and pushes.
+        seconds: how long each is to walk.
+        seed: of the evaluation.
+        engine: as the run's by default.
+        json_file: write the evaluation to this file.
+    """
+    told = _evaluate(run, robots, seconds, seed, engine)
+    _print_evaluation(told)
+    return told
+
+
+def play(
+    run: tyro.conf.Positional[Path],
+    /,
+    video: Path | None = None,
+    seconds: float = 20.0,
+    seed: int = 1,
+    width: int = 960,
+    height: int = 540,
+) -> None:
+    """Show a run's policy: in a viewer where there is a display, else as a video.
+
+    Example: zerogap play runs/go2 --video walk.mp4
+
+    Args:
+        run: a run's directory.
+        video: write an MP4 to this file; RUN/video.mp4 where there is no display.
+        seconds: how long.
+        seed: of the robot, its commands and the pushes.
+        width: of the video (pixels).
+        height: of the video (pixels).
+    """
+    from rl.play import record, view
+    from rl.run import Run
+
+    opened = Run.open(run)
+    if video is None and _has_display():
+        view(opened, seed=seed)
+        return
+    path = video or run / "video.mp4"
+    with _progress("recording") as advance:
+        record(opened, path, seconds=seconds, seed=seed, width=width, height=height, progress=advance)
+    print(f"video      {path}")
+
+
+def replay(file: tyro.conf.Positional[Path], /, video: Path | None = None, json_file: Json = None) -> dict[str, Any]:
+    """Show what happened in an environment that diverged, from the file that training dumped.
+
+    Example: zerogap replay runs/go2/crashes/update-120.npz
+
+    Args:
+        file: the dump.
+        video: also write an MP4 to this file.
+        json_file: write the story to this file.
+    """
+    from rl.play import record_trajectory
+    from sim.crash import load_crash, replay_crash
+
+    record = load_crash(file)
+    trajectory = replay_crash(record)
+    print(trajectory.story)
+    if video is not None:
+        with _progress("recording") as advance:
+            record_trajectory(record.model(), trajectory.qpos, video, progress=advance)
+        print(f"video      {video}")
+    return {"story": trajectory.story}
+
+
+def bench(name: tyro.conf.Positional[str], /, out: Path = Path("runs/bench"), json_file: Json = None) -> dict[str, Any]:
+    """Run a benchmark; figures go to a JSON file and a picture.
+
+    Examples:
+      zerogap bench throughput --json throughput.json
+      zerogap bench walk
+
+    Args:
+        name: one of: throughput (control steps a second, engine by engine), walk (from nothing to walking, five seeds).
+        out: directory for JSON and pictures.
+        json_file: write the figures to this file as well.
+    """
+    try:
+        from benchmarks.registry import run_benchmark
+    except ModuleNotFoundError as error:
+        if error.name not in ("benchmarks", "benchmarks.registry"):
+            raise
+        raise SystemExit("error: the benchmarks are not part of the wheel; run `zerogap bench` in a checkout") from None
+    return run_benchmark(name, out)
+
+
+def demo(out: Path = Path("runs/demo"), minutes: float = 15.0, seed: int = 0, json_file: Json = None) -> dict[str, Any]:
+    """Train the Go2 to walk, evaluate it and film it: what `make demo` runs.
+
+    Example: zerogap demo --out runs/demo
+
+    Args:
+        out: the run's directory. If it holds an unfinished demo, that goes on.
+        minutes: of training.
+        seed: of the training.
+        json_file: write the evaluation to this file.
+    """
+    from rl.play import record
+    from rl.run import Run, write_json
+    from rl.train import Budget, start_run
+    from rl.train import train as run_training
+    from sim.render import RenderError
+
+    task = "go2-velocity-flat"
+    resume = (out / "checkpoints").is_dir()
+    run = Run.open(out) if resume else start_run(task, out, None, None, seed)
+    result = run_training(run, Budget(minutes=minutes), resume=resume)
+    if result.interrupted:
+        raise SystemExit(130)
+    told = _evaluate(out, 512, 20.0, 0, None)
+    write_json(out / "evaluation.json", told)
+    video = out / "video.mp4"
+    try:
+        with _progress("recording a video") as advance:
+            record(run, video, seconds=20.0, seed=1, progress=advance)
+    except RenderError as error:  # a finished training is worth more than its picture
+        _console.print(f"[yellow]no video:[/] {error}", highlight=False)
+        video = None
+    print()
+    for label, path in (
+        ("checkpoint", run.checkpoints), ("curve", out / "curve.png"), ("evaluation", out / "evaluation.json"), ("video", video)
+    ):
+        if path is not None:
+            print(f"{label:11}{path}")
+    _print_evaluation(told)
+    return told
+
+
+# Behind the commands
+
+
+def _evaluate(run: Path, robots: int, seconds: float, seed: int, engine: str | None) -> dict[str, Any]:
+    from rl.evaluate import evaluate, load_policy
+    from rl.run import Run
+
+    opened = Run.open(run)
+    with _progress(f"evaluating {robots} robots") as advance:
+        ppo, state = load_policy(opened, robots, engine)
+        return evaluate(ppo, state, seconds=seconds, seed=seed, progress=advance).to_json() | {"run": opened.hash}
+
+
+def _print_evaluation(told: dict[str, Any]) -> None:
+    print(f"robots     {told['robots']} for {told['seconds']:g} s each")
+    print(f"falls      {told['falls']} ({told['falls'] / told['robots']:.1%})")
+    for name, value in told.items():
+        if name.endswith(("_error", "_at_rest")):
+            print(f"{name:32}{value:.3f}")
+
+
+class _progress:  # noqa: N801 - reads as a verb: with _progress("recording") as advance
+    """A bar on the terminal for work whose share done is told by calling `advance(share)`."""
+
+    def __init__(self, title: str):
+        from rich.progress import Progress
+
+        self._bar = Progress(console=_console, transient=False)
+        self._title = title
+
+    def __enter__(self) -> Callable[[float], None]:
+        self._bar.start()
+        task = self._bar.add_task(self._title, total=1.0)
+        return lambda share: self._bar.update(task, completed=share)
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+
+def _has_display() -> bool:
+    return sys.platform in ("darwin", "win32") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def _write_json(path: Path | None, value: Any) -> None:
+    if path is not None and value is not None:
+        from rl.run import write_json
+
+        write_json(path, value)
+
+
+def _compilation_cache() -> None:
+    """Compiled programs are kept between runs: a second start is quick."""
+    import jax
+
+    if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
+        root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        jax.config.update("jax_compilation_cache_dir", str(root / "zerogap" / "jax"))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+
+
+_COMMANDS: dict[str, Callable[..., Any]] = {
+    "list": list_,
+    "doctor": doctor,
+    "train": train,
+    "eval": eval_,
+    "play": play,
+    "replay": replay,
+    "bench": bench,
+    "demo": demo,
+}
+
+
+def main(args: list[str] | None = None) -> int:
+    """The command. Returns the exit status; errors that a user can mend are told in a line, without a traceback."""
+    from assets.robots.robot import RobotError
+    from envs.task import TaskError
+    from rl.run import RunError
+    from sim.crash import CrashError
+    from sim.physics import PhysicsError
+    from sim.randomization import RandomizationError
+    from sim.render import RenderError
+
+    _compilation_cache()
+    return_values: dict[str, Any] = {}
+
+    def noting(function: Callable[..., Any]) -> Callable[..., Any]:
+        import functools
+
+        @functools.wraps(function)
+        def call(*args: Any, **kwargs: Any) -> None:
+            return_values["value"] = function(*args, **kwargs)
+            _write_json(kwargs.get("json_file"), return_values["value"])
+
+        return call
+
+    try:
+        tyro.extras.subcommand_cli_from_dict(
+            {name: noting(function) for name, function in _COMMANDS.items()}, prog="zerogap", description=__doc__, args=args
+        )
+    except (RobotError, TaskError, RunError, CrashError, PhysicsError, RandomizationError, RenderError) as error:
+        _console.print(f"[red]error:[/] {error}", highlight=False, soft_wrap=True)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
