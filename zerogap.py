@@ -91,7 +91,7 @@ def train(
     Args:
         task: one of `zerogap list`.
         engine: native (CPU), mjx or warp; the machine's best by default.
-        num_envs: parallel environments; 1,024 on a CPU and 8,192 on a GPU by default.
+        num_envs: parallel environments; by default 512 on a CPU, 4,096 (mjx) or 8,192 (warp) on a GPU.
         steps: train for this many control steps (of all environments together).
         minutes: train for this long, compilation not counted. 15 where neither is given.
         seed: of everything random; 0 by default. The same seed gives the same run on the native engine.
@@ -270,13 +270,13 @@ def demo(out: Path = Path("runs/demo"), minutes: float = 15.0, seed: int = 0, js
 
 
 def _evaluate(run: Path, robots: int, seconds: float, seed: int, engine: str | None) -> dict[str, Any]:
-    from rl.evaluate import evaluate, load_policy
+    from rl.evaluate import Evaluator, load_policy
     from rl.run import Run
 
     opened = Run.open(run)
     with _progress(f"evaluating {robots} robots") as advance:
         ppo, state = load_policy(opened, robots, engine)
-        return evaluate(ppo, state, seconds=seconds, seed=seed, progress=advance).to_json() | {"run": opened.hash}
+        return Evaluator(ppo, seconds)(state, seed=seed, progress=advance).to_json() | {"run": opened.hash}
 
 
 def _print_evaluation(told: dict[str, Any]) -> None:

@@ -25,23 +25,11 @@ _TOUCH_MARGIN = 0.01  # a touch site is larger than its geom, so that contact po
 
 
 def flat_ground(spec: mujoco.MjSpec) -> None:
-    """An endless plane with a checker pattern."""
-    spec.add_texture(
-        name="ground",
-        type=mujoco.mjtTexture.mjTEXTURE_2D,
-        builtin=mujoco.mjtBuiltin.mjBUILTIN_CHECKER,
-        rgb1=[0.36, 0.40, 0.45],
-        rgb2=[0.28, 0.32, 0.37],
-        width=256,
-        height=256,
-    )
-    material = spec.add_material(name="ground", texrepeat=[1, 1], texuniform=True)
-    material.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = "ground"
+    """An endless plane."""
     spec.worldbody.add_geom(
         name="floor",
         type=mujoco.mjtGeom.mjGEOM_PLANE,
         size=[0, 0, 0.05],
-        material="ground",
         contype=1,
         conaffinity=0,
         condim=3,
@@ -74,6 +62,7 @@ def scene_spec(robot: Robot, terrain: Terrain = flat_ground, timestep: float = 0
     option.ls_iterations = 8
     option.disableflags |= int(mujoco.mjtDisableBit.mjDSBL_EULERDAMP | mujoco.mjtDisableBit.mjDSBL_ISLAND)
     terrain(spec)
+    add_backdrop(spec)
     _add_view(spec, robot)
     _add_actuators(spec, robot)
     _add_sensors(spec, robot)
@@ -81,7 +70,7 @@ def scene_spec(robot: Robot, terrain: Terrain = flat_ground, timestep: float = 0
 
 
 def _add_view(spec: mujoco.MjSpec, robot: Robot) -> None:
-    """What a picture needs: a sky, a sun and the camera `VIEW`. A robot that walks takes sun and camera along."""
+    """The camera `VIEW` and a sun. A robot that walks takes sun and camera along."""
     model = spec.copy().compile()
     data = mujoco.MjData(model)
     mujoco.mj_forward(model, data)
@@ -120,19 +109,40 @@ def _add_view(spec: mujoco.MjSpec, robot: Robot) -> None:
     )
     spec.visual.map.shadowclip = 2.0
     spec.visual.quality.shadowsize = 2048
-    spec.visual.rgba.haze = [0.62, 0.70, 0.80, 1.0]
     spec.visual.headlight.ambient = [0.35, 0.35, 0.35]
     spec.visual.headlight.diffuse = [0.3, 0.3, 0.3]
     spec.visual.global_.offwidth, spec.visual.global_.offheight = 1920, 1080
+
+
+def add_backdrop(spec: mujoco.MjSpec) -> None:
+    """A sky, and a checker pattern on planes without a material: what `compile_for_physics` takes off and a picture wants."""
+    spec.visual.rgba.haze = [0.62, 0.70, 0.80, 1.0]  # far ground fades into the sky
+    if not any(texture.type == mujoco.mjtTexture.mjTEXTURE_SKYBOX for texture in spec.textures):
+        spec.add_texture(
+            name="sky",
+            type=mujoco.mjtTexture.mjTEXTURE_SKYBOX,
+            builtin=mujoco.mjtBuiltin.mjBUILTIN_GRADIENT,
+            rgb1=[0.75, 0.83, 0.92],
+            rgb2=[0.35, 0.45, 0.58],
+            width=256,
+            height=256,
+        )
+    bare = [geom for geom in spec.geoms if geom.type == mujoco.mjtGeom.mjGEOM_PLANE and not geom.material]
+    if not bare:
+        return
     spec.add_texture(
-        name="sky",
-        type=mujoco.mjtTexture.mjTEXTURE_SKYBOX,
-        builtin=mujoco.mjtBuiltin.mjBUILTIN_GRADIENT,
-        rgb1=[0.75, 0.83, 0.92],
-        rgb2=[0.35, 0.45, 0.58],
+        name="ground",
+        type=mujoco.mjtTexture.mjTEXTURE_2D,
+        builtin=mujoco.mjtBuiltin.mjBUILTIN_CHECKER,
+        rgb1=[0.36, 0.40, 0.45],
+        rgb2=[0.28, 0.32, 0.37],
         width=256,
         height=256,
     )
+    material = spec.add_material(name="ground", texrepeat=[1, 1], texuniform=True)
+    material.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = "ground"
+    for plane in bare:
+        plane.material = "ground"
 
 
 def _add_actuators(spec: mujoco.MjSpec, robot: Robot) -> None:

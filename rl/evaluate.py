@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from envs.env import Env, EnvState
+from envs.env import Env
 from envs.registry import make_env, make_task
 from rl.checkpoint import Checkpoints
 from rl.ppo import PPO, TrainState
@@ -56,52 +57,61 @@ def load_policy(run: Run, num_envs: int, engine: str | None = None, update: int 
     return ppo, state.replace(updates=jnp.int32(update or 0))
 
 
-def evaluate(
-    ppo: PPO, state: TrainState, *, seconds: float = 20.0, seed: int = 0, progress: Progress | None = None
-) -> Evaluation:
-    """Evaluate the mean action of the policy on all of `ppo.env`'s environments for `seconds`."""
-    env, task = ppo.env, ppo.env.task
-    names = [t.name for t in task.metrics]
-    total_steps = round(seconds / task.control_seconds)
-    chunk = 50
-    key = jax.random.fold_in(jax.random.key(_EVALUATION_STREAM), seed)
+class Evaluator:
+    """Evaluates the mean action of policies on all of `ppo.env`'s environments; compiled once for as many as come.
 
-    def step(carry, _):
-        env_state, alive, fell, diverged, sums, count = carry
-        env_state = env.step(env_state, ppo.act(state, env_state.observation["policy"]))
-        # The step in which a robot fails counts for no error: its state is that of a new episode or absurd.
-        fails = alive & env_state.terminated
-        diverged |= fails & (env_state.metrics["failed/diverged"] > 0)
-        alive &= ~env_state.terminated
-        sums = {n: s + jnp.where(alive, env_state.metrics[f"metric/{n}"], 0.0) for n, s in sums.items()}
-        return (env_state, alive, fell | fails, diverged, sums, count + alive), None
+    `seconds` is how long each robot is to last.
+    """
 
-    @jax.jit
-    def run(carry):
-        return jax.lax.scan(step, carry, None, length=chunk)[0]
+    def __init__(self, ppo: PPO, seconds: float = 20.0):
+        self._ppo = ppo
+        self._seconds = seconds
+        self._chunk = 50
+        self._reset = jax.jit(ppo.env.reset)
+        self._advance = jax.jit(self._steps)
 
-    n = env.num_envs
-    none = jnp.zeros(n, bool)
-    env_state: EnvState = jax.jit(env.reset)(key)
-    carry = (env_state, ~none, none, none, {name: jnp.zeros(n) for name in names}, jnp.zeros(n, jnp.int32))
-    for done in range(0, total_steps, chunk):
-        carry = run(carry)
-        if progress is not None:
-            jax.block_until_ready(carry)
-            progress(min(1.0, (done + chunk) / total_steps))
-    _, _, fell, diverged, sums, count = jax.device_get(carry)
-    count = np.maximum(count, 1)
-    return Evaluation(
-        task=task.name,
-        robots=n,
-        seconds=seconds,
-        seed=seed,
-        falls=int(fell.sum()),
-        diverged=int(diverged.sum()),
-        metrics={name: float(sums[name].sum() / count.sum()) for name in names},
-        metrics_p95={name: float(np.quantile(sums[name] / count, 0.95)) for name in names},
-        updates=int(state.updates),
-    )
+    def __call__(self, state: TrainState, *, seed: int = 0, progress: Progress | None = None) -> Evaluation:
+        env, task = self._ppo.env, self._ppo.env.task
+        names = [t.name for t in task.metrics]
+        n, total = env.num_envs, round(self._seconds / task.control_seconds)
+        none = jnp.zeros(n, bool)
+        env_state = self._reset(jax.random.fold_in(jax.random.key(_EVALUATION_STREAM), seed))
+        carry = (env_state, ~none, none, none, {name: jnp.zeros(n) for name in names}, jnp.zeros(n, jnp.int32))
+        acting = {"params": state.params, "policy_normalizer": state.policy_normalizer}
+        for done in range(0, total, self._chunk):
+            carry = self._advance(acting, carry)
+            if progress is not None:
+                jax.block_until_ready(carry)
+                progress(min(1.0, (done + self._chunk) / total))
+        _, _, fell, diverged, sums, count = jax.device_get(carry)
+        count = np.maximum(count, 1)
+        return Evaluation(
+            task=task.name,
+            robots=n,
+            seconds=self._seconds,
+            seed=seed,
+            falls=int(fell.sum()),
+            diverged=int(diverged.sum()),
+            metrics={name: float(sums[name].sum() / count.sum()) for name in names},
+            metrics_p95={name: float(np.quantile(sums[name] / count, 0.95)) for name in names},
+            updates=int(state.updates),
+        )
+
+    def _steps(self, acting: dict[str, Any], carry: tuple) -> tuple:
+        ppo, env = self._ppo, self._ppo.env
+
+        def step(carry: tuple, _: None) -> tuple[tuple, None]:
+            state, alive, fell, diverged, sums, count = carry
+            observation = acting["policy_normalizer"](state.observation["policy"])
+            state = env.step(state, ppo.networks.policy(acting["params"], observation)[0])
+            # The step in which a robot fails counts for no error: its state is that of a new episode, or absurd.
+            fails = alive & state.terminated
+            diverged |= fails & (state.metrics["failed/diverged"] > 0)
+            alive &= ~state.terminated
+            sums = {name: s + jnp.where(alive, state.metrics[f"metric/{name}"], 0.0) for name, s in sums.items()}
+            return (state, alive, fell | fails, diverged, sums, count + alive), None
+
+        return jax.lax.scan(step, carry, None, length=self._chunk)[0]
 
 
 def rollout_qpos(env: Env, ppo: PPO, state: TrainState, *, seconds: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

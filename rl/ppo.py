@@ -29,12 +29,12 @@ class PPOConfig:
     epochs: int = 4
     minibatches: int = 4
     """Per epoch."""
-    gamma: float = 0.99
+    gamma: float = 0.97
     gae_lambda: float = 0.95
     clip: float = 0.2
     value_clip: float = 0.2
     value_weight: float = 1.0
-    entropy_weight: float = 0.003
+    entropy_weight: float = 0.005
     learning_rate: float = 5e-4
     """To start from."""
     target_kl: float = 0.02
@@ -43,7 +43,7 @@ class PPOConfig:
     max_gradient_norm: float = 1.0
     actor_hidden: tuple[int, ...] = (256, 128)
     critic_hidden: tuple[int, ...] = (256, 128)
-    initial_std: float = 0.4
+    initial_std: float = 0.5
     symmetry: bool = True
     """Turn a random half of the samples into their mirror images, where the robot declares a mirror."""
 
@@ -132,7 +132,7 @@ class PPO:
     def update(self, state: TrainState) -> tuple[TrainState, dict[str, jax.Array]]:
         """One rollout and the learning from it. Metrics are scalars."""
         key, key_rollout, key_learn = jax.random.split(jax.random.wrap_key_data(state.key), 3)
-        env, rollout, metrics = self._collect(state, key_rollout)
+        env, rollout, metrics = self.collect(state, key_rollout)
         last_value = self.networks.value(state.params, state.critic_normalizer(env.observation["critic"]))
         advantage, target = advantages(
             rollout.reward, rollout.value, rollout.ended, last_value, self.config.gamma, self.config.gae_lambda
@@ -151,7 +151,8 @@ class PPO:
         explained = 1 - jnp.var(target - rollout.value) / jnp.maximum(variance, 1e-8)
         return learned, metrics | losses | {"explained_variance": explained}
 
-    def _collect(self, state: TrainState, key: jax.Array) -> tuple[EnvState, Rollout, dict[str, jax.Array]]:
+    def collect(self, state: TrainState, key: jax.Array) -> tuple[EnvState, Rollout, dict[str, jax.Array]]:
+        """Act in all environments for a rollout's length. Metrics are scalars."""
         params, gamma = state.params, self.config.gamma
 
         def step(env: EnvState, key: jax.Array) -> tuple[EnvState, tuple[Rollout, dict[str, jax.Array]]]:

@@ -23,6 +23,9 @@ from sim.engine import default_engine
 # Figures are fetched from the device and shown this often (s); fetching waits for the device.
 _REPORT_SECONDS = 2.0
 
+# Few environments learn from fewer steps, many fill an accelerator.
+DEFAULT_NUM_ENVS = {"native": 512, "mjx": 4096, "warp": 8192}
+
 
 @dataclass(frozen=True)
 class Budget:
@@ -86,7 +89,7 @@ def start_run(
     """A new run's directory. The engine defaults to this machine's best, the number of environments to what suits it."""
     make_task(task)  # an unknown task must not leave a directory behind
     engine = engine or default_engine()
-    num_envs = num_envs or (1024 if engine == "native" else 8192)
+    num_envs = num_envs or DEFAULT_NUM_ENVS.get(engine, 1024)
     return Run.create(directory, task, engine, num_envs, seed, ppo or PPOConfig())
 
 

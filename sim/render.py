@@ -4,12 +4,13 @@
         frames = (renderer.frame(qpos) for qpos in trajectory)          # qpos (nq,) -> uint8 (height, width, 3)
         write_video(Path("walk.mp4"), frames, fps=50, num_frames=len(trajectory))
 
-Backends, in the order in which they are tried: on Linux `egl` (Debian's libegl1; a GPU where its driver is installed) and `osmesa`
-(libosmesa6; CPU), on a Mac `cgl`, on Windows `glfw`; then `raycast`, MuJoCo Warp's ray caster, which needs no OpenGL at all and
-gives nearly the same picture. The environment variable MUJOCO_GL names an OpenGL backend to try instead, or "disable" for none.
-Whoever has something to lose catches RenderError: a picture is never worth a finished training.
+Backends, in the order in which they are tried: on Linux `egl` (Debian's libegl1; on a GPU where its driver offers it) and
+`osmesa` (libosmesa6; on the CPU), on a Mac `cgl`, on Windows `glfw`; then `raycast`, MuJoCo Warp's ray caster, which needs no
+OpenGL and gives nearly the same picture. The environment variable MUJOCO_GL names the one OpenGL backend to try, or "disable"
+for none. Whoever has something to lose catches RenderError: a picture is never worth a finished training.
 """
 
+import copy
 import functools
 import importlib
 import importlib.util
@@ -96,8 +97,8 @@ class Renderer(Protocol):
     def frame(self, qpos: np.ndarray, fields: Mapping[str, np.ndarray] | None = None) -> np.ndarray:
         """The picture at generalised positions (nq,), uint8 (height, width, 3).
 
-        `fields` are model fields of this robot by their MuJoCo names, each in its shape in MjModel; those that show count (sizes,
-        positions, colours), and hold for this frame only.
+        `fields` are model fields of this robot by their MuJoCo names, each in its shape in MjModel. Those that show (sizes,
+        positions, colours) hold for this frame only; the others are ignored.
         """
         ...
 
@@ -115,8 +116,8 @@ def make_renderer(
 ) -> Renderer:
     """A renderer of `width` by `height` pixels through a camera of the model; by default on this machine's best backend.
 
-    Every scene of `assets.scene` has the camera VIEW, which follows its robot. A model compiled without what is only there to be
-    seen is shown by the shapes that it collides with.
+    Every scene of `assets.scene` has the camera VIEW, which follows its robot. A model of `compile_for_physics` is shown by the
+    shapes that it collides with.
 
     Raises RenderError where there is no such camera, or nothing to render with.
     """
@@ -170,19 +171,17 @@ def write_video(
 
     Raises RenderError; errors of the frames themselves pass through.
     """
-    import av
     import imageio.v3 as iio
+    from av.error import FFmpegError
     from imageio.plugins.pyav import PyAVPlugin
 
     path = Path(path)
     part = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}.mp4")
     shape = None
-    frames = iter(frames)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # faststart: the index comes first, so that a browser can play before it has loaded all
-        with iio.imopen(part, "w", plugin="pyav", options={"movflags": "faststart"}) as file:
-            video = cast(PyAVPlugin, file)
+        with iio.imopen(part, "w", plugin=PyAVPlugin, options={"movflags": "faststart"}) as video:
             video.init_video_stream("libx264", fps=fps, pixel_format="yuv420p")
             for i, frame in enumerate(frames):
                 if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape != (shape or (*frame.shape[:2], 3)):
@@ -195,7 +194,7 @@ def write_video(
         if shape is None:
             raise RenderError(f"no frames for {path}: expected at least one")
         part.replace(path)
-    except (OSError, av.FFmpegError) as error:
+    except (OSError, FFmpegError) as error:
         raise RenderError(f"cannot write the video {path}: {error}") from error
     finally:
         part.unlink(missing_ok=True)
@@ -237,7 +236,7 @@ class _Pose:
 
     def __init__(self, model: mujoco.MjModel):
         self._nominal = model
-        self.model = model.__copy__()
+        self.model = copy.copy(model)
         self.data = mujoco.MjData(self.model)
         self._changed: tuple[str, ...] = ()
         moves = model.body_weldid[model.geom_bodyid] != 0
@@ -251,7 +250,7 @@ class _Pose:
         if qpos.shape != (m.nq,):
             raise RenderError(f"qpos has shape {qpos.shape}, expected ({m.nq},): the positions of one robot of this model")
         if not np.isfinite(qpos).all():
-            raise RenderError(f"qpos is not finite at index {np.flatnonzero(~np.isfinite(qpos))[0]}: such a state has no picture")
+            raise RenderError(f"qpos[{np.flatnonzero(~np.isfinite(qpos))[0]}] is not finite: such a state has no picture")
         self._set_fields(fields or {})
         d.qpos[:] = qpos
         mujoco.mj_kinematics(m, d)
@@ -268,8 +267,8 @@ class _Pose:
             ours, value = getattr(self.model, name), np.asarray(fields[name])
             if value.shape != ours.shape:
                 raise RenderError(
-                    f"model field {name!r} has shape {value.shape}, expected {ours.shape}: it belongs to another model than the "
-                    "one to draw; draw the one that was simulated"
+                    f"model field {name!r} has shape {value.shape}, expected {ours.shape}: it is another model's; "
+                    "draw the one that was simulated"
                 )
             ours[...] = value
 
@@ -281,9 +280,7 @@ class _Closing:
     def __enter__(self) -> Any:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         self.close()
 
 

@@ -30,8 +30,8 @@ def repository() -> Path:
 
 @pytest.fixture(scope="session")
 def shared() -> Callable[[str], Path]:
-    """`shared("logs")` is the path of that file or folder in `shared/` beside the repository, or in the folder that ZEROGAP_SHARED
-    names. A test that asks for what is not there is skipped."""
+    """`shared("logs")` is the path of that file or folder in `shared/` beside the repository, or in the folder that
+    ZEROGAP_SHARED names. A test that asks for what is not there is skipped."""
     root = Path(os.environ.get("ZEROGAP_SHARED") or REPOSITORY.parent / "shared")
 
     def find(name: str) -> Path:

@@ -31,7 +31,7 @@ def source_files(root: Path) -> set[str]:
 
 @pytest.fixture(scope="module")
 def source(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the checkout, so that nothing is built inside it, with a data file that a module might read."""
+    """A copy of the checkout, so that nothing is built inside it, with a data file that a module might read and what running it leaves."""
     copy = tmp_path_factory.mktemp("source") / "zerogap"
     copy.mkdir()
     for name in (*PACKAGES, "benchmarks", "tests"):
@@ -41,6 +41,9 @@ def source(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     data = copy / "assets" / "packaged" / "deeper" / "cube.obj"
     data.parent.mkdir(parents=True)
     data.write_text("v 0 0 0\n")
+    bytecode = copy / "assets" / "__pycache__" / "gone.cpython-311.pyc"
+    bytecode.parent.mkdir(exist_ok=True)
+    bytecode.write_bytes(b"")
     return copy
 
 
@@ -48,7 +51,9 @@ def source(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def wheel(source: Path) -> Path:
     expected = source_files(source)
     program = "import setuptools.build_meta as backend; backend.build_wheel('dist')"
-    build = subprocess.run([sys.executable, "-c", program], cwd=source, capture_output=True, text=True, timeout=120)
+    build = subprocess.run(
+        [sys.executable, "-c", program], check=False, cwd=source, capture_output=True, text=True, timeout=120
+    )
     assert build.returncode == 0, build.stderr
     assert source_files(source) == expected, "building wrote into the packages"
     (path,) = (source / "dist").glob("zerogap-*-py3-none-any.whl")
@@ -101,9 +106,8 @@ def lock(request: pytest.FixtureRequest, repository: Path) -> str:
 
 
 def test_lock_pins_what_pyproject_asks_for(lock: str, repository: Path) -> None:
-    pins = {
-        canonicalize_name(name): version for name, version in re.findall(r"^([\w.-]+)(?:\[[^]]*\])?==(\S+)", lock, re.MULTILINE)
-    }
+    found = re.findall(r"^([\w.-]+)(?:\[[^]]*\])?==(\S+)", lock, re.MULTILINE)
+    pins = {canonicalize_name(name): version for name, version in found}
     project = tomllib.loads((repository / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
     needs = [Requirement(text) for text in (*project["dependencies"], *extras["dev"], *extras["warp"], *extras["brax"])]

@@ -1,0 +1,98 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from rl.evaluate import Evaluator
+from rl.ppo import PPO, PPOConfig
+from tests.rl.tracking import make_env, tracking_task
+
+CONFIG = PPOConfig(
+    rollout_length=16, epochs=4, minibatches=2, actor_hidden=(32,), critic_hidden=(32,), gamma=0.9, entropy_weight=0.0
+)
+
+
+@pytest.fixture(scope="module")
+def trained(tracking_env):
+    ppo = PPO(tracking_env, CONFIG)
+    update = jax.jit(ppo.update, donate_argnums=0)
+    state = jax.jit(ppo.init)(jax.random.key(0))
+    curve = []
+    for _ in range(150):
+        state, metrics = update(state)
+        curve.append(float(metrics["metric/error"]))
+    return ppo, update, state, curve
+
+
+def test_a_task_of_known_optimum_is_solved(trained):
+    """Holding the commanded angle is optimal: the action is the angle over the action scale, but for the arm's lag and weight."""
+    ppo, _, state, curve = trained
+    assert curve[0] > 0.4
+    evaluation = Evaluator(ppo, seconds=4.0)(state)
+    # A step of 0.7 rad on average, every 0.75 s, takes the joint some 0.15 s to follow: no policy comes below about 0.1.
+    assert evaluation.metrics["error"] < 0.2
+    angles = jnp.linspace(-0.8, 0.8, 9)
+    at_rest = jnp.stack([angles, jnp.zeros(9), angles], axis=1)
+    action = ppo.act(state, at_rest)[:, 0]
+    np.testing.assert_allclose(action * 0.5, angles, atol=0.15)
+
+
+def test_the_same_seed_gives_the_same_curve_bit_for_bit(trained):
+    ppo, update, _, curve = trained
+    state = jax.jit(ppo.init)(jax.random.key(0))
+    again = []
+    for _ in range(10):
+        state, metrics = update(state)
+        again.append(float(metrics["metric/error"]))
+    assert again == curve[:10]
+
+
+def test_another_seed_gives_another_curve(trained):
+    ppo, update, _, curve = trained
+    _, metrics = update(jax.jit(ppo.init)(jax.random.key(1)))
+    assert float(metrics["metric/error"]) != curve[0]
+
+
+def test_one_compilation_serves_all_updates(trained):
+    _, update, _, _ = trained
+    assert update._cache_size() == 1
+
+
+def test_a_gradient_that_is_not_finite_is_skipped_and_counted(tracking_env):
+    ppo = PPO(tracking_env, CONFIG)
+    state = jax.jit(ppo.init)(jax.random.key(0))
+    # A value function that answers nan poisons every gradient of the critic.
+    broken = jax.tree.map(lambda x: x, state.params)
+    broken["critic"]["params"]["Dense_1"]["bias"] = jnp.full_like(broken["critic"]["params"]["Dense_1"]["bias"], jnp.nan)
+    after, metrics = jax.jit(ppo.update)(state.replace(params=broken))
+    assert int(after.skipped) == CONFIG.epochs * CONFIG.minibatches
+    assert float(metrics["skipped_updates"]) == int(after.skipped)
+    for old, new in zip(jax.tree.leaves(broken["actor"]), jax.tree.leaves(after.params["actor"]), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_the_learning_rate_follows_the_divergence(tracking_env):
+    timid = PPO(tracking_env, PPOConfig(**{**vars(CONFIG), "learning_rate": 1e-5}))
+    bold = PPO(tracking_env, PPOConfig(**{**vars(CONFIG), "learning_rate": 3e-3, "target_kl": 1e-4}))
+    for ppo, direction in ((timid, 1), (bold, -1)):
+        state = jax.jit(ppo.init)(jax.random.key(0))
+        after, _ = jax.jit(ppo.update)(state)
+        assert direction * (float(after.learning_rate) - float(state.learning_rate)) > 0
+
+
+def test_time_running_out_is_no_failure_for_the_value_function():
+    """With a constant reward of 1 a second and no failure, the value of every state is dt / (1 - gamma), however short episodes are."""
+    from envs.task import RewardTerm
+
+    task = tracking_task(rewards=(RewardTerm("one", lambda v: jnp.float32(1.0), 1.0),), episode_seconds=0.2)
+    ppo = PPO(make_env(task, 64), PPOConfig(**{**vars(CONFIG), "value_clip": 1e9, "learning_rate_range": (1e-3, 3e-3)}))
+    update = jax.jit(ppo.update, donate_argnums=0)
+    state = jax.jit(ppo.init)(jax.random.key(0))
+    for _ in range(100):
+        state, _ = update(state)
+    value = ppo.networks.value(state.params, state.critic_normalizer(state.env.observation["critic"]))
+    np.testing.assert_allclose(value, 0.02 / (1 - 0.9), rtol=0.1)
+
+
+def test_minibatches_must_divide_the_rollout(tracking_env):
+    with pytest.raises(ValueError, match="minibatches"):
+        PPO(tracking_env, PPOConfig(rollout_length=3, minibatches=5))
