@@ -190,15 +190,16 @@ def replay(file: tyro.conf.Positional[Path], /, video: Path | None = None, json_
         video: also write an MP4 to this file.
         json_file: write the story to this file.
     """
-    from rl.play import record_trajectory
-    from sim.crash import load_crash, replay_crash
+    from rl.play import record_replay
+    from sim.crash import load_crash
+    from sim.replay import replay_crash
 
     record = load_crash(file)
     trajectory = replay_crash(record)
     print(trajectory.story)
     if video is not None:
         with _progress("recording") as advance:
-            record_trajectory(record.model(), trajectory.qpos, video, progress=advance)
+            record_replay(record, trajectory, video, advance)
         print(f"video      {video}")
     return {"story": trajectory.story}
 

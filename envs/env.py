@@ -4,10 +4,10 @@
     state = env.reset(jax.random.key(0))
     state = env.step(state, action)                            # action (num_envs, num_actions)
 
-`state.observation` holds "policy" and "critic" arrays, `state.reward`, `state.terminated` (failed) and `state.truncated` (time is
-up) describe the step. An environment that ended has already started anew, from freshly drawn state, model fields, latencies and
-command; `state.last_critic_observation` is the critic's observation of where each environment stood before that, to bootstrap
-from on truncation.
+`state.observation` holds "policy" and "critic" arrays, `state.reward`, `state.terminated` (failed) and `state.truncated` (time
+is up) describe the step. An environment that ended has already started anew, from freshly drawn state, model fields, latencies
+and command; `state.last_critic_observation` is the critic's observation of where each environment stood before that, to
+bootstrap from on truncation.
 """
 
 import math
@@ -98,7 +98,7 @@ class Env:
         """Every environment at the start of a new episode."""
         n = self.num_envs
         data = jax.random.key_data(key) if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) else key
-        draw_key, key = jax.random.split(jax.random.wrap_key_data(data))
+        draw_key, observe_key, key = jax.random.split(jax.random.wrap_key_data(data), 3)
         fresh = jax.vmap(self._episodes)(jax.vmap(jax.random.fold_in, (None, 0))(draw_key, jnp.arange(n)))
         physics = self.physics.init(fresh.fields)
         physics = self.physics.reset(physics, jnp.ones(n, bool), fresh.qpos, fresh.qvel, fresh.fields)
@@ -111,7 +111,7 @@ class Env:
             reward=zeros,
             terminated=jnp.zeros(n, bool),
             truncated=jnp.zeros(n, bool),
-            metrics={name: zeros for name in self.metric_names},
+            metrics=dict.fromkeys(self.metric_names, zeros),
             time=zeros,
             command=fresh.command,
             command_left=fresh.command_left,
@@ -125,7 +125,7 @@ class Env:
             recorder=Recorder.of(physics, (self._ctrl_per_step, self.num_actions)),
         )
         state = self._begin(state, jnp.ones(n, bool))
-        return self._observe(state, draw_key, jnp.ones(n, bool))
+        return self._observe(state, observe_key, jnp.ones(n, bool))
 
     def step(self, state: EnvState, action: jax.Array) -> EnvState:
         """Apply the policy's actions for one control period."""

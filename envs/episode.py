@@ -1,7 +1,7 @@
 """Everything that is drawn at the start of an episode, for one environment; and how it replaces what ended.
 
-Sampling costs far more than keeping, and few environments end in a step. `replace_where` therefore draws for small groups of those
-that ended until none is left, rather than for all.
+Sampling costs far more than keeping, and few environments end in a step. `replace_where` therefore draws for small groups of
+those that ended until none is left, rather than for all.
 """
 
 import jax

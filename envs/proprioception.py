@@ -1,7 +1,7 @@
 """What a robot knows of itself: the only thing that a policy's observation terms are given.
 
-The environment fills it from the simulation (late, noisy, biased), the exported policy from the robot's own messages; the terms are
-the same code. What is not in here (base velocity, contacts, friction) no driver can supply, so a policy cannot ask for it.
+The environment fills it from the simulation (late, noisy, biased), the exported policy from the robot's own messages; the terms
+are the same code. What is not in here (base velocity, contacts, friction) no driver can supply, so a policy cannot ask for it.
 """
 
 import jax

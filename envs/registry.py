@@ -21,10 +21,10 @@ def task_names() -> list[str]:
 
 def make_task(name: str) -> Task:
     """The task of that name. Raises TaskError with the nearest names where there is none."""
-    for robot in ROBOTS:
+    for robot, description in ROBOTS.items():
         kind = name.removeprefix(f"{robot}-")
         if kind != name and kind in KINDS:
-            return KINDS[kind](ROBOTS[robot])
+            return KINDS[kind](description)
     near = difflib.get_close_matches(name, task_names(), n=3, cutoff=0.4)
     hint = f"did you mean {' or '.join(near)}? " if near else ""
     raise TaskError(f"unknown task {name!r}: {hint}there are: {', '.join(task_names())}")

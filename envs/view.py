@@ -25,7 +25,7 @@ class Layout:
     """Of the joints, policy order."""
     qvel_index: np.ndarray
     joint_range: np.ndarray
-    """(num_joints, 2) rad"""
+    """(num_joints, 2) rad; infinite where the joint has no limits"""
     sensors: dict[str, slice]
     base_body: int
     floating: bool
@@ -44,7 +44,7 @@ class Layout:
             model=model,
             qpos_index=np.array([j.qposadr[0] for j in joints]),
             qvel_index=np.array([j.dofadr[0] for j in joints]),
-            joint_range=np.array([j.range for j in joints]),
+            joint_range=np.array([j.range if model.jnt_limited[j.id] else (-np.inf, np.inf) for j in joints]),
             sensors=sensors,
             base_body=int(base.id),
             floating=floating,

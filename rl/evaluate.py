@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from envs.env import Env
+from envs.env import EnvState
 from envs.registry import make_env, make_task
 from rl.checkpoint import Checkpoints
 from rl.ppo import PPO, TrainState
@@ -114,11 +114,12 @@ class Evaluator:
         return jax.lax.scan(step, carry, None, length=self._chunk)[0]
 
 
-def rollout_qpos(env: Env, ppo: PPO, state: TrainState, *, seconds: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def rollout_qpos(ppo: PPO, state: TrainState, *, seconds: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Generalised positions (steps, num_envs, nq) and commands (steps, num_envs, size) of the policy, to be shown."""
+    env = ppo.env
     key = jax.random.fold_in(jax.random.key(_EVALUATION_STREAM), seed)
 
-    def step(env_state, _):
+    def step(env_state: EnvState, _: None) -> tuple[EnvState, tuple[jax.Array, jax.Array]]:
         env_state = env.step(env_state, ppo.act(state, env_state.observation["policy"]))
         return env_state, (env_state.physics.qpos, env_state.command)
 

@@ -79,7 +79,10 @@ class Rollout:
 
 @struct.dataclass
 class Samples:
-    """What an update learns from, (T * N, ...): observations are normalised; `old_*` are the acting policy's."""
+    """What an update learns from, (T * N, ...): observations are normalised.
+
+    `old_log_prob` is of the action when it was taken, `old_mean` the acting policy's mean for the observation at hand.
+    """
 
     policy: jax.Array
     action: jax.Array
@@ -191,18 +194,19 @@ class PPO:
         rollout, advantage, target = jax.tree.map(
             lambda x: x.reshape(self.steps_per_update, *x.shape[2:]), (rollout, advantage, target)
         )
-        policy, action, mean, density = rollout.policy, rollout.action, rollout.mean, rollout.log_prob
+        policy, action, mean = rollout.policy, rollout.action, rollout.mean
         if self._mirror is not None:
-            # A mirrored robot doing the mirrored action would have had the same advantage: half of the samples become those.
+            # A mirrored robot doing the mirrored action would have had the same advantage: half of the samples become those. They
+            # were drawn with the density of what was really done, which importance sampling must weigh them by: an action that
+            # the policy would hardly take in the mirror teaches little.
             flip = jax.random.bernoulli(key, 0.5, (policy.shape[0], 1))
             policy = jnp.where(flip, self._mirror.observation(policy), policy)
             action = jnp.where(flip, self._mirror.action(action), action)
-            mean, std = self.networks.policy(state.params, state.policy_normalizer(policy))
-            density = log_prob(mean, std, action)
+            mean, _ = self.networks.policy(state.params, state.policy_normalizer(policy))
         return Samples(
             policy=state.policy_normalizer(policy),
             action=action,
-            old_log_prob=density,
+            old_log_prob=rollout.log_prob,
             old_mean=mean,
             critic=state.critic_normalizer(rollout.critic),
             old_value=rollout.value,

@@ -12,13 +12,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from envs.env import Env
 from envs.registry import make_env, make_task
 from rl.checkpoint import Checkpoints
 from rl.curve import plot_curve
 from rl.ppo import PPO, PPOConfig, TrainState
 from rl.progress import TrainingProgress
 from rl.run import Run, RunError
+from sim.crash import CrashError, CrashRecord, save_crash
 from sim.engine import default_engine
+from sim.frozen_model import FrozenModelError, freeze_model
 
 # Figures are fetched from the device and shown this often (s); fetching waits for the device.
 _REPORT_SECONDS = 2.0
@@ -147,6 +150,8 @@ def train(
                 figures |= _summary(fetched, ppo, now - reported)
                 figures["seconds"] = now - started
                 progress.report(budget.share(steps - first_steps, now - started), steps, figures)
+                if figures["failed/diverged"]:
+                    _dump_crash(run, env, state, progress)
                 pending.clear()
                 reported = now
             if now - saved > 60 * save_minutes:
@@ -161,6 +166,38 @@ def train(
             progress.say(f"interrupted; saved {path}. Continue with: zerogap train {run.task} --resume {run.directory}")
     plot_curve(run.directory)
     return TrainResult(run, state, figures, stop.requested)
+
+
+def _dump_crash(run: Run, env: Env, state: TrainState, progress: TrainingProgress) -> None:
+    """Write the recording of the run's first diverged environment, once."""
+    if any((run.directory / "crashes").glob("*.npz")):
+        return
+    recorder = jax.device_get(state.env.recorder)
+    # The episode may be younger than the recording: what lies before it is another robot's.
+    step = recorder.kept.episode_step
+    start = len(step) - 1
+    while start > 0 and 0 <= step[start - 1] == step[start] - 1:
+        start -= 1
+    path = run.directory / "crashes" / f"update-{int(state.updates)}.npz"
+    try:
+        record = CrashRecord(
+            task=run.task,
+            engine=run.engine,
+            env=int(recorder.kept_env),
+            when=f"by update {int(state.updates)} of run {run.hash}, {step[-1] * env.task.control_seconds:.2f} s into the episode",
+            num_substeps=env.num_substeps,
+            model=freeze_model(env.task.scene()),
+            fields=dict(recorder.kept_fields),
+            qpos=recorder.kept.qpos[start:],
+            qvel=recorder.kept.qvel[start:],
+            act=recorder.kept.act[start:],
+            ctrl=recorder.kept.ctrl[start:],
+        )
+        save_crash(path, record)
+    except (CrashError, FrozenModelError) as error:
+        progress.say(f"warning: environment {int(recorder.kept_env)} diverged and could not be dumped: {error}")
+        return
+    progress.say(f"warning: environment {record.env} diverged; the others go on. To see it: zerogap replay {path}")
 
 
 def _summary(fetched: list[dict[str, np.ndarray]], ppo: PPO, seconds: float) -> dict[str, float]:

@@ -1,8 +1,8 @@
 """A model as text, files and numbers, from which any process compiles the same model again, to the last bit.
 
-MJCF alone rounds to six digits, which a chaotic simulation does not forgive, and refers to files elsewhere; MuJoCo's binary
-format is exact, but bound to one version and not to be read from strangers. So this is the text, the files that it refers to, and the
-exact values of what it rounds.
+MJCF alone rounds to six digits, which a chaotic simulation does not forgive, and refers to files elsewhere. MuJoCo's binary
+format is exact, but bound to one version and not to be read from strangers. So this is the text, the files that it refers to,
+and the exact values of what it rounds.
 """
 
 from collections.abc import Iterator, Mapping

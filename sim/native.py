@@ -1,15 +1,17 @@
 """MuJoCo's C engine as a pure function of JAX arrays, through `mujoco.batch.Batch`: the engine for a CPU.
 
-The batch of simulations is only a place to compute: every call loads the whole state, steps and copies it out, so that the result
-depends on the arguments alone and an elided, repeated or reordered call does no harm. Loading costs little, as the model fields of
-a simulation are compared with what its slot already holds and written (and `mj_setConst` run) only where they differ.
+The batch of simulations is only a place to compute: every call loads the whole state, steps and copies it out, so that the
+result depends on the arguments alone and an elided, repeated or reordered call does no harm. Loading costs little, as the model
+fields of a simulation are compared with what its slot already holds and written (and `mj_setConst` run) only where they differ.
 
-Results are bit-identical for any number of threads. States are rounded to float32 between control steps; within a step the engine
-computes in float64.
+Results are bit-identical for any number of threads. States are rounded to float32 between control steps; within a step the
+engine computes in float64.
 """
 
+import contextlib
 import functools
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -26,16 +28,25 @@ _REST = ("time", "history", "eq_active", "mocap_pos", "mocap_quat", "userdata", 
 MAX_POSITION = 1e4
 MAX_VELOCITY = 1e4
 
-# Warnings that mean that the engine gave the state up.
-_FATAL_WARNINGS = [
+# Warnings that mean that the engine gave the state up, and those that mean that it had no room for all contacts.
+_WARNING = mujoco.mjtWarning
+_GIVEN_UP = [
     int(w)
     for w in (
-        mujoco.mjtWarning.mjWARN_BADQPOS,
-        mujoco.mjtWarning.mjWARN_BADQVEL,
-        mujoco.mjtWarning.mjWARN_BADQACC,
-        mujoco.mjtWarning.mjWARN_BADCTRL,
+        _WARNING.mjWARN_INERTIA,
+        _WARNING.mjWARN_BADQPOS,
+        _WARNING.mjWARN_BADQVEL,
+        _WARNING.mjWARN_BADQACC,
+        _WARNING.mjWARN_BADCTRL,
     )
 ]
+_FULL = [int(_WARNING.mjWARN_CONTACTFULL), int(_WARNING.mjWARN_CNSTRFULL)]
+
+# What mj_setConst makes constants of, and what it writes; some it both reads and writes.
+_READ = frozenset(mujoco.MjModel._setconst_inputs) & batch.MODEL_FIELDS
+_WRITTEN = frozenset(mujoco.MjModel._setconst_outputs) & batch.MODEL_FIELDS
+
+_LOCK = threading.Lock()
 
 
 class NativePhysics:
@@ -52,7 +63,7 @@ class NativePhysics:
         self._sensordata = self._batch.bind("sensordata")
         self._batch.reset(stage=mujoco.mjtStage.mjSTAGE_NONE)
         self._rest_at_start = self._pack_rest()
-        self._slots: dict[str, np.ndarray] = {}  # float32 copies of the fields that the batch holds
+        self._slots: dict[str, np.ndarray] = {}  # the fields that the batch holds, as they were given; NaN where unknown
 
     # The interface
 
@@ -74,11 +85,13 @@ class NativePhysics:
         if set(fields) != set(state.fields):
             raise PhysicsError(f"reset got the model fields {sorted(fields)}, expected those of init: {sorted(state.fields)}")
 
+        fields = {name: self._checked(name, fields[name]) for name in state.fields}
+
         def choose(new: jax.Array, old: jax.Array) -> jax.Array:
             return jnp.where(mask.reshape(-1, *[1] * (old.ndim - 1)), new.astype(old.dtype), old)
 
         def restart(state: PhysicsState) -> PhysicsState:
-            chosen = {name: choose(jnp.asarray(fields[name]), old) for name, old in state.fields.items()}
+            chosen = {name: choose(fields[name], old) for name, old in state.fields.items()}
             warmstart, rest = state.engine
             state = state.replace(
                 qpos=choose(qpos, state.qpos),
@@ -108,72 +121,103 @@ class NativePhysics:
         qpos, qvel, act, sensordata, warmstart, rest, diverged = jax.pure_callback(
             advance, shapes, state.qpos, state.qvel, state.act, warmstart, rest, ctrl, *state.fields.values()
         )
-        return state.replace(
-            qpos=qpos, qvel=qvel, act=act, sensordata=sensordata, diverged=diverged, engine=(warmstart, rest)
-        )
+        return state.replace(qpos=qpos, qvel=qvel, act=act, sensordata=sensordata, diverged=diverged, engine=(warmstart, rest))
 
     # On the host
 
     def _advance(self, num_substeps: int, names: Sequence[str], qpos, qvel, act, warmstart, rest, ctrl, *values):
-        self._load(names, values, qpos, qvel, act)
-        self._state["qacc_warmstart"][...] = warmstart
-        self._unpack_rest(np.asarray(rest))
-        self._batch.warning[...] = 0
-        failed = ()
-        try:
-            ctrl = np.asarray(ctrl)
+        ctrl = np.asarray(ctrl)
+        with _alone_and_quiet():
+            self._load(names, values, qpos, qvel, act)
+            self._state["qacc_warmstart"][...] = warmstart
+            self._unpack_rest(np.asarray(rest))
             if ctrl.ndim == 2:
                 self._state["ctrl"][...] = ctrl
-                self._batch.step(nstep=num_substeps)
+                failed = self._run(lambda: self._batch.step(nstep=num_substeps))
             else:
-                self._batch.rollout(num_substeps, control=ctrl, record=())
-        except batch.SimulationError as error:
-            failed = error.ids
-        new = [self._state[name].astype(np.float32) for name in ("qpos", "qvel", "act")]
-        diverged = self._batch.warning[:, _FATAL_WARNINGS, 1].any(axis=1)
-        diverged |= ~(np.abs(new[0]) < MAX_POSITION).all(axis=1) | ~(np.abs(new[1]) < MAX_VELOCITY).all(axis=1)
-        diverged[list(failed)] = True
-        warmstart = self._state["qacc_warmstart"].astype(np.float32)
-        return (*new, self._sensordata.astype(np.float32), warmstart, self._pack_rest(), diverged)
+                failed = self._run(lambda: self._batch.rollout(num_substeps, control=ctrl, record=()))
+            new = [self._state[name].astype(np.float32) for name in ("qpos", "qvel", "act")]
+            diverged = self._batch.warning[:, _GIVEN_UP, 1].any(axis=1)
+            diverged |= ~(np.abs(new[0]) < MAX_POSITION).all(axis=1) | ~(np.abs(new[1]) < MAX_VELOCITY).all(axis=1)
+            sensordata = self._sensordata.astype(np.float32)
+            diverged[failed], sensordata[failed] = True, 0
+            return (*new, sensordata, self._state["qacc_warmstart"].astype(np.float32), self._pack_rest(), diverged)
 
     def _forward(self, names: Sequence[str], mask, qpos, qvel, act, sensordata, *values) -> np.ndarray:
         """The sensor readings with those of the masked environments computed anew."""
-        self._load(names, values, qpos, qvel, act)
-        self._state["qacc_warmstart"][...] = 0
-        self._state["ctrl"][...] = 0
-        self._unpack_rest(self._rest_at_start)
-        mask = np.asarray(mask)
-        self._batch.forward(mask)
-        out = np.array(sensordata)
-        out[mask] = self._sensordata[mask]
+        mask, out = np.asarray(mask), np.array(sensordata)
+        with _alone_and_quiet():
+            self._load(names, values, qpos, qvel, act)
+            self._state["qacc_warmstart"][...] = 0
+            self._state["ctrl"][...] = 0
+            self._unpack_rest(self._rest_at_start)
+            failed = self._run(lambda: self._batch.forward(mask))
+            out[mask] = self._sensordata[mask]
+        out[failed] = 0
         return out
 
+    def _run(self, compute: Callable[[], object]) -> list[int]:
+        """The environments in which the engine raised. Raises PhysicsError where it lacked memory and dropped contacts."""
+        self._batch.warning[...] = 0
+        failed, message = [], ""
+        try:
+            compute()
+        except batch.SimulationError as error:
+            failed, message = list(error.ids), str(error)
+        full = self._batch.warning[:, _FULL, 1].any(axis=1)
+        if full.any() or "memory" in message:
+            count = max(int(full.sum()), len(failed))
+            raise PhysicsError(
+                f"in {count} of {self.num_envs} environments the contacts of the model do not fit into MuJoCo's memory of"
+                f" {self.model.narena} bytes: raise MjSpec.memory, or <size memory=...> in MJCF. {message}".strip()
+            )
+        return failed
+
     def _load(self, names: Sequence[str], values: Sequence[np.ndarray], qpos, qvel, act) -> None:
-        self._load_fields(dict(zip(names, values, strict=True)))
+        self._load_fields({name: np.asarray(value) for name, value in zip(names, values, strict=True)})
         for name, value in (("qpos", qpos), ("qvel", qvel), ("act", act)):
             self._state[name][...] = value
 
     def _load_fields(self, fields: dict[str, np.ndarray]) -> None:
+        """Make the batch hold these fields and otherwise the nominal model, to the last bit, whatever it held before."""
         changed = np.zeros(self.num_envs, bool)
-        for name in self._slots.keys() | fields.keys():
-            if name not in self._slots:
-                self._slots[name] = self._nominal(name).copy()
-            slots = self._slots[name]
-            values = np.asarray(fields[name]) if name in fields else self._nominal(name)
+
+        def write(name: str, rows: np.ndarray, values: np.ndarray) -> None:
+            self._batch.expand(name)[rows] = values[rows]
+            if name in _READ | _WRITTEN or name.startswith("opt."):
+                changed[rows] = True
+
+        for name in self._slots.keys() - fields.keys():
+            del self._slots[name]
+            write(name, np.ones(self.num_envs, bool), self._nominal(name))
+        for name, values in fields.items():
+            slots = self._slots.setdefault(name, np.full(values.shape, np.nan, np.float32))
             differs = (values != slots).reshape(self.num_envs, -1).any(axis=1)
-            if not differs.any():
-                continue
-            slots[differs] = values[differs]
-            self._batch.expand(name)[differs] = values[differs]
-            if name in mujoco.MjModel._setconst_inputs or name.startswith("opt."):
-                changed |= differs
+            if differs.any():
+                slots[differs] = values[differs]
+                write(name, differs, values)
         if changed.any():
+            self._derive(changed, fields)
+
+    def _derive(self, changed: np.ndarray, fields: dict[str, np.ndarray]) -> None:
+        """Run mj_setConst where the model changed."""
+        for name in (_READ & _WRITTEN) - fields.keys():
+            if self._batch.expanded(name) is not None:  # by an earlier run, which this one must not see
+                self._batch.expand(name)[changed] = self._nominal(name)[changed]
+        try:
             self._batch.set_const(changed)
+        except batch.SimulationError as error:
+            for slots in self._slots.values():
+                slots[...] = np.nan
+            raise PhysicsError(
+                f"MuJoCo cannot derive its constants from the fields {', '.join(fields)}: {error}. Where a body was compiled as"
+                " simple, compile it with simple = False (MjSpec) or simple='false' (MJCF)."
+            ) from error
 
     @functools.cache  # noqa: B019 - one physics lives as long as its process
     def _nominal(self, name: str) -> np.ndarray:
         value = nominal_field(self.model, name)
-        return np.broadcast_to(value.astype(np.float32), (self.num_envs, *value.shape))
+        return np.broadcast_to(value, (self.num_envs, *value.shape))
 
     def _checked(self, name: str, value: jax.Array) -> jax.Array:
         if name not in batch.MODEL_FIELDS:
@@ -191,6 +235,20 @@ class NativePhysics:
         for view in self._rest:
             view[...] = rest[:, start : start + view.shape[1]]
             start += view.shape[1]
+
+
+@contextlib.contextmanager
+def _alone_and_quiet() -> Iterator[None]:
+    """One batch computes at a time, as the runtime may run two callbacks at once. Meanwhile MuJoCo writes its warnings neither
+    to the console nor to a file in the working directory: they are counted for each environment, and reported as `diverged`."""
+    with _LOCK:
+        before, quiet = mujoco.MjLogConfig.get(), mujoco.MjLogConfig.get()
+        quiet.logto_console = quiet.logto_file = False
+        quiet.set()
+        try:
+            yield
+        finally:
+            before.set()
 
 
 def nominal_field(model: mujoco.MjModel, name: str) -> np.ndarray:

@@ -174,7 +174,7 @@ def _tell(
         lines.append(f"recorded with MuJoCo {record.mujoco_version}, replayed with {mujoco.__version__}: they may differ")
     if bad:
         lines.append(f"control step {bad.step}, physics step {bad.substep} ({bad.seconds:.3f} s): {bad.what}")
-        lines += ["before that:", *(f"  {note}" for note in notes[-8:-1])] if len(notes) > 1 else []
+        lines += ["before that (control step.physics step):", *(f"  {note}" for note in notes[-8:-1])] if len(notes) > 1 else []
     else:
         lines.append("it stays sound throughout")
         if record.engine != "native":
@@ -184,7 +184,7 @@ def _tell(
     if gaps:
         largest = max(gaps)[1]
         lines.append(
-            f"before {len(gaps)} of its steps the recorded velocity jumps, by at most {largest}: pushes, or another engine's path"
+            f"before {len(gaps)} of its steps the recorded velocity jumps, by at most {largest}: a push, or another engine"
         )
     if unusual := _unusual_fields(record):
         lines += ["model fields far from nominal:", *(f"  {line}" for line in unusual)]

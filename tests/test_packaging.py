@@ -31,7 +31,7 @@ def source_files(root: Path) -> set[str]:
 
 @pytest.fixture(scope="module")
 def source(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the checkout, so that nothing is built inside it, with a data file that a module might read and what running it leaves."""
+    """A copy of the checkout, so that nothing is built inside it, with a data file and with bytecode."""
     copy = tmp_path_factory.mktemp("source") / "zerogap"
     copy.mkdir()
     for name in (*PACKAGES, "benchmarks", "tests"):

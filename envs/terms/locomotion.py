@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from envs.view import Layout, View
 
@@ -76,7 +77,7 @@ def action_rate(view: View) -> jax.Array:
 
 
 def near_default_pose(view: View) -> jax.Array:
-    """1 in the default pose, falling off with the squared deviation (rad^2); hips count most, as they set the stance's width."""
+    """1 in the default pose, falling off with the squared deviation (rad^2)."""
     deviation = view.joint_position - jnp.asarray(view.layout.robot.default_pose, jnp.float32)
     return jnp.exp(-jnp.sum(jnp.square(deviation)))
 
@@ -89,9 +90,10 @@ def pose_while_standing(view: View) -> jax.Array:
 
 def joint_limits(view: View) -> jax.Array:
     """How far joints are within the last 5 % of their range (rad)."""
-    low, high = jnp.asarray(view.layout.joint_range, jnp.float32).T
+    limited = np.isfinite(view.layout.joint_range).all(axis=1)
+    low, high = jnp.asarray(view.layout.joint_range[limited], jnp.float32).T
     margin = 0.05 * (high - low)
-    q = view.joint_position
+    q = view.joint_position[limited]
     return jnp.sum(jnp.maximum(low + margin - q, 0.0) + jnp.maximum(q - high + margin, 0.0))
 
 
@@ -111,7 +113,8 @@ def air_time(view: View) -> jax.Array:
 
 
 def trot(view: View) -> jax.Array:
-    """1 while the diagonal pairs of feet take turns on the ground; feet in the order front left, front right, rear left, right."""
+    """1 while the diagonal pairs of feet take turns on the ground; feet in the order front left, front right, rear left, rear
+    right."""
     front_left, front_right, rear_left, rear_right = view.foot_contact
     paired = (front_left == rear_right) & (front_right == rear_left) & (front_left != front_right)
     return paired * is_walking(view)

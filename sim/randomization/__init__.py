@@ -48,4 +48,3 @@ __all__ = [
     "joint_damping",
     "joint_range",
 ]
-

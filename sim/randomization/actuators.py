@@ -1,7 +1,7 @@
-"""Terms for position actuators: controller gains and motor strength.
+"""Terms for position actuators: controller gains, motor strength and badly zeroed encoders.
 
-A position actuator exerts gain * ctrl + bias_1 * length + bias_2 * velocity, with gain = kp, bias_1 = -kp and bias_2 = -kd; the
-three must change together.
+A position actuator exerts gain * ctrl + bias_0 + bias_1 * length + bias_2 * velocity, with gain = kp, bias_0 = -kp * offset,
+bias_1 = -kp and bias_2 = -kd; what holds kp must change together.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from sim.randomization.term import Draw, RandomizationError, Values, match
 def _position_actuators(model: mujoco.MjModel, pattern: str, term: object) -> np.ndarray:
     ids = match(model, "actuator", pattern, term)
     for i in ids:
-        if model.actuator_biastype[i] != mujoco.mjtBias.mjBIAS_AFFINE:
+        if model.actuator_biastype[i] != mujoco.mjtBias.mjBIAS_AFFINE or not model.actuator_biasprm[i, 1] < 0:
             raise RandomizationError(f"{term}: actuator {model.actuator(i).name!r} is no position actuator")
     return ids
 
@@ -38,7 +38,7 @@ class ActuatorGains:
             key_p, key_d = jax.random.split(key)
             kp, kd = self.stiffness.sample(key_p, ids.shape), self.damping.sample(key_d, ids.shape)
             gain, bias = values["actuator_gainprm"], values["actuator_biasprm"]
-            bias = bias.at[ids, 1].multiply(kp).at[ids, 2].multiply(kd)
+            bias = bias.at[ids, :2].multiply(kp[:, None]).at[ids, 2].multiply(kd)
             return {"actuator_gainprm": gain.at[ids, 0].multiply(kp), "actuator_biasprm": bias}
 
         return ("actuator_gainprm", "actuator_biasprm"), draw
@@ -46,7 +46,7 @@ class ActuatorGains:
 
 @dataclass(frozen=True)
 class MotorStrength:
-    """Scales all the torque that a motor gives, its limit included: a weak battery, a worn or hot motor. One draw per actuator."""
+    """Scales all the torque that a motor gives, limit included: a weak battery, a worn or hot motor. One draw per actuator."""
 
     distribution: Distribution
     pattern: str = "*"
@@ -66,8 +66,8 @@ class MotorStrength:
 class JointOffset:
     """Adds a constant to what position actuators take for their joint's position (rad): encoders that were zeroed badly.
 
-    The controller drives length + offset to its target. What the policy measures must carry the same offset; the environment adds
-    it from `joint_offset`.
+    The controller drives length + offset to its target. What the policy measures must carry the same offset; the environment
+    adds it from `joint_offset`.
     """
 
     distribution: Distribution

@@ -44,8 +44,8 @@ class SensorNoise:
 
 @dataclass(frozen=True)
 class SensorBias:
-    """Half widths of uniform offsets, constant over an episode. Offsets of joint encoders are `JointOffset`'s, as the controller
-    suffers from them too."""
+    """Half widths of uniform offsets, constant over an episode. Offsets of joint encoders are `JointOffset`'s, as the
+    controller suffers from them too."""
 
     angular_velocity: float = 0.0
     """rad/s"""

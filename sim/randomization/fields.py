@@ -1,7 +1,8 @@
 """Terms that set, scale or add to single model fields: friction, joint and actuator properties, gravity.
 
-`Field` is the general term, by MuJoCo's own names; the functions below it are the ones in common use, with units. A quantity that
-several fields describe together (a body's mass and inertia, a geom's size and bounds) has its own term in `bodies` and `geoms`.
+`Field` is the general term, by MuJoCo's own names; the functions below it are the ones in common use, with units. A quantity
+that several fields describe together (a body's mass and inertia, a geom's size and bounds) has its own term in `bodies` and
+`geoms`.
 """
 
 from dataclasses import dataclass
@@ -44,7 +45,7 @@ class Field:
     combine: Combine = "scale"
     pattern: str = "*"
     columns: tuple[int, ...] | None = None
-    """Which columns of each row; None for all."""
+    """Which columns of each row, from 0; None for all."""
     shared: bool = False
     """One draw for all rows and columns, rather than one for each."""
     minimum: float = -np.inf
@@ -70,23 +71,25 @@ class Field:
 
         return (self.field,), draw
 
-    def _index(self, model: mujoco.MjModel, nominal: np.ndarray):
-        columns = np.arange(nominal.shape[-1]) if nominal.ndim else np.zeros(1, int)
-        if self.columns is not None:
-            if max(self.columns) >= len(columns):
-                raise RandomizationError(f"{self}: {self.field} has {len(columns)} columns")
-            columns = np.array(self.columns)
+    def _index(self, model: mujoco.MjModel, nominal: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Of the entries that are drawn: rows and columns of a table, entries of a vector."""
         kind = _KINDS.get(self.field.split("_")[0])
-        if kind is None:  # a field of the whole model, such as opt.gravity
-            return (columns,) if nominal.ndim else ()
-        ids = match(model, kind, self.pattern, self)
+        if kind is not None:
+            rows = match(model, kind, self.pattern, self)
+        elif self.pattern != "*":
+            raise RandomizationError(f"{self}: {self.field} has no rows with names; leave its pattern out")
+        else:  # a field of the whole model, such as opt.gravity
+            rows = np.arange(len(nominal)) if nominal.ndim else None
         if self.field.startswith("dof_"):
-            ids = np.concatenate([np.arange(model.joint(i).dofadr[0], model.joint(i).dofadr[0] + _dofs(model, i)) for i in ids])
-        return np.ix_(ids, columns) if nominal.ndim > 1 else (ids,)
-
-
-def _dofs(model: mujoco.MjModel, joint: int) -> int:
-    return {0: 6, 1: 3, 2: 1, 3: 1}[int(model.jnt_type[joint])]
+            rows = np.flatnonzero(np.isin(model.dof_jntid, rows))
+        columns = np.arange(nominal.shape[1] if nominal.ndim == 2 else 0)
+        if self.columns is not None:
+            if not set(self.columns) <= set(columns):
+                raise RandomizationError(f"{self}: {self.field} has {len(columns) or 'no'} columns, found {self.columns}")
+            columns = np.array(self.columns)
+        if rows is None:
+            return ()
+        return np.ix_(rows, columns) if nominal.ndim == 2 else (rows,)
 
 
 def friction(distribution: Distribution, pattern: str = "*", combine: Combine = "set") -> Field:

@@ -1,7 +1,7 @@
 """What a randomisation term is, and how a tuple of them becomes the model fields of a batch of environments.
 
-A term draws new values of some model fields for one environment from the values that the terms before it left. Terms are bound to
-a model once, where their names are looked up and anything that does not fit raises; what is bound is a pure function.
+A term draws new values of some model fields for one environment from the values that the terms before it left. Terms are bound
+to a model once, where their names are looked up and anything that does not fit raises; what is bound is a pure function.
 """
 
 import fnmatch
@@ -70,6 +70,6 @@ class FieldSampler:
 
     def __call__(self, key: jax.Array) -> Values:
         values = {name: jnp.asarray(value) for name, value in self.nominal.items()}
-        for key, draw in zip(jax.random.split(key, max(1, len(self._draws))), self._draws, strict=False):
-            values.update(draw(key, values))
+        for i, draw in enumerate(self._draws):
+            values.update(draw(jax.random.fold_in(key, i), values))
         return values

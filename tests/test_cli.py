@@ -1,0 +1,168 @@
+"""The commands as a user types them: what they leave behind, and what they say to bad input."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import zerogap
+
+TASK = "go2-velocity-flat"
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "go2"
+    figures = out.parent / "figures.json"
+    arguments = ["train", TASK, "--engine", "native", "--num-envs", "16", "--steps", "1000", "--out", str(out)]
+    assert zerogap.main([*arguments, "--json", str(figures)]) == 0
+    assert json.loads(figures.read_text())["seconds_to_first_update"] > 0
+    return out
+
+
+def test_a_training_leaves_checkpoint_curve_and_figures(trained):
+    assert [p.name for p in (trained / "checkpoints").iterdir() if not p.name.startswith(".")] == ["3"]  # 3 x 24 x 16 >= 1000
+    assert (trained / "curve.png").stat().st_size > 1000
+    rows = [json.loads(line) for line in (trained / "progress.jsonl").read_text().splitlines()]
+    assert rows[-1]["steps"] == 3 * 24 * 16
+    assert list(trained.glob("events.out.tfevents.*"))
+
+
+def test_a_resumed_training_counts_on(trained, tmp_path):
+    run = tmp_path / "copy"
+    shutil.copytree(trained, run)
+    assert zerogap.main(["train", TASK, "--resume", str(run), "--steps", "500"]) == 0
+    assert max(int(p.name) for p in (run / "checkpoints").iterdir() if p.name.isdigit()) == 5
+
+
+def test_an_evaluation_tells_falls_and_errors(trained, tmp_path):
+    figures = tmp_path / "evaluation.json"
+    assert zerogap.main(["eval", str(trained), "--robots", "8", "--seconds", "1", "--json", str(figures)]) == 0
+    told = json.loads(figures.read_text())
+    assert told["robots"] == 8
+    assert told["seconds"] == 1
+    assert 0 <= told["falls"] <= 8
+    # A policy that has learned nothing stands about as well as one that does not move.
+    assert told["planar_velocity_error"] > 0.5 * told["planar_velocity_error_at_rest"] > 0
+    assert told["yaw_rate_error"] > 0
+
+
+def test_a_policy_is_filmed(trained, tmp_path):
+    import imageio.v3 as iio
+
+    video = tmp_path / "walk.mp4"
+    command = ["play", str(trained), "--video", str(video), "--seconds", "0.4", "--width", "160", "--height", "96"]
+    assert zerogap.main(command) == 0
+    frames = iio.imread(video, plugin="pyav")
+    assert frames.shape == (10, 96, 160, 3)
+    assert frames.std() > 10
+
+
+def fails(capsys, arguments: list[str], *expected: str) -> None:
+    assert zerogap.main(arguments) == 2
+    told = " ".join(capsys.readouterr().err.split())
+    assert told.startswith("error:")
+    for text in expected:
+        assert text in told
+
+
+def test_an_unknown_task_offers_the_nearest_and_leaves_nothing(capsys, tmp_path):
+    out = tmp_path / "run"
+    fails(capsys, ["train", "go2-velocity-flt", "--out", str(out)], "go2-velocity-flt", f"did you mean {TASK}")
+    assert not out.exists()
+
+
+def test_an_unknown_engine_offers_the_nearest_and_leaves_nothing(capsys, tmp_path):
+    out = tmp_path / "run"
+    fails(capsys, ["train", TASK, "--engine", "natve", "--out", str(out)], "natve", "native")
+    assert not out.exists()
+
+
+def test_an_unknown_benchmark_offers_the_nearest(capsys, tmp_path):
+    fails(capsys, ["bench", "thruput", "--out", str(tmp_path)], "thruput", "throughput")
+
+
+def test_what_is_no_run_directory_is_told_so(capsys, tmp_path):
+    fails(capsys, ["eval", str(tmp_path)], str(tmp_path), "no run.json")
+
+
+def test_a_damaged_run_file_is_told_so(capsys, tmp_path):
+    (tmp_path / "run.json").write_text('{"format": 1, "task"')
+    fails(capsys, ["eval", str(tmp_path)], "run.json", "damaged")
+
+
+def test_a_run_directory_is_never_overwritten(capsys, trained):
+    before = sorted(p.name for p in trained.rglob("*"))
+    fails(capsys, ["train", TASK, "--out", str(trained), "--steps", "10"], "not empty", "--resume")
+    assert sorted(p.name for p in trained.rglob("*")) == before
+
+
+def test_a_resume_that_contradicts_the_run_says_what_differs(capsys, trained):
+    fails(capsys, ["train", TASK, "--resume", str(trained), "--num-envs", "32"], "num_envs", "16", "32")
+
+
+def test_a_checkpoint_of_another_task_says_what_differs(capsys, trained, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(trained, run)
+    told = json.loads((run / "run.json").read_text())
+    told["ppo"]["actor_hidden"] = [64]
+    (run / "run.json").write_text(json.dumps(told))
+    fails(capsys, ["eval", str(run), "--robots", "2"], "another task or configuration", "expected")
+
+
+def test_a_run_without_a_checkpoint_is_told_so(capsys, trained, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(trained, run)
+    shutil.rmtree(run / "checkpoints")
+    fails(capsys, ["play", str(run), "--video", str(tmp_path / "v.mp4")], "no checkpoint")
+    assert not (tmp_path / "v.mp4").exists()
+
+
+def test_what_is_no_crash_file_is_told_so(capsys, tmp_path):
+    (tmp_path / "x.npz").write_bytes(b"not an archive")
+    fails(capsys, ["replay", str(tmp_path / "x.npz")], "x.npz")
+
+
+def test_a_budget_must_be_positive(capsys, tmp_path):
+    fails(capsys, ["train", TASK, "--steps", "-5", "--out", str(tmp_path / "run")], "--steps", "-5")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("command", ["list", "doctor", "train", "eval", "play", "replay", "bench", "demo"])
+def test_every_command_explains_itself(capsys, command):
+    with pytest.raises(SystemExit) as ended:
+        zerogap.main([command, "--help"])
+    assert ended.value.code == 0
+    text = capsys.readouterr().out
+    assert "Example" in text
+    assert f"zerogap {command}" in text
+
+
+def test_list_names_the_tasks(capsys):
+    assert zerogap.main(["list"]) == 0
+    assert TASK in capsys.readouterr().out
+
+
+def test_sigterm_saves_and_ends_cleanly(repository, tmp_path):
+    out = tmp_path / "run"
+    command = [sys.executable, "-m", "zerogap", "train", TASK, "--engine", "native", "--num-envs", "16", "--minutes", "5"]
+    process = subprocess.Popen(
+        [*command, "--out", str(out)], cwd=repository, stderr=subprocess.PIPE, text=True, env={**os.environ, "TERM": "dumb"}
+    )
+    deadline = time.monotonic() + 300
+    while not (out / "progress.jsonl").exists() or not (out / "progress.jsonl").read_text():
+        assert process.poll() is None, process.stderr.read() if process.stderr else ""
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert "Traceback" not in errors
+    assert "--resume" in errors
+    assert [p.name for p in (out / "checkpoints").iterdir() if p.name.isdigit()]
