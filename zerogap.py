@@ -1,15 +1,15 @@
 """zerogap's command line: one function per verb, each a thin call into the folders below.
 
-    zerogap train go2-velocity-flat --minutes 15 --out runs/go2
-    zerogap eval runs/go2
-    zerogap play runs/go2 --video walk.mp4
+zerogap train go2-velocity-flat --minutes 15 --out runs/go2
+zerogap eval runs/go2
+zerogap play runs/go2 --video walk.mp4
 """
 
 import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import tyro
 from rich.console import Console
@@ -259,7 +259,10 @@ def demo(out: Path = Path("runs/demo"), minutes: float = 15.0, seed: int = 0, js
         video = None
     print()
     for label, path in (
-        ("checkpoint", run.checkpoints), ("curve", out / "curve.png"), ("evaluation", out / "evaluation.json"), ("video", video)
+        ("checkpoint", run.checkpoints),
+        ("curve", out / "curve.png"),
+        ("evaluation", out / "evaluation.json"),
+        ("video", video),
     ):
         if path is not None:
             print(f"{label:11}{path}")

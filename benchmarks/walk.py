@@ -43,7 +43,14 @@ def run(out: Path) -> dict[str, Any]:
     console = Console(stderr=True)
     task, engine = make_task(TASK), default_engine()
     num_envs = DEFAULT_NUM_ENVS[engine]
-    figures: dict[str, Any] = {"machine": machine(), "task": TASK, "engine": engine, "envs": num_envs, "minutes": [], "seeds": []}
+    figures: dict[str, Any] = {
+        "machine": machine(),
+        "task": TASK,
+        "engine": engine,
+        "envs": num_envs,
+        "minutes": [],
+        "seeds": [],
+    }
     evaluator = Evaluator(PPO(make_env(task, ROBOTS, engine), PPOConfig(minibatches=1)), SECONDS)
     partial = out / "walk.partial.json"
     if partial.is_file():  # an hour's work is worth resuming
@@ -79,7 +86,9 @@ def _train(seed: int, task: Any, engine: str, num_envs: int, evaluator: Evaluato
         spent += time.perf_counter() - began
         evaluation = evaluator(state)
         passed = passed + 1 if walks(evaluation) else 0
-        evaluations.append({"minutes": spent / 60, "updates": int(state.updates), "walks": walks(evaluation), **evaluation.to_json()})
+        evaluations.append(
+            {"minutes": spent / 60, "updates": int(state.updates), "walks": walks(evaluation), **evaluation.to_json()}
+        )
         rate = (int(state.updates) - 1) * ppo.steps_per_update / (spent - compiling)
         console.print(
             f"seed {seed}, {spent / 60:.1f} min, {rate:,.0f} steps/s: {evaluation.falls} of {ROBOTS} fell, planar"

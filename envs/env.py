@@ -11,7 +11,7 @@ bootstrap from on truncation.
 """
 
 import math
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -27,8 +27,7 @@ from sim.randomization.actuators import joint_offset
 from sim.randomization.disturbances import delayed_commands, interpolate_delay
 
 
-@struct.dataclass
-class EnvState:
+class EnvState(struct.PyTreeNode):
     """A batch of environments after a step. All arrays but the key have a leading axis of num_envs."""
 
     physics: PhysicsState
@@ -359,10 +358,18 @@ class Env:
         task, model, robot = self.task, self.physics.model, self.task.robot
         f32 = jnp.float32
 
-        def array(*shape: int) -> jax.ShapeDtypeStruct:
-            return jax.ShapeDtypeStruct(shape, f32)
+        def array(*shape: int) -> jax.Array:
+            return cast(jax.Array, jax.ShapeDtypeStruct(shape, f32))
 
+        random = task.randomization
+        if random.push is not None and not self.layout.floating:
+            raise TaskError(f"task {task.name!r}: pushes need a floating base, and {robot.base!r} of {robot.name!r} is fixed")
         site = model.site(robot.imu_site) if robot.imu_site else None
+        if site is not None and self.layout.floating and site.bodyid[0] != self.layout.base_body:
+            found = model.body(site.bodyid[0]).name
+            raise TaskError(
+                f"task {task.name!r}: the IMU site {robot.imu_site!r} sits on {found!r}, expected the base, {robot.base!r}"
+            )
         self._imu_quat = jnp.asarray(site.quat if site is not None else [1.0, 0, 0, 0], f32)
         self._imu_rotation = jnp.asarray(_matrix(self._imu_quat), f32)
         fresh = jax.eval_shape(self._episodes, jax.random.key(0))
@@ -412,6 +419,8 @@ class Env:
             raise TaskError(f"{name} gives shape {found}, expected {shape or 'a scalar, ()'}")
         if shape is None and len(found) > 1:
             raise TaskError(f"{name} gives shape {found}, expected one axis")
+        if kind == "termination" and out.dtype != bool:
+            raise TaskError(f"{name} gives {out.dtype}, expected bool")
         return math.prod(found)
 
 

@@ -14,8 +14,7 @@ from envs.view import Layout
 from sim.randomization.term import FieldSampler
 
 
-@struct.dataclass
-class Start:
+class Start(struct.PyTreeNode):
     """The start of one environment's episode."""
 
     qpos: jax.Array

@@ -9,8 +9,7 @@ import jax.numpy as jnp
 from flax import struct
 
 
-@struct.dataclass
-class Proprioception:
+class Proprioception(struct.PyTreeNode):
     """One robot's measurements at one control step, joints in policy order."""
 
     joint_position: jax.Array

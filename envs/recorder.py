@@ -11,8 +11,7 @@ from flax import struct
 from sim.physics import PhysicsState
 
 
-@struct.dataclass
-class Tape:
+class Tape(struct.PyTreeNode):
     """Recorded control steps, oldest overwritten first."""
 
     qpos: jax.Array
@@ -25,8 +24,7 @@ class Tape:
     """Control steps since the episode's start, before the step, (length, num_envs)."""
 
 
-@struct.dataclass
-class Recorder:
+class Recorder(struct.PyTreeNode):
     tape: Tape
     cursor: jax.Array
     """Where the next step goes."""

@@ -93,7 +93,7 @@ def velocity_flat(robot: Robot) -> Task:
             RewardTerm("joint_power", locomotion.joint_power, -0.0005),
             RewardTerm("action_rate", locomotion.action_rate, -0.005),
             RewardTerm("joint_limits", locomotion.joint_limits, -1.0),
-            RewardTerm("body_contact", locomotion.body_contact("FL", "FR", "RL", "RR"), -0.2),
+            RewardTerm("limb_contact", locomotion.limb_contact, -0.2),
             RewardTerm("air_time", locomotion.air_time, 4.0),
             RewardTerm("trot", locomotion.trot, 1.0),
             RewardTerm("long_stance_or_swing", locomotion.long_stance_or_swing, -0.1),
@@ -103,7 +103,7 @@ def velocity_flat(robot: Robot) -> Task:
         ),
         terminations=(
             TerminationTerm("toppled", locomotion.toppled),
-            TerminationTerm("trunk_on_ground", locomotion.trunk_on_ground("trunk", "head")),
+            TerminationTerm("base_contact", locomotion.base_contact),
         ),
         memory=(
             MemoryTerm("air_time", locomotion.zero_per_foot, locomotion.update_air_time),

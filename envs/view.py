@@ -27,6 +27,10 @@ class Layout:
     joint_range: np.ndarray
     """(num_joints, 2) rad; infinite where the joint has no limits"""
     sensors: dict[str, slice]
+    base_touch: np.ndarray
+    """In sensordata: contact forces of the base's collision geoms."""
+    limb_touch: np.ndarray
+    """In sensordata: those of all other bodies, but for the feet."""
     base_body: int
     floating: bool
 
@@ -39,6 +43,9 @@ class Layout:
         for i in range(model.nsensor):
             start = int(model.sensor_adr[i])
             sensors[model.sensor(i).name] = slice(start, start + int(model.sensor_dim[i]))
+        touch = {name: int(where.start) for name, where in sensors.items() if name.endswith("_touch")}
+        feet = {f"{foot}_touch" for foot in robot.feet}
+        of_base = {name for name in touch if model.site(name).bodyid[0] == base.id}
         return cls(
             robot=robot,
             model=model,
@@ -46,6 +53,8 @@ class Layout:
             qvel_index=np.array([j.dofadr[0] for j in joints]),
             joint_range=np.array([j.range if model.jnt_limited[j.id] else (-np.inf, np.inf) for j in joints]),
             sensors=sensors,
+            base_touch=np.array([i for name, i in touch.items() if name in of_base], int),
+            limb_touch=np.array([i for name, i in touch.items() if name not in of_base | feet], int),
             base_body=int(base.id),
             floating=floating,
         )
@@ -59,8 +68,7 @@ class Layout:
         return qpos
 
 
-@struct.dataclass
-class View:
+class View(struct.PyTreeNode):
     """One environment, without a leading axis. Joints are in policy order, feet in `Robot.feet`'s."""
 
     qpos: jax.Array
@@ -146,8 +154,12 @@ class View:
         """(feet,) bool"""
         return self.foot_force > 1.0
 
-    def touch(self, pattern: str) -> jax.Array:
-        """Contact forces of the collision geoms, other than feet, whose names begin so (N)."""
-        feet = {f"{foot}_touch" for foot in self.layout.robot.feet}
-        names = [n for n in self.layout.sensors if n.endswith("_touch") and n.startswith(pattern) and n not in feet]
-        return jnp.concatenate([self.sensor(name) for name in names]) if names else jnp.zeros(0)
+    @property
+    def base_contact_force(self) -> jax.Array:
+        """Of each collision geom of the base (N)."""
+        return self.sensordata[self.layout.base_touch]
+
+    @property
+    def limb_contact_force(self) -> jax.Array:
+        """Of each collision geom of the robot's other bodies, but for the feet (N)."""
+        return self.sensordata[self.layout.limb_touch]

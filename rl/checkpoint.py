@@ -108,8 +108,11 @@ def _expect_same(path: Path, metadata: Any, shapes: Any) -> None:
     want = {jax.tree_util.keystr(k): tuple(v.shape) for k, v in jax.tree_util.tree_leaves_with_path(shapes)}
     have = {_plain(k): v for k, v in have.items()}
     want = {_plain(k): v for k, v in want.items()}
-    differing = [f"{k} is {have.get(k, 'absent')}, expected {want.get(k, 'nothing')}" for k in sorted(have.keys() | want.keys())
-                 if have.get(k) != want.get(k)]
+    differing = [
+        f"{k} is {have.get(k, 'absent')}, expected {want.get(k, 'nothing')}"
+        for k in sorted(have.keys() | want.keys())
+        if have.get(k) != want.get(k)
+    ]
     if differing:
         raise CheckpointError(f"{path} is of another task or configuration: {'; '.join(differing[:4])}")
 

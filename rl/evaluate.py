@@ -42,7 +42,11 @@ class Evaluation:
 
     def to_json(self) -> dict[str, object]:
         told = asdict(self)
-        return {**{k: v for k, v in told.items() if k not in ("metrics", "metrics_p95")}, **self.metrics, "p95": self.metrics_p95}
+        return {
+            **{k: v for k, v in told.items() if k not in ("metrics", "metrics_p95")},
+            **self.metrics,
+            "p95": self.metrics_p95,
+        }
 
 
 def load_policy(run: Run, num_envs: int, engine: str | None = None, update: int | None = None) -> tuple[PPO, TrainState]:

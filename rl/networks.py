@@ -52,9 +52,7 @@ class Networks:
     critic: MLP
 
     @classmethod
-    def of(
-        cls, actions: int, actor_hidden: Sequence[int], critic_hidden: Sequence[int], initial_std: float
-    ) -> "Networks":
+    def of(cls, actions: int, actor_hidden: Sequence[int], critic_hidden: Sequence[int], initial_std: float) -> "Networks":
         return cls(Actor(tuple(actor_hidden), actions, initial_std), MLP(tuple(critic_hidden), 1))
 
     def init(self, key: jax.Array, policy_size: int, critic_size: int) -> Params:

@@ -5,8 +5,7 @@ import jax.numpy as jnp
 from flax import struct
 
 
-@struct.dataclass
-class Normalizer:
+class Normalizer(struct.PyTreeNode):
     count: jax.Array
     mean: jax.Array
     """(size,)"""

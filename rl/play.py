@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import jax
-import mujoco
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 

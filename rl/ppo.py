@@ -48,8 +48,7 @@ class PPOConfig:
     """Turn a random half of the samples into their mirror images, where the robot declares a mirror."""
 
 
-@struct.dataclass
-class TrainState:
+class TrainState(struct.PyTreeNode):
     params: Params
     optimizer: Any
     learning_rate: jax.Array
@@ -63,8 +62,7 @@ class TrainState:
     """Gradient steps that were skipped as their gradient was not finite."""
 
 
-@struct.dataclass
-class Rollout:
+class Rollout(struct.PyTreeNode):
     """Steps of all environments, (T, N, ...). `value` and `log_prob` are those of the time of acting."""
 
     policy: jax.Array
@@ -77,8 +75,7 @@ class Rollout:
     ended: jax.Array
 
 
-@struct.dataclass
-class Samples:
+class Samples(struct.PyTreeNode):
     """What an update learns from, (T * N, ...): observations are normalised.
 
     `old_log_prob` is of the action when it was taken, `old_mean` the acting policy's mean for the observation at hand.

@@ -34,8 +34,13 @@ class TrainingProgress:
         self._jsonl = (directory / "progress.jsonl").open("a")
         self._events = SummaryWriter(str(directory), flush_secs=30)
         self._bar = Progress(
-            TextColumn("{task.description}"), BarColumn(bar_width=None), TextColumn("{task.percentage:>3.0f} %"),
-            TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), console=self._console,
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None),
+            TextColumn("{task.percentage:>3.0f} %"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=self._console,
         )
         self._task = self._bar.add_task(title, total=total, completed=start)
         self._title, self._total = title, total

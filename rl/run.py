@@ -1,17 +1,16 @@
 """A training run's directory: what it was told, what it learned, what it measured.
 
-    run.json            task, engine, seed, sizes, PPO's configuration, versions; written once at the start
-    checkpoints/        Orbax, one folder a checkpoint
-    progress.jsonl      one line of figures every few updates
-    events.out.*        the same for TensorBoard
-    curve.png, evaluation.json, video.mp4
+run.json            task, engine, seed, sizes, PPO's configuration, versions; written once at the start
+checkpoints/        Orbax, one folder a checkpoint
+progress.jsonl      one line of figures every few updates
+events.out.*        the same for TensorBoard
+curve.png, evaluation.json, video.mp4
 """
 
 import dataclasses
 import hashlib
 import importlib.metadata
 import json
-import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,7 +54,9 @@ class Run:
     def create(cls, directory: Path, task: str, engine: str, num_envs: int, seed: int, ppo: PPOConfig) -> "Run":
         """A new run in an empty or absent directory."""
         if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-            raise RunError(f"{directory} is not empty: choose another --out, or continue the run in it with --resume {directory}")
+            raise RunError(
+                f"{directory} is not empty: choose another --out, or continue the run in it with --resume {directory}"
+            )
         run = cls(directory, task, engine, num_envs, seed, ppo, _versions())
         try:
             directory.mkdir(parents=True, exist_ok=True)
@@ -75,7 +76,8 @@ class Run:
             told = json.loads(path.read_text())
             if told["format"] != _FORMAT:
                 raise RunError(f"{path} has format {told['format']!r}, expected {_FORMAT}: it was written by another version")
-            ppo = PPOConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in told["ppo"].items()})
+            settings: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in told["ppo"].items()}
+            ppo = PPOConfig(**settings)
             return cls(directory, told["task"], told["engine"], told["num_envs"], told["seed"], ppo, told["versions"])
         except (json.JSONDecodeError, KeyError, TypeError) as error:
             raise RunError(f"{path} is damaged: {type(error).__name__}: {error}") from error
@@ -92,6 +94,6 @@ def write_json(path: Path, value: Any) -> None:
         with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
             json.dump(value, file, indent=2)
             file.write("\n")
-        os.replace(file.name, path)
+        Path(file.name).replace(path)
     except OSError as error:
         raise RunError(f"cannot write {path}: {error.strerror or error}") from error

@@ -1,8 +1,8 @@
 """Constants that MuJoCo derives from model fields, for the engines that have no `mj_setConst` of their own.
 
-A heavier body changes the inverse weights with which contacts and limits are softened, a larger geom its bounding sphere, another
-joint axis the reference length of a tendon. Where such a field differs between environments, so must what MuJoCo derives from it.
-The C engine computes it, in float64 and only for the environments under reset, through a host callback:
+A heavier body changes the inverse weights with which contacts and limits are softened, a larger geom its bounding sphere,
+another joint axis the reference length of a tendon. Where such a field differs between environments, so must what MuJoCo derives
+from it. The C engine computes it, in float64 and only for the environments under reset, through a host callback:
 
     constants = DerivedConstants(model, inputs=("body_mass",), outputs=("body_invweight0", "geom_rbound"), num_rows=64)
     constants.outputs                                  # ("body_invweight0",): a mass changes no bounding sphere
@@ -30,8 +30,8 @@ _WRITTEN = frozenset(mujoco.MjModel._setconst_outputs) & batch.MODEL_FIELDS
 class DerivedConstants:
     """Those of `outputs` that depend on the model fields `inputs`, for `num_rows` environments at a time.
 
-    `inputs` may hold any fields that differ between environments: those that `mj_setConst` does not read are left out, and where
-    none remains `outputs` is empty and nothing is ever called. Calling is a pure function, inside `jax.jit` too.
+    `inputs` may hold any fields that differ between environments: those that `mj_setConst` does not read are left out, and
+    where none remains `outputs` is empty and nothing is ever called. Calling is a pure function, inside `jax.jit` too.
     """
 
     def __init__(self, model: mujoco.MjModel, inputs: Collection[str], outputs: Collection[str], num_rows: int):
@@ -48,8 +48,7 @@ class DerivedConstants:
 
         `fields` holds at least `inputs`, each (num_rows, *shape in MjModel).
 
-        Raises PhysicsError where a value contradicts how the model was compiled; from inside a compiled function it arrives as the
-        cause that the runtime's error quotes.
+        Raises PhysicsError where a value contradicts how the model was compiled; the error of JAX's runtime quotes it.
         """
         if not self.inputs:
             return {}
@@ -68,8 +67,8 @@ class DerivedConstants:
                 self._batch.set_const(rows)
             except batch.SimulationError as error:
                 raise PhysicsError(
-                    f"MuJoCo cannot derive its constants from the fields {', '.join(fields)}: {error}. Where a body was compiled as "
-                    "simple, compile it with simple = False (MjSpec) or simple='false' (MJCF)."
+                    f"MuJoCo cannot derive its constants from the fields {', '.join(fields)}: {error}. Where a body was compiled"
+                    " as simple, compile it with simple = False (MjSpec) or simple='false' (MJCF)."
                 ) from error
             return {name: self._result(name) for name in self.outputs}
 

@@ -13,6 +13,7 @@ import json
 import uuid
 import zipfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -125,7 +126,8 @@ def save_crash(path: Path, record: CrashRecord) -> None:
     except OSError as error:
         raise CrashError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # there is none where all went well
+            part.unlink()
 
 
 def load_crash(path: Path) -> CrashRecord:

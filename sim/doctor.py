@@ -1,6 +1,6 @@
 """What works on this machine: `examine()` tries each part of zerogap and tells what to do where one fails.
 
-Nothing is taken on trust: engines simulate, the renderer renders. Parts are tried one by one, and an exception in one is its finding.
+Nothing is taken on trust: engines simulate, the renderer renders. Parts are tried one by one; what one raises is its finding.
 """
 
 import importlib.metadata
@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import jax
 import mujoco
@@ -29,18 +30,19 @@ _NEEDED = (
 )  # fmt: skip
 _OPTIONAL = {"mujoco-warp": "zerogap[warp]", "warp-lang": "zerogap[warp]"}
 
+# Without contacts the engines compile in seconds.
 _BALL = """
 <mujoco model="doctor">
   <option timestep="0.005"/>
   <worldbody>
     <light pos="0 0 3"/>
     <camera name="view" pos="0 -2 0.5" xyaxes="1 0 0 0 0.2 1"/>
-    <geom name="floor" type="plane" size="0 0 0.05"/>
+    <geom name="floor" type="plane" size="0 0 0.05" contype="0" conaffinity="0"/>
     <body name="ball" pos="0 0 0.3"><freejoint/><geom size="0.1" rgba="0.9 0.3 0.1 1"/></body>
   </worldbody>
 </mujoco>
 """
-_STEPS = 20  # of 5 ms: it still falls
+_STEPS = 20
 
 
 @dataclass(frozen=True)
@@ -78,10 +80,7 @@ def _isolated(name: str, check: Callable[[], Finding]) -> Finding:
         return check()
     except Exception as error:
         told = str(error).strip().split("\n")[0] or "no message"
-        return Finding(name, False, f"{type(error).__name__}: {told}", f"reinstall what the message names; to see more: {_SEE_MORE}")
-
-
-_SEE_MORE = "JAX_TRACEBACK_FILTERING=off python -X dev -m zerogap doctor"
+        return Finding(name, False, f"{type(error).__name__}: {told}", "reinstall what it names: pip install -U zerogap")
 
 
 # The machine and its packages
@@ -210,20 +209,22 @@ def check_jax() -> Finding:
     return Finding("JAX", True, told)
 
 
-def _device(device: jax.Device) -> str:
+def _device(device: Any) -> str:
     return f"{device.device_kind} ({device.platform}:{device.id})"
 
 
 def check_compilation_cache() -> Finding:
     """Where compiled programs are kept, so that a second start is quick."""
-    place = jax.config.jax_compilation_cache_dir
+    config: Any = jax.config  # its settings are no attributes to a type checker
+    place = config.jax_compilation_cache_dir
     if not place:
         remedy = "the zerogap command sets one; in your own scripts set JAX_COMPILATION_CACHE_DIR to a folder"
         return Finding("compilation cache", None, "none: every start compiles anew", remedy)
     folder = Path(place)
     existing = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
-    if not os.access(existing, os.W_OK | os.X_OK):
-        return Finding("compilation cache", False, f"{folder}: not writable", "set JAX_COMPILATION_CACHE_DIR to a folder that is")
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        remedy = "set JAX_COMPILATION_CACHE_DIR to a folder that can be written to"
+        return Finding("compilation cache", False, f"{folder}: not writable", remedy)
     sizes = [file.stat().st_size for file in folder.glob("*") if file.is_file()] if folder.is_dir() else []
     return Finding("compilation cache", True, f"{folder}: {len(sizes)} programs, {sum(sizes) / 2**20:.0f} MiB")
 
@@ -253,6 +254,10 @@ def check_engine(name: str) -> Finding:
     label = f"engine {name}"
     if name == "warp" and importlib.util.find_spec("mujoco_warp") is None:
         return Finding(label, None, "MuJoCo Warp is not installed", "for NVIDIA GPUs: pip install 'zerogap[warp]'")
+    if name == "warp":
+        import warp
+
+        warp.config.log_level = warp.LOG_WARNING  # else it tells of each kernel
     model = mujoco.MjModel.from_xml_string(_BALL)
     physics = make_physics(model, num_envs=2, engine=name)
     state = physics.step(physics.init({}), jax.numpy.zeros((2, model.nu)), _STEPS)
@@ -267,7 +272,7 @@ def check_engine(name: str) -> Finding:
 
 def check_rendering() -> Finding:
     """Whether pictures and videos can be made, and by what."""
-    from sim.render import RenderError, find_backend, make_renderer
+    from sim.render import INSTALL_HINT, RenderError, find_backend, make_renderer
 
     model = mujoco.MjModel.from_xml_string(_BALL)
     try:
@@ -275,10 +280,10 @@ def check_rendering() -> Finding:
         with make_renderer(model, 64, 48, backend=backend) as renderer:
             image = renderer.frame(model.qpos0)
     except RenderError as error:
-        reason, _, remedy = str(error).rpartition(": ")
-        return Finding("rendering", None, reason or str(error), remedy or "see the message")
+        return Finding("rendering", None, str(error).removesuffix(f": {INSTALL_HINT}"), INSTALL_HINT)
     if np.ptp(image) < 30:
-        return Finding("rendering", False, f"{backend} draws an empty picture", "set MUJOCO_GL to another backend, or to disable")
+        remedy = "set the environment variable MUJOCO_GL to another backend, or to disable"
+        return Finding("rendering", False, f"{backend} draws an empty picture", remedy)
     wish = os.environ.get("MUJOCO_GL")
     return Finding("rendering", True, f"renders with {backend}" + (f" (MUJOCO_GL={wish})" if wish else ""))
 
@@ -292,7 +297,7 @@ def check_menagerie() -> Finding:
     root = os.environ.get("MENAGERIE_ROOT")
     if root:
         if not Path(root).is_dir():
-            return Finding("Menagerie", False, f"MENAGERIE_ROOT={root} is no folder", "unset it, or name a checkout of Menagerie")
+            return Finding("Menagerie", False, f"MENAGERIE_ROOT={root} is no folder", "unset it, or name a checkout of it")
         here = [robot.name for robot in robots if (Path(root) / robot.name).is_dir()]
         return Finding("Menagerie", True, f"{told}, {len(here)} of them in MENAGERIE_ROOT={root}")
     cache = mujoco_menagerie.Cache()

@@ -12,7 +12,7 @@ from pathlib import Path
 import mujoco
 import numpy as np
 
-from assets.scene import compile_for_physics
+from assets.scene import spec_for_physics
 
 
 class FrozenModelError(ValueError):
@@ -39,7 +39,7 @@ class FrozenModel:
 
     def compile(self) -> mujoco.MjModel:
         """The model."""
-        model = _compile(self.spec())
+        model = _compile(spec_for_physics(self.spec()))  # MuJoCo does not write which bodies are not simple
         floats = dict(_floats(model))
         for name, (index, value) in self.exact.items():
             if name not in floats:
@@ -57,10 +57,8 @@ def freeze_model(spec: mujoco.MjSpec) -> FrozenModel:
 
     Raises FrozenModelError where a file is missing, or MuJoCo's MJCF does not tell the whole model.
     """
-    model = compile_for_physics(spec)
-    spec = spec.copy()
-    spec.compiler.discardvisual = True
-    _compile(spec)  # takes what is only there to be seen out of the spec, too
+    spec = spec_for_physics(spec)
+    model = _compile(spec)  # takes what is only there to be seen out of the spec, too
     files = {}
     for kind, directory, elements in (
         ("mesh", spec.meshdir, spec.meshes),

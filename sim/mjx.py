@@ -1,8 +1,8 @@
 """MuJoCo's physics compiled by XLA (MJX-JAX): any accelerator, and differentiable.
 
-A state holds only what the next step needs; everything else that an `mjx.Data` has is recomputed, so that it costs memory while a
-step runs and no longer. The model is one, shared by all environments, but for the leaves that `fields` and what MuJoCo derives from
-them (`sim.constants`) replace per environment.
+A state holds only what the next step needs; everything else that an `mjx.Data` has is recomputed, so that it costs memory while
+a step runs and no longer. The model is one, shared by all environments, but for the leaves that `fields` and what MuJoCo derives
+from them (`sim.constants`) replace per environment.
 
 `MjxPhysics` is also the base of the warp engine, which differs in how model and data are made and in what is watched.
 """
@@ -24,8 +24,8 @@ from sim.constants import DerivedConstants
 from sim.native import MAX_POSITION, MAX_VELOCITY, nominal_field
 from sim.physics import Fields, PhysicsError, PhysicsState
 
-# Fields that turn a part of the physics on where they are not zero. That part is compiled in, or not, from the model that is put
-# on the device; where environments differ in such a field it must be in, whatever the nominal value.
+# Fields that turn a part of the physics on where they are not zero. That part is compiled in, or not, from the model that is
+# put on the device; where environments differ in such a field it must be in, whatever the nominal value.
 _SWITCHES = (
     "actuator_biasprm",
     "actuator_gainprm",
@@ -94,7 +94,7 @@ class MjxPhysics:
         self._chunk = min(num_envs, max(64, num_envs // 8))
         self._check_model()
         self._device_model(frozenset())  # what the engine lacks shall be told here
-        self._step = jax.jit(self._step_fn, static_argnames="num_substeps")
+        self._step = jax.jit(self._step_fn)
         self._reset = jax.jit(self._reset_fn)
 
     # The interface
@@ -131,11 +131,14 @@ class MjxPhysics:
         expected = ((n, nu), (n, num_substeps, nu))
         if ctrl.shape not in expected:
             raise PhysicsError(f"ctrl has shape {ctrl.shape}, expected {expected[0]}, or {expected[1]} for one per substep")
-        return self._step(state, ctrl, num_substeps=num_substeps)
+        if ctrl.ndim == 2:
+            ctrl = jnp.broadcast_to(ctrl[:, None], expected[1])
+        return self._step(state, ctrl.astype(jnp.float32))
 
     # Compiled
 
-    def _step_fn(self, state: PhysicsState, ctrl: jax.Array, num_substeps: int) -> PhysicsState:
+    def _step_fn(self, state: PhysicsState, ctrl: jax.Array) -> PhysicsState:
+        """One substep for each control of ctrl, (num_envs, num_substeps, nu)."""
         names = frozenset(state.fields)
         leaves = self._leaves(state.fields, state.engine.derived)
 
@@ -144,26 +147,26 @@ class MjxPhysics:
             data = mjx.step(model, self._data(names, self.num_envs).replace(ctrl=ctrl, **moving))
             return {name: getattr(data, name) for name in moving}, data.sensordata, self._watch(data)
 
-        def substep(carry: tuple[_Arrays, jax.Array, _Arrays], given: jax.Array | None) -> tuple[Any, None]:
+        def substep(carry: tuple[_Arrays, jax.Array, _Arrays], ctrl: jax.Array) -> tuple[Any, None]:
             moving, _, watched = carry
-            moving, sensordata, seen = jax.vmap(one)(leaves, moving, ctrl if given is None else given)
+            moving, sensordata, seen = jax.vmap(one)(leaves, moving, ctrl)
             return (moving, sensordata, self._merge_watched(watched, seen)), None
 
-        ctrl = ctrl.astype(jnp.float32)
         moving = {"qpos": state.qpos, "qvel": state.qvel, "act": state.act, **state.engine.carried}
         start = (moving, state.sensordata, state.engine.watched)
-        per_substep = None if ctrl.ndim == 2 else jnp.moveaxis(ctrl, 1, 0)
-        (moving, sensordata, watched), _ = jax.lax.scan(substep, start, per_substep, length=num_substeps)
+        (moving, sensordata, watched), _ = jax.lax.scan(substep, start, jnp.moveaxis(ctrl, 1, 0))
         return state.replace(
             qpos=moving["qpos"],
             qvel=moving["qvel"],
             act=moving["act"],
             sensordata=sensordata,
-            diverged=_absurd(moving["qpos"], moving["qvel"], moving["act"]),
+            diverged=_absurd(moving["qpos"], moving["qvel"], moving["act"]) | ~jnp.isfinite(ctrl).all(axis=(1, 2)),
             engine=state.engine.replace(carried={name: moving[name] for name in state.engine.carried}, watched=watched),
         )
 
-    def _reset_fn(self, state: PhysicsState, mask: jax.Array, qpos: jax.Array, qvel: jax.Array, fields: _Arrays) -> PhysicsState:
+    def _reset_fn(
+        self, state: PhysicsState, mask: jax.Array, qpos: jax.Array, qvel: jax.Array, fields: _Arrays
+    ) -> PhysicsState:
         names = frozenset(state.fields)
         n, chunk, constants = self.num_envs, self._chunk, self._constants(names)
         carried = {name: jnp.asarray(value) for name, value in self._carried_at_start.items()}
@@ -185,7 +188,9 @@ class MjxPhysics:
             derived = constants(some_fields, jnp.minimum(left.sum(), chunk))
             sensordata = jax.vmap(one)(self._leaves(some_fields, derived), rows["qpos"], rows["qvel"])
             engine = state.engine.replace(
-                carried={k: put(v, jnp.broadcast_to(carried[k], (chunk, *v.shape[1:]))) for k, v in state.engine.carried.items()},
+                carried={
+                    k: put(v, jnp.broadcast_to(carried[k], (chunk, *v.shape[1:]))) for k, v in state.engine.carried.items()
+                },
                 derived={name: put(old, derived[name]) for name, old in state.engine.derived.items()},
             )
             state = state.replace(
@@ -310,7 +315,7 @@ class MjxPhysics:
     @functools.cached_property
     def _carried_at_start(self) -> dict[str, np.ndarray]:
         """What one environment carries beyond its PhysicsState, at the start of an episode."""
-        return {"time": np.float32(0), "qacc_warmstart": np.zeros(self.model.nv, np.float32)}
+        return {"time": np.zeros((), np.float32), "qacc_warmstart": np.zeros(self.model.nv, np.float32)}
 
     # What is watched: nothing, in MJX-JAX, whose buffers hold whatever the model can need
 

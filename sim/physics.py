@@ -30,8 +30,7 @@ class PhysicsError(RuntimeError):
     """The engine cannot simulate this model, or not with these arguments; the message names the part and the remedy."""
 
 
-@struct.dataclass
-class PhysicsState:
+class PhysicsState(struct.PyTreeNode):
     """A batch of simulations. All arrays are float32 with a leading axis of num_envs."""
 
     qpos: jax.Array

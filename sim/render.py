@@ -19,7 +19,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Protocol, cast
@@ -31,7 +31,7 @@ from assets.scene import VIEW
 
 Backend = Literal["egl", "osmesa", "glfw", "cgl", "raycast"]
 
-_INSTALL = (
+INSTALL_HINT = (
     "install an OpenGL that needs no display (Debian, Ubuntu: `apt install libegl1` or `apt install libosmesa6`) "
     "or MuJoCo Warp's ray caster: pip install 'zerogap[warp]'"
 )
@@ -137,7 +137,7 @@ def make_renderer(
             return _RayCaster(pose, width, height, index)
         return _OpenGL(pose, width, height, index, backend)
     except Exception as error:
-        raise RenderError(f"the renderer {backend!r} does not start: {type(error).__name__}: {error}; {_INSTALL}") from error
+        raise RenderError(f"{backend} does not render: {type(error).__name__}: {error}; {INSTALL_HINT}") from error
 
 
 def find_backend() -> Backend:
@@ -154,7 +154,7 @@ def find_backend() -> Backend:
     if importlib.util.find_spec("mujoco_warp") is not None:
         return "raycast"
     reasons.append("raycast: MuJoCo Warp is not installed")
-    raise RenderError(f"nothing to render with ({'; '.join(reasons)}): {_INSTALL}")
+    raise RenderError(f"nothing to render with ({'; '.join(reasons)}): {INSTALL_HINT}")
 
 
 def write_video(
@@ -197,7 +197,8 @@ def write_video(
     except (OSError, FFmpegError) as error:
         raise RenderError(f"cannot write the video {path}: {error}") from error
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # there is none where all went well
+            part.unlink()
 
 
 # Which OpenGL

@@ -2,6 +2,8 @@
 
     trajectory = replay_crash(load_crash(path))
     print(trajectory.story)
+
+A replay of the native engine's records is exact to the last bit, but for the solver's warm start in the first step.
 """
 
 import math

@@ -1,11 +1,11 @@
 """MuJoCo Warp inside JAX (MJX-Warp): the engine for NVIDIA GPUs. It also runs on a CPU, slowly, which is how it is tested.
 
-Its buffers have a fixed size. The contacts of all environments share one, of `num_envs * contacts_per_env`; each environment has
-its own for `constraints_per_env` constraint rows. What does not fit is dropped, and the simulation is wrong from then on. Call
-`check_overflow` now and then (it waits for the device), and always before a result is believed.
+Its buffers have a fixed size. The contacts of all environments share one, of `num_envs * contacts_per_env`; each environment
+has its own for `constraints_per_env` constraint rows. What does not fit is dropped, and the simulation is wrong from then on.
+Call `check_overflow` now and then (it waits for the device), and always before a result is believed.
 
-Warp allocates beside JAX: JAX takes three quarters of the GPU's memory at its start, and Warp lives in the rest. Where that runs
-out, set the environment variable XLA_PYTHON_CLIENT_MEM_FRACTION, to 0.5 say, before the process starts.
+Warp allocates beside JAX: JAX takes three quarters of the GPU's memory at its start, and Warp lives in the rest. Where that
+runs out, set the environment variable XLA_PYTHON_CLIENT_MEM_FRACTION, to 0.5 say, before the process starts.
 """
 
 import math
@@ -33,9 +33,9 @@ _MAX_CONTACTS = 64  # per environment, unless asked for: seldom are more in touc
 class WarpPhysics(MjxPhysics):
     """`num_envs` simulations of `model` in MJX-Warp. See `sim.physics.Physics`.
 
-    `contacts_per_env` is the average over all environments, `constraints_per_env` a limit for each; None estimates them from the
-    model. `graph_mode` is one of `mujoco.mjx.warp.types.GraphMode`, on a GPU by default WARP_STAGED: the buffers of a training
-    program move, and the default of MJX would capture its CUDA graph anew each time they do.
+    `contacts_per_env` is the average over all environments, `constraints_per_env` a limit for each; None estimates them from
+    the model. `graph_mode` is one of `warp.JaxCallableGraphMode`, on a GPU by default WARP_STAGED: the buffers of a training
+    program move, and MJX's default would capture its CUDA graph anew each time they do.
 
     Raises PhysicsError where Warp is not installed or lacks a feature of the model.
     """
@@ -56,7 +56,7 @@ class WarpPhysics(MjxPhysics):
         if model.opt.enableflags & mujoco.mjtEnableBit.mjENBL_SLEEP:
             raise PhysicsError("the warp engine keeps no body asleep: disable the model's option sleep")
         if graph_mode is None and jax.default_backend() == "gpu":
-            graph_mode = mjx_warp.types.GraphMode.WARP_STAGED
+            graph_mode = mjx_warp.warp.JaxCallableGraphMode.WARP_STAGED
         self.contacts_per_env = _estimate_contacts(model) if contacts_per_env is None else contacts_per_env
         self._constraints_per_env = constraints_per_env
         self._graph_mode = graph_mode

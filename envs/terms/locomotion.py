@@ -97,13 +97,9 @@ def joint_limits(view: View) -> jax.Array:
     return jnp.sum(jnp.maximum(low + margin - q, 0.0) + jnp.maximum(q - high + margin, 0.0))
 
 
-def body_contact(*geoms: str) -> Callable[[View], jax.Array]:
-    """How many collision geoms with these name prefixes touch something."""
-
-    def count(view: View) -> jax.Array:
-        return jnp.sum(jnp.concatenate([view.touch(prefix) for prefix in geoms]) > 1.0).astype(jnp.float32)
-
-    return count
+def limb_contact(view: View) -> jax.Array:
+    """How many collision geoms of the limbs, other than feet, touch something."""
+    return jnp.sum(view.limb_contact_force > 1.0).astype(jnp.float32)
 
 
 def air_time(view: View) -> jax.Array:
@@ -153,13 +149,9 @@ def toppled(view: View) -> jax.Array:
     return view.projected_gravity[2] > -0.342
 
 
-def trunk_on_ground(*geoms: str) -> Callable[[View], jax.Array]:
-    """A collision geom with one of these name prefixes touches something."""
-
-    def touches(view: View) -> jax.Array:
-        return (jnp.concatenate([view.touch(prefix) for prefix in geoms]) > 1.0).any()
-
-    return touches
+def base_contact(view: View) -> jax.Array:
+    """The base touches something."""
+    return (view.base_contact_force > 1.0).any()
 
 
 # Memory

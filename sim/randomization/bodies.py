@@ -1,8 +1,8 @@
 """Terms for the inertia of bodies. Whatever they draw, the result is the inertia of some real distribution of mass.
 
 MuJoCo keeps a body's inertia as principal moments (`body_inertia`) in the frame (`body_ipos`, `body_iquat`). The second moments
-of the mass along the principal axes are S_i = (I_1 + I_2 + I_3) / 2 - I_i; a body is physical if and only if they are not negative
-(Traversaro et al. 2016, "Identification of fully physical consistent inertial parameters", eq. 13).
+of the mass along the principal axes are S_i = (I_1 + I_2 + I_3) / 2 - I_i; a body is physical if and only if they are not
+negative (Traversaro et al. 2016, "Identification of fully physical consistent inertial parameters", eq. 13).
 """
 
 from dataclasses import dataclass
@@ -72,7 +72,7 @@ class Inertia:
 
 @dataclass(frozen=True)
 class Payload:
-    """Fixes a solid box to a body: its mass (kg), and its centre in the body's frame (m; one draw per axis around `position`)."""
+    """Fixes a solid box to a body: mass (kg), and centre in the body's frame (m; one draw per axis around `position`)."""
 
     body: str
     mass: Distribution

@@ -28,9 +28,9 @@ class GeomSize:
     def bind(self, model: mujoco.MjModel) -> tuple[tuple[str, ...], Draw]:
         ids = match(model, "geom", self.pattern, self)
         for i in ids:
-            if model.geom_type[i] not in _SIZED:
-                kind = mujoco.mjtGeom(model.geom_type[i]).name
-                raise RandomizationError(f"{self}: geom {model.geom(i).name!r} is a {kind}; only primitives can be scaled")
+            kind = mujoco.mjtGeom(model.geom_type[i])
+            if kind not in _SIZED:
+                raise RandomizationError(f"{self}: geom {model.geom(i).name!r} is a {kind.name}; only primitives can be scaled")
 
         def draw(key: jax.Array, values: Values) -> Values:
             scale = jnp.maximum(self.distribution.sample(key, ids.shape), 1e-3)

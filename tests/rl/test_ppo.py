@@ -2,6 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+
 from rl.evaluate import Evaluator
 from rl.ppo import PPO, PPOConfig
 from tests.rl.tracking import make_env, tracking_task

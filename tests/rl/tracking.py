@@ -48,7 +48,9 @@ def tracking_task(**changes) -> Task:
         "description": "follow an angle",
         "robot": robot,
         "scene": lambda: scene_spec(robot),
-        "command": CommandTerm(("angle (rad)",), lambda key: jax.random.uniform(key, (1,), minval=-1.0, maxval=1.0), (0.5, 1.0)),
+        "command": CommandTerm(
+            ("angle (rad)",), lambda key: jax.random.uniform(key, (1,), minval=-1.0, maxval=1.0), (0.5, 1.0)
+        ),
         "policy_observation": (
             PolicyTerm("joint_position", observations.joint_position),
             PolicyTerm("joint_velocity", observations.joint_velocity, 0.1),

@@ -1,0 +1,27 @@
+"""Environments that diverged, and one that did not, on the native engine; and how to compile what is run only once."""
+
+from collections.abc import Iterator
+
+import jax
+import pytest
+
+from tests.sim.hopper import Crash, simulate
+
+
+@pytest.fixture(scope="session")
+def crash() -> Crash:
+    return simulate(damping=-3.0)
+
+
+@pytest.fixture(scope="session")
+def sound() -> Crash:
+    return simulate(damping=0.1)
+
+
+@pytest.fixture(scope="module")
+def quick_to_compile() -> Iterator[None]:
+    """For tests of which XLA's optimisations would take longer than all that is simulated."""
+    before = jax.config.values["jax_disable_most_optimizations"]
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", before)
