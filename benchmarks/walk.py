@@ -74,7 +74,7 @@ def _train(seed: int, task: Any, engine: str, num_envs: int, evaluator: Evaluato
     ppo = PPO(make_env(task, num_envs, engine), PPOConfig())
     update = jax.jit(ppo.update, donate_argnums=0)
     state = jax.jit(ppo.init)(jax.random.key(seed))
-    state, metrics = jax.block_until_ready(update(state))
+    state, _ = jax.block_until_ready(update(state))
     spent = compiling = time.perf_counter() - began
     evaluations: list[dict[str, Any]] = []
     passed, minutes = 0, None
@@ -82,7 +82,7 @@ def _train(seed: int, task: Any, engine: str, num_envs: int, evaluator: Evaluato
         began = time.perf_counter()
         goal = 60 * BETWEEN_MINUTES * (len(evaluations) + 1)
         while spent + time.perf_counter() - began < goal:
-            state, metrics = jax.block_until_ready(update(state))
+            state, _ = jax.block_until_ready(update(state))
         spent += time.perf_counter() - began
         evaluation = evaluator(state)
         passed = passed + 1 if walks(evaluation) else 0

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import flax.linen as nn
 import jax
@@ -64,10 +64,10 @@ class Networks:
 
     def policy(self, params: Params, observation: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Mean (..., actions) and standard deviation (actions,)."""
-        return self.actor.apply(params["actor"], observation)
+        return cast(tuple[jax.Array, jax.Array], self.actor.apply(params["actor"], observation))
 
     def value(self, params: Params, observation: jax.Array) -> jax.Array:
-        return self.critic.apply(params["critic"], observation)[..., 0]
+        return cast(jax.Array, self.critic.apply(params["critic"], observation))[..., 0]
 
 
 def log_prob(mean: jax.Array, std: jax.Array, action: jax.Array) -> jax.Array:

@@ -42,7 +42,8 @@ class TrainingProgress:
             TimeRemainingColumn(),
             console=self._console,
         )
-        self._task = self._bar.add_task(title, total=total, completed=start)
+        self._task = self._bar.add_task(title, total=total)
+        self._bar.update(self._task, completed=start)
         self._title, self._total = title, total
         self._live = Live(self._bar, console=self._console, refresh_per_second=2) if self._console.is_terminal else None
         self._told = -math.inf

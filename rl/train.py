@@ -128,7 +128,8 @@ def train(
         compiling = time.monotonic()
         progress.say(f"{run.num_envs} environments on {run.engine}; compiling the first update")
         pending: list[dict[str, jax.Array]] = []
-        started = reported = saved = None
+        started: float | None = None
+        reported = saved = compiling
         while not stop.requested:
             if started is not None and budget.share(steps - first_steps, time.monotonic() - started) >= 1:
                 break
@@ -159,7 +160,9 @@ def train(
                 saved = time.monotonic()
             if on_update is not None:
                 on_update(state, steps, now - started)
-        jax.block_until_ready(state.updates)
+        if pending:
+            figures |= _summary(jax.device_get(pending), ppo, time.monotonic() - reported)
+        figures["seconds"] = time.monotonic() - (started or compiling)
         progress.report(1.0, steps, figures)
         path = checkpoints.save(state)
         if stop.requested:

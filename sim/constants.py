@@ -1,8 +1,8 @@
 """Constants that MuJoCo derives from model fields, for the engines that have no `mj_setConst` of their own.
 
 A heavier body changes the inverse weights with which contacts and limits are softened, a larger geom its bounding sphere,
-another joint axis the reference length of a tendon. Where such a field differs between environments, so must what MuJoCo derives
-from it. The C engine computes it, in float64 and only for the environments under reset, through a host callback:
+another joint axis the reference length of a tendon. Where such a field differs between environments, so must what MuJoCo
+derives from it. The C engine computes it, in float64 and only for the environments under reset, through a host callback:
 
     constants = DerivedConstants(model, inputs=("body_mass",), outputs=("body_invweight0", "geom_rbound"), num_rows=64)
     constants.outputs                                  # ("body_invweight0",): a mass changes no bounding sphere
@@ -67,8 +67,8 @@ class DerivedConstants:
                 self._batch.set_const(rows)
             except batch.SimulationError as error:
                 raise PhysicsError(
-                    f"MuJoCo cannot derive its constants from the fields {', '.join(fields)}: {error}. Where a body was compiled"
-                    " as simple, compile it with simple = False (MjSpec) or simple='false' (MJCF)."
+                    f"MuJoCo cannot derive its constants from the fields {', '.join(fields)}: {error}. Where a body was"
+                    " compiled as simple, compile it with simple = False (MjSpec) or simple='false' (MJCF)."
                 ) from error
             return {name: self._result(name) for name in self.outputs}
 

@@ -230,9 +230,6 @@ def _set_field(model: mujoco.MjModel, name: str, value: np.ndarray) -> None:
         raise CrashError(str(error)) from error
     if np.shape(value) != nominal.shape:
         raise CrashError(f"model field {name!r} has shape {np.shape(value)}, expected {nominal.shape}")
-    # The native engine writes a field only where it differs, so that its rounding to float32 does not count elsewhere.
-    if np.array_equal(value, nominal.astype(np.float32)):
-        return
     owner, _, leaf = name.rpartition(".")
     target = getattr(model, owner) if owner else model
     if nominal.shape:

@@ -1,8 +1,8 @@
 """MuJoCo's physics compiled by XLA (MJX-JAX): any accelerator, and differentiable.
 
 A state holds only what the next step needs; everything else that an `mjx.Data` has is recomputed, so that it costs memory while
-a step runs and no longer. The model is one, shared by all environments, but for the leaves that `fields` and what MuJoCo derives
-from them (`sim.constants`) replace per environment.
+a step runs and no longer. The model is one, shared by all environments, but for the leaves that `fields` and what MuJoCo
+derives from them (`sim.constants`) replace per environment.
 
 `MjxPhysics` is also the base of the warp engine, which differs in how model and data are made and in what is watched.
 """
@@ -243,8 +243,9 @@ class MjxPhysics:
             with jax.ensure_compile_time_eval():  # made once, outside of whatever is being traced
                 return self._put_model(self._structure(names))
         except (NotImplementedError, ValueError) as error:
+            what = str(error).rstrip(".")
             raise PhysicsError(
-                f"the {self.name} engine cannot simulate this model: {error}. Leave that part out, or use another engine."
+                f"the {self.name} engine cannot simulate this model: {what}. Leave that part out, or use another engine."
             ) from error
 
     @functools.cached_property

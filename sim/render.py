@@ -359,6 +359,11 @@ class _RayCaster(_Closing):
         wp.config.log_level = max(wp.config.log_level, wp.LOG_WARNING)  # else it tells of each kernel that it compiles
         import mujoco_warp
 
+        # Warp refuses models whose dynamics it has no code for; here nothing moves by itself.
+        option = pose.model.opt
+        option.disableflags = option.enableflags = option.noslip_iterations = 0
+        option.integrator = mujoco.mjtIntegrator.mjINT_EULER.value
+        option.solver, option.cone = mujoco.mjtSolver.mjSOL_NEWTON.value, mujoco.mjtCone.mjCONE_PYRAMIDAL.value
         self._pose, self._width, self._height = pose, width, height
         self._mjw: Any = mujoco_warp
         self._wp: Any = wp

@@ -8,6 +8,7 @@ Warp allocates beside JAX: JAX takes three quarters of the GPU's memory at its s
 runs out, set the environment variable XLA_PYTHON_CLIENT_MEM_FRACTION, to 0.5 say, before the process starts.
 """
 
+import copy
 import math
 from collections.abc import Collection
 from typing import Any
@@ -27,7 +28,7 @@ _IGNORED = ("actuator_armature", "nhistory")
 
 # Most contacts of one geom with flat ground.
 _CONTACTS = {mujoco.mjtGeom.mjGEOM_SPHERE: 1, mujoco.mjtGeom.mjGEOM_ELLIPSOID: 1, mujoco.mjtGeom.mjGEOM_CAPSULE: 2}
-_MAX_CONTACTS = 64  # per environment, unless asked for: seldom are more in touch at once, however many geoms there are
+_MAX_CONTACTS = 32  # per environment, unless asked for: seldom are more in touch at once, however many geoms there are
 
 
 class WarpPhysics(MjxPhysics):
@@ -92,6 +93,8 @@ class WarpPhysics(MjxPhysics):
     # What differs from MJX-JAX
 
     def _put_model(self, model: mujoco.MjModel) -> mjx.Model:
+        model = copy.copy(model)
+        model.opt.disableflags &= ~int(mujoco.mjtDisableBit.mjDSBL_MIDPHASE)  # how the C engine searches: Warp has none
         device_model = mjx.put_model(model, impl="warp", graph_mode=self._graph_mode)
         return device_model.tree_replace({"opt._impl.warn_overflow": 0})  # check_overflow tells, and kernels print slowly
 

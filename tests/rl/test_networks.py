@@ -10,15 +10,14 @@ def test_density_entropy_and_divergence_equal_scipys():
     mean, std = np.array([0.3, -1.0]), np.array([0.5, 2.0])
     other_mean, other_std = np.array([0.0, 0.5]), np.array([1.0, 0.7])
     x = np.array([0.1, 0.4])
-    normal, other = (
-        stats.multivariate_normal(mean, np.diag(std**2)),
-        stats.multivariate_normal(other_mean, np.diag(other_std**2)),
-    )
-    np.testing.assert_allclose(log_prob(mean, std, x), normal.logpdf(x), rtol=1e-5)
-    np.testing.assert_allclose(entropy(std), normal.entropy(), rtol=1e-5)
+    normal = stats.multivariate_normal(mean, cov=np.diag(std**2))  # pyright: ignore[reportArgumentType]
+    other = stats.multivariate_normal(other_mean, cov=np.diag(other_std**2))  # pyright: ignore[reportArgumentType]
+    p, q, at = jax.tree.map(jnp.asarray, ((mean, std), (other_mean, other_std), x))
+    np.testing.assert_allclose(log_prob(*p, at), normal.logpdf(x), rtol=1e-5)
+    np.testing.assert_allclose(entropy(p[1]), normal.entropy(), rtol=1e-5)
     samples = normal.rvs(200_000, random_state=0)
     estimate = (normal.logpdf(samples) - other.logpdf(samples)).mean()
-    np.testing.assert_allclose(kl_divergence(mean, std, other_mean, other_std), estimate, rtol=0.02)
+    np.testing.assert_allclose(kl_divergence(*p, *q), estimate, rtol=0.02)
 
 
 def test_the_deviation_starts_as_asked_and_stays_positive_whatever_its_parameter():

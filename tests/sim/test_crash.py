@@ -65,7 +65,7 @@ _SPOILT: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "no steps": (lambda e: e.update({n: e[n][:0] for n in ("qpos", "qvel", "act", "ctrl")}), "at least one step"),
     "text for numbers": (lambda e: e.update(qvel=np.array(["fast"])), "'qvel' holds <U4"),
     "field of no model": (lambda e: e.update({"field/body_wings": np.zeros(3)}), "no field 'body_wings'"),
-    "field of another": (lambda e: e.update({"field/body_mass": np.zeros(9)}), r"'body_mass' has shape \(9,\), expected \(3,\)"),
+    "field of another": (lambda e: e.update({"field/body_mass": np.zeros(9)}), r"has shape \(9,\), expected \(3,\)"),
     "model": (lambda e: e.update(xml=np.frombuffer(b"<mujoco", np.uint8)), "the model's text can't be read"),
     "header": (lambda e: e.update(header=np.frombuffer(b"{", np.uint8)), "JSONDecodeError"),
     "header entry": (_header(env="first"), "no 'env' that is a int"),

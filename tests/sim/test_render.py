@@ -19,6 +19,7 @@ from sim.render import RenderError, find_backend, make_renderer, write_video
 
 _BALL = """
 <mujoco>
+  <option integrator="implicit" cone="elliptic"><flag midphase="disable"/></option>
   <visual><headlight ambient="1 1 1" diffuse="0 0 0" specular="0 0 0"/></visual>
   <worldbody>
     <camera name="view" pos="0 -3 0" xyaxes="1 0 0 0 0 1" fovy="45"/>

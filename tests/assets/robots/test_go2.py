@@ -120,6 +120,7 @@ def test_feet_just_touch_the_ground_in_the_default_pose():
 @settings(max_examples=25, deadline=None)
 @given(poses())
 def test_a_mirrored_pose_has_mirrored_kinematics(pose):
+    assert GO2.mirror is not None
     mirrored = np.array(GO2.mirror.sign) * pose[list(GO2.mirror.index)]
     data, image = posed(pose), posed(mirrored)
     for foot, other in zip(GO2.feet, GO2.foot_mirror, strict=True):

@@ -113,7 +113,7 @@ def test_a_payload_is_a_box_compiled_into_the_body(mass, pos, quat, size, added,
 
 def test_a_payload_lies_within_its_spread():
     sampler = FieldSampler(PLAIN, (Payload("body", Uniform(1.0, 2.0), (0.1, 0.2, 0.3), Uniform(-0.05, 0.05)),))
-    values = jax.vmap(sampler)(jax.random.split(jax.random.key(0), 200))
+    values = jax.jit(jax.vmap(sampler))(jax.random.split(jax.random.key(0), 200))
     added = np.asarray(values["body_mass"][:, 1]) - 1
     assert ((added > 1) & (added < 2)).all()
     # the centre of mass of the cube at the origin, of 1 kg, with the payload
@@ -160,7 +160,9 @@ class TestAFreeBodyWhoseCentreOfMassIsItsOrigin:
         model = compile_for_physics(self.spec())
         assert mujoco.MjModel.from_xml_string(self.spec().to_xml()).body_simple[1], "else there is no shortcut to fall for"
         physics = NativePhysics(model, 2)
-        fields = jax.vmap(FieldSampler(model, (CenterOfMass(Uniform(0.02, 0.05)),)))(jax.random.split(jax.random.key(0), 2))
+        fields = jax.jit(jax.vmap(FieldSampler(model, (CenterOfMass(Uniform(0.02, 0.05)),))))(
+            jax.random.split(jax.random.key(0), 2)
+        )
         state = physics.init(fields)
         spin = jnp.array([0.5, 0.0, 0.0, 1.0, 2.0, 3.0])
         state = physics.step(state.replace(qvel=state.qvel + spin), jnp.zeros((2, 0)), 200)
