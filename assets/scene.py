@@ -72,8 +72,6 @@ def scene_spec(robot: Robot, terrain: Terrain = flat_ground, timestep: float = 0
     option.ls_iterations = 8
     disable = mujoco.mjtDisableBit
     option.disableflags |= int(disable.mjDSBL_EULERDAMP | disable.mjDSBL_ISLAND)
-    # Bodies of a few primitives are found faster without a tree over them; the contacts are the same.
-    option.disableflags |= int(disable.mjDSBL_MIDPHASE)
     terrain(spec)
     add_backdrop(spec)
     _add_view(spec, robot)

@@ -109,6 +109,7 @@ def _until(seconds: float, steps_per_call: int, call: Callable[[], None]) -> flo
 
 def _raw(num_envs: int) -> Contender:
     model, qpos = _model()
+    model = make_physics(model, 1, "native").model  # the same options
     simulations = batch.Batch(model, nsim=num_envs)
     simulations.bind("qpos")[...] = qpos
     simulations.bind("sensordata")

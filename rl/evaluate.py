@@ -1,4 +1,4 @@
-"""How good a policy is: many robots, drawn as in training but from seeds that training never sees, each until its first failure."""
+"""How good a policy is: many robots, drawn as in training but from seeds that it never sees, each until its first failure."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass

@@ -1,4 +1,4 @@
-"""Proximal policy optimisation (Schulman et al. 2017), with an asymmetric critic and a learning rate that follows the KL divergence.
+"""Proximal policy optimisation (Schulman et al. 2017) with an asymmetric critic; the learning rate follows the KL divergence.
 
     ppo = PPO(env, PPOConfig())
     state = jax.jit(ppo.init)(key)
@@ -99,8 +99,8 @@ class PPO:
         batch = config.rollout_length * env.num_envs
         if batch % config.minibatches:
             raise ValueError(
-                f"a rollout has {config.rollout_length} x {env.num_envs} = {batch} steps, which {config.minibatches} minibatches"
-                " do not divide; change num_envs or minibatches"
+                f"a rollout has {config.rollout_length} x {env.num_envs} = {batch} steps, which {config.minibatches}"
+                " minibatches do not divide; change num_envs or minibatches"
             )
         self._optimizer = optax.chain(optax.clip_by_global_norm(config.max_gradient_norm), optax.scale_by_adam(eps=1e-5))
         self._mirror = policy_mirror(env) if config.symmetry and env.task.robot.mirror is not None else None
@@ -193,9 +193,9 @@ class PPO:
         )
         policy, action, mean = rollout.policy, rollout.action, rollout.mean
         if self._mirror is not None:
-            # A mirrored robot doing the mirrored action would have had the same advantage: half of the samples become those. They
-            # were drawn with the density of what was really done, which importance sampling must weigh them by: an action that
-            # the policy would hardly take in the mirror teaches little.
+            # A mirrored robot doing the mirrored action would have had the same advantage: half of the samples become those.
+            # They were drawn with the density of what was really done, and importance sampling weighs them by that: an action
+            # that the policy would hardly take in the mirror teaches little.
             flip = jax.random.bernoulli(key, 0.5, (policy.shape[0], 1))
             policy = jnp.where(flip, self._mirror.observation(policy), policy)
             action = jnp.where(flip, self._mirror.action(action), action)

@@ -11,7 +11,7 @@ import dataclasses
 import hashlib
 import importlib.metadata
 import json
-import tempfile
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,11 +89,12 @@ def _versions() -> dict[str, str]:
 
 def write_json(path: Path, value: Any) -> None:
     """Write a JSON file whole or not at all."""
+    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-            json.dump(value, file, indent=2)
-            file.write("\n")
-        Path(file.name).replace(path)
+        partial.write_text(json.dumps(value, indent=2) + "\n")
+        partial.replace(path)
     except OSError as error:
         raise RunError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        partial.unlink(missing_ok=True)

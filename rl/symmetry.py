@@ -1,4 +1,4 @@
-"""What a policy would see and do in the mirror: the left-right symmetry that a robot declares, carried over to its observations.
+"""What a policy would see and do in the mirror: the left-right symmetry of a robot, carried over to its observations.
 
 The mirror acts on `Proprioception`. How it acts on the observation follows from the task's own terms: each entry of a mirrored
 observation must be an entry of the observation, or its negative. That map is found by trying random robots, and checked.

@@ -187,7 +187,7 @@ def _dump_crash(run: Run, env: Env, state: TrainState, progress: TrainingProgres
             task=run.task,
             engine=run.engine,
             env=int(recorder.kept_env),
-            when=f"by update {int(state.updates)} of run {run.hash}, {step[-1] * env.task.control_seconds:.2f} s into the episode",
+            when=f"by update {int(state.updates)} of run {run.hash}; episode at {step[-1] * env.task.control_seconds:.2f} s",
             num_substeps=env.num_substeps,
             model=freeze_model(env.task.scene()),
             fields=dict(recorder.kept_fields),

@@ -4,6 +4,7 @@ Two environments are compiled: one shows single mechanisms without any noise, on
 """
 
 import dataclasses
+import itertools
 from collections.abc import Callable
 
 import jax
@@ -249,7 +250,7 @@ class TestCommands:
 
     def test_a_step_is_rewarded_by_the_command_that_the_policy_saw(self, plain):
         states = plain.run(0, actions(4))
-        for before, after in zip(states, states[1:], strict=False):
+        for before, after in itertools.pairwise(states):
             np.testing.assert_array_equal(after.metrics["reward/command"], before.command[:, 0])
 
 
@@ -257,7 +258,7 @@ class TestPushes:
     def test_a_push_comes_at_its_interval_and_changes_base_velocity_alone(self, plain):
         states = plain.run(0, actions(9))
         pushed = []
-        for before, after in zip(states, states[1:], strict=False):
+        for before, after in itertools.pairwise(states):
             qpos, qvel, _ = last_step(after)
             np.testing.assert_array_equal(qpos, before.physics.qpos)
             kick = np.asarray(qvel - before.physics.qvel)
@@ -383,7 +384,9 @@ class TestSensing:
             errors["velocity"].append(np.asarray(velocity) / noise.joint_velocity)
             gyro = seen["angular_velocity"] - readings[:, layout.sensors["imu_gyro"]] - state.episode["angular_velocity_bias"]
             errors["gyro"].append(np.asarray(gyro) / noise.angular_velocity)
-            pairs = zip(readings[:, layout.sensors["imu_quat"]].astype(float), np.asarray(seen["imu_quaternion"], float))
+            pairs = zip(
+                readings[:, layout.sensors["imu_quat"]].astype(float), np.asarray(seen["imu_quaternion"], float), strict=False
+            )
             turn = np.array([rotation_between(true, noisy) for true, noisy in pairs])
             errors["orientation"].append((turn - state.episode["orientation_bias"]) / noise.orientation)
         for name, error in errors.items():

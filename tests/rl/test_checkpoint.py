@@ -27,7 +27,7 @@ def assert_equal(a, b):
 
 
 def test_a_resumed_run_goes_on_as_if_never_stopped(learner, tmp_path):
-    ppo, init, update = learner
+    _, init, update = learner
     straight = run(update, init(jax.random.key(0)), 20)
     half = run(update, init(jax.random.key(0)), 10)
     Checkpoints(tmp_path).save(half)

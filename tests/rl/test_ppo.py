@@ -25,7 +25,7 @@ def trained(tracking_env):
 
 
 def test_a_task_of_known_optimum_is_solved(trained):
-    """Holding the commanded angle is optimal: the action is the angle over the action scale, but for the arm's lag and weight."""
+    """Holding the commanded angle is optimal: the action is the angle over the action scale, but for lag and weight."""
     ppo, _, state, curve = trained
     assert curve[0] > 0.4
     evaluation = Evaluator(ppo, seconds=4.0)(state)
@@ -81,7 +81,7 @@ def test_the_learning_rate_follows_the_divergence(tracking_env):
 
 
 def test_time_running_out_is_no_failure_for_the_value_function():
-    """With a constant reward of 1 a second and no failure, the value of every state is dt / (1 - gamma), however short episodes are."""
+    """Rewarded by 1 a second, without failure, every state is worth dt / (1 - gamma), however short episodes are."""
     from envs.task import RewardTerm
 
     task = tracking_task(rewards=(RewardTerm("one", lambda v: jnp.float32(1.0), 1.0),), episode_seconds=0.2)

@@ -72,7 +72,8 @@ def test_a_joint_moves_as_the_vendors(vendor, joint):
     ours, theirs = MODEL.joint(joint), vendor.joint(joint)
     for field in ("axis", "pos", "range", "damping", "armature", "frictionloss", "stiffness"):
         np.testing.assert_allclose(getattr(ours, field), getattr(theirs, field), rtol=1e-3, atol=1e-9, err_msg=field)
-    assert MODEL.jnt_limited[ours.id] and ours.type == theirs.type
+    assert MODEL.jnt_limited[ours.id]
+    assert ours.type == theirs.type
 
 
 def test_effort_limits_are_the_vendors_motors(vendor):

@@ -193,18 +193,18 @@ def test_a_pose_that_no_keyframe_tells_must_be_given(small_arm):
 
 
 def test_a_model_that_does_not_compile_is_named(small_arm):
-    with pytest.raises(RobotError, match="robot 'universal_robots_ur5e': its model doesn't compile: .*wheel"):
+    with pytest.raises(RobotError, match=r"robot 'universal_robots_ur5e': its model doesn't compile: .*wheel"):
         menagerie_robot(small_arm('<motor joint="wheel"/>'), velocity_limits=3.0)
 
 
 def test_an_unknown_robot_offers_the_nearest():
-    with pytest.raises(RobotError, match="robot 'unitre_go2': .* did you mean 'unitree_go2'"):
+    with pytest.raises(RobotError, match=r"robot 'unitre_go2': .* did you mean 'unitree_go2'"):
         menagerie_robot("unitre_go2", velocity_limits=1.0)
 
 
 def test_a_checkout_without_the_robot_is_an_error(tmp_path, monkeypatch):
     monkeypatch.setenv("MENAGERIE_ROOT", str(tmp_path))
-    with pytest.raises(RobotError, match="robot 'unitree_go1': its model can't be had .* set MENAGERIE_ROOT"):
+    with pytest.raises(RobotError, match=r"robot 'unitree_go1': its model can't be had .* set MENAGERIE_ROOT"):
         menagerie_robot("unitree_go1", velocity_limits=1.0)
 
 
