@@ -1,8 +1,8 @@
 """Minutes from nothing to walking, over five seeds; and where the time of a training step goes.
 
 Every two minutes of training the policy is evaluated on 512 randomised robots for 20 s, from seeds that no training uses; it
-walks when three evaluations in a row pass. `minutes` is the training's time up to the last of the three, with compilation, without
-evaluation.
+walks when three evaluations in a row pass. `minutes` is the time of training up to the last of the three: with compilation, and
+without evaluation.
 """
 
 import json

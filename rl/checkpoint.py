@@ -8,11 +8,13 @@ whether it still is.
 import hashlib
 import json
 import logging
+import math
 import shutil
 from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 import orbax.checkpoint as ocp
 
 from rl.ppo import TrainState
@@ -22,6 +24,10 @@ _POLICY = ("params", "policy_normalizer", "critic_normalizer")
 _DIGEST = "digest.json"
 
 logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax tells every step of its work
+
+
+Leaves = dict[str, Any]
+"""Arrays, or their shapes, by their paths in the training state."""
 
 
 class CheckpointError(RunError):
@@ -48,13 +54,13 @@ class Checkpoints:
         """Write a checkpoint whole or not at all. Overwrites one of the same update."""
         path = self.directory / str(int(state.updates))
         partial = self.directory / f".{path.name}.partial"
-        values = jax.device_get(_as_dict(state))
+        values = jax.device_get(state)
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
             shutil.rmtree(partial, ignore_errors=True)
-            for item, tree in _split(values).items():
+            for item, leaves in _items(values).items():
                 with ocp.StandardCheckpointer() as checkpointer:
-                    checkpointer.save(partial / item, tree)
+                    checkpointer.save(partial / item, leaves)
             write_json(partial / _DIGEST, _digests(partial))
             shutil.rmtree(path, ignore_errors=True)
             partial.rename(path)
@@ -71,14 +77,13 @@ class Checkpoints:
 
     def restore(self, like: TrainState) -> TrainState:
         """The newest whole checkpoint of a run of the same task and sizes; `like` may hold shapes only."""
-        abstract = _as_dict(like)
-        return like.replace(**self._newest(_split(abstract)))
+        return _with_leaves(like, self._newest(_items(like)))
 
     def restore_policy(self, like: TrainState, update: int | None = None) -> TrainState:
         """`like` with the newest (or the given) checkpoint's parameters and normalisers."""
-        return like.replace(**self._newest({"policy": _split(_as_dict(like))["policy"]}, update))
+        return _with_leaves(like, self._newest({"policy": _items(like)["policy"]}, update))
 
-    def _newest(self, abstract: dict[str, Any], update: int | None = None) -> dict[str, Any]:
+    def _newest(self, expected: dict[str, Leaves], update: int | None = None) -> Leaves:
         candidates = self.updates if update is None else [update]
         if not candidates:
             raise CheckpointError(f"{self.directory} holds no checkpoint: the run was stopped before its first")
@@ -86,51 +91,58 @@ class Checkpoints:
             path = self.directory / str(update)
             problem = _damage(path)
             if problem is None:
-                return _read(path, abstract)
+                return _read(path, expected)
             self.warnings.append(f"checkpoint {path} is damaged ({problem}); it is left as it is, the one before it is used")
         raise CheckpointError("no checkpoint can be read: " + "; ".join(self.warnings))
 
 
-def _read(path: Path, abstract: dict[str, Any]) -> dict[str, Any]:
-    values: dict[str, Any] = {}
-    for item, tree in abstract.items():
-        shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), tree)
+def _read(path: Path, expected: dict[str, Leaves]) -> Leaves:
+    values: Leaves = {}
+    for item, leaves in expected.items():
+        shapes = {name: jax.ShapeDtypeStruct(x.shape, x.dtype) for name, x in leaves.items()}
         with ocp.StandardCheckpointer() as checkpointer:
             _expect_same(path / item, checkpointer.metadata(path / item), shapes)
             values |= checkpointer.restore(path / item, shapes)
     return values
 
 
-def _expect_same(path: Path, metadata: Any, shapes: Any) -> None:
+def _expect_same(path: Path, metadata: Any, shapes: Leaves) -> None:
     stored = getattr(metadata, "item_metadata", metadata)
     stored = getattr(stored, "tree", stored)
-    have = {jax.tree_util.keystr(k): tuple(v.shape) for k, v in jax.tree_util.tree_leaves_with_path(stored)}
-    want = {jax.tree_util.keystr(k): tuple(v.shape) for k, v in jax.tree_util.tree_leaves_with_path(shapes)}
-    have = {_plain(k): v for k, v in have.items()}
-    want = {_plain(k): v for k, v in want.items()}
+    have = {name: tuple(leaf.shape) for name, leaf in stored.items()}
+    want = {name: tuple(leaf.shape) for name, leaf in shapes.items()}
+    names = sorted(have.keys() | want.keys())
     differing = [
-        f"{k} is {have.get(k, 'absent')}, expected {want.get(k, 'nothing')}"
-        for k in sorted(have.keys() | want.keys())
-        if have.get(k) != want.get(k)
+        f"{name} is {have.get(name, 'absent')}, expected {want.get(name, 'nothing')}"
+        for name in names
+        if have.get(name) != want.get(name)
     ]
     if differing:
         raise CheckpointError(f"{path} is of another task or configuration: {'; '.join(differing[:4])}")
 
 
-def _plain(keystr: str) -> str:
-    """Attribute, index and key paths written alike: ".a['b'][0]" as "a.b.0"."""
-    return keystr.replace("['", ".").replace("']", "").replace("[", ".").replace("]", "").lstrip(".")
+def _name(path: jax.tree_util.KeyPath) -> str:
+    """"params.actor.params.Dense_0.kernel"; attributes, keys and indices alike."""
+    return jax.tree_util.keystr(path, simple=True, separator=".")
 
 
-def _as_dict(state: TrainState) -> dict[str, Any]:
-    return {name: getattr(state, name) for name in state.__dataclass_fields__}
+def _items(state: TrainState) -> dict[str, Leaves]:
+    """The two items of a checkpoint, each a flat dictionary. What has no entries is left out: Orbax stores none of it."""
+    items: dict[str, Leaves] = {"policy": {}, "rest": {}}
+    for path, leaf in jax.tree_util.tree_leaves_with_path(state):
+        name = _name(path)
+        if math.prod(leaf.shape):
+            items["policy" if name.split(".")[0] in _POLICY else "rest"][name] = leaf
+    return items
 
 
-def _split(values: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "policy": {k: v for k, v in values.items() if k in _POLICY},
-        "rest": {k: v for k, v in values.items() if k not in _POLICY},
-    }
+def _with_leaves(like: TrainState, leaves: Leaves) -> TrainState:
+    """`like` with the leaves that there are; what has no entries is made."""
+
+    def choose(path: jax.tree_util.KeyPath, old: Any) -> Any:
+        return leaves.get(_name(path), old if math.prod(old.shape) else np.zeros(old.shape, old.dtype))
+
+    return jax.tree_util.tree_map_with_path(choose, like)
 
 
 def _digests(path: Path) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """How good a policy is: many robots, drawn as in training but from seeds that it never sees, each until its first failure."""
 
+import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -56,6 +57,8 @@ def load_policy(run: Run, num_envs: int, engine: str | None = None, update: int 
     ppo = PPO(env, type(run.ppo)(**{**asdict(run.ppo), "minibatches": minibatches}))
     checkpoints = Checkpoints(run.checkpoints)
     state = checkpoints.restore_policy(jax.eval_shape(ppo.init, jax.random.key(0)), update)
+    for warning in checkpoints.warnings:
+        warnings.warn(warning, stacklevel=2)
     if update is None and checkpoints.updates:
         update = checkpoints.updates[-1 - len(checkpoints.warnings)]
     return ppo, state.replace(updates=jnp.int32(update or 0))

@@ -220,7 +220,7 @@ class PPO:
             params, optimizer, skipped = carry
             batch = jax.tree.map(lambda x: x[index], samples)
             (_, aux), gradient = jax.value_and_grad(self._loss, has_aux=True)(params, batch, old_std)
-            finite = jnp.isfinite(optax.global_norm(gradient))
+            finite = jnp.isfinite(optax.tree.norm(gradient))
             updates, new_optimizer = self._optimizer.update(gradient, optimizer, params)
             new_params = jax.tree.map(lambda p, u: p - state.learning_rate * u, params, updates)
             keep = lambda new, old: jax.tree.map(lambda a, b: jnp.where(finite, a, b), new, old)  # noqa: E731

@@ -20,11 +20,12 @@ SUBSTEPS = 4
 
 WALKER = """
 <mujoco>
+  <compiler angle="radian"/>
   <worldbody>
     <body name="trunk" pos="0 0 .3">
       <freejoint/>
       <geom name="trunk" type="box" size=".15 .1 .04" mass="3" contype="0" conaffinity="1"/>
-      <site name="imu" pos=".05 -.02 .03" euler="10 20 30"/>
+      <site name="imu" pos=".05 -.02 .03" euler=".2 .3 .5"/>
       <body name="left" pos="0 .1 0">
         <joint name="left" axis="0 1 0" range="-1 1" limited="true" damping=".1" armature=".01"/>
         <geom name="left_shin" type="capsule" fromto="0 0 0 0 0 -.2" size=".02" mass=".3" contype="0" conaffinity="1"/>

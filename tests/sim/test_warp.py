@@ -16,7 +16,7 @@ from sim.warp import WarpPhysics
 # A raft of balls that falls on the ground: as many contacts as balls.
 _RAFT = """
 <mujoco>
-  <option timestep="0.005" integrator="Euler"><flag eulerdamp="disable" island="disable"/></option>
+  <option timestep="0.005" integrator="Euler"><flag eulerdamp="disable" island="disable" midphase="disable"/></option>
   <worldbody>
     <geom type="plane" size="0 0 1"/>
     <body pos="0 0 .12">
