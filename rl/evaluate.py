@@ -90,6 +90,7 @@ class Evaluator:
             if progress is not None:
                 jax.block_until_ready(carry)
                 progress(min(1.0, (done + self._chunk) / total))
+        env.physics.check_overflow(carry[0].physics)
         _, _, fell, diverged, sums, count = jax.device_get(carry)
         count = np.maximum(count, 1)
         return Evaluation(

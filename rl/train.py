@@ -151,6 +151,7 @@ def train(
                 figures |= _summary(fetched, ppo, now - reported)
                 figures["seconds"] = now - started
                 progress.report(budget.share(steps - first_steps, now - started), steps, figures)
+                env.physics.check_overflow(state.env.physics)
                 if figures["failed/diverged"]:
                     _dump_crash(run, env, state, progress)
                 pending.clear()

@@ -135,6 +135,9 @@ class MjxPhysics:
             ctrl = jnp.broadcast_to(ctrl[:, None], expected[1])
         return self._step(state, ctrl.astype(jnp.float32))
 
+    def check_overflow(self, state: PhysicsState) -> None:
+        """Nothing overflows in MJX-JAX: each pair of geoms has its own room."""
+
     # Compiled
 
     def _step_fn(self, state: PhysicsState, ctrl: jax.Array) -> PhysicsState:

@@ -127,6 +127,9 @@ class NativePhysics:
         )
         return state.replace(qpos=qpos, qvel=qvel, act=act, sensordata=sensordata, diverged=diverged, engine=(warmstart, rest))
 
+    def check_overflow(self, state: PhysicsState) -> None:
+        """Nothing is of a fixed size here."""
+
     # On the host
 
     def _advance(self, num_substeps: int, names: Sequence[str], qpos, qvel, act, warmstart, rest, ctrl, *values):

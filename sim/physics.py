@@ -76,3 +76,7 @@ class Physics(Protocol):
     def step(self, state: PhysicsState, ctrl: jax.Array, num_substeps: int) -> PhysicsState:
         """Advance by num_substeps time steps under ctrl, (num_envs, nu), or one per substep, (num_envs, num_substeps, nu)."""
         ...
+
+    def check_overflow(self, state: PhysicsState) -> None:
+        """Raise PhysicsError where a buffer was too small since `init`; it says what to set. Waits for the device."""
+        ...
