@@ -225,17 +225,18 @@ def bench(name: tyro.conf.Positional[str], /, out: Path = Path("runs/bench"), js
     return run_benchmark(name, out)
 
 
-def demo(out: Path = Path("runs/demo"), minutes: float = 15.0, seed: int = 0, json_file: Json = None) -> dict[str, Any]:
+def demo(out: Path = Path("runs/demo"), minutes: float = 12.0, seed: int = 0, json_file: Json = None) -> dict[str, Any]:
     """Train the Go2 to walk, evaluate it and film it: what `make demo` runs.
 
     Example: zerogap demo --out runs/demo
 
     Args:
-        out: the run's directory. If it holds an unfinished demo, that goes on.
+        out: the run's directory. If it holds an unfinished demo, that goes on; a finished one is evaluated and filmed anew.
         minutes: of training.
         seed: of the training.
         json_file: write the evaluation to this file.
     """
+    from rl.curve import training_seconds
     from rl.play import record
     from rl.run import Run, write_json
     from rl.train import Budget, start_run
@@ -245,15 +246,16 @@ def demo(out: Path = Path("runs/demo"), minutes: float = 15.0, seed: int = 0, js
     task = "go2-velocity-flat"
     resume = (out / "checkpoints").is_dir()
     run = Run.open(out) if resume else start_run(task, out, None, None, seed)
-    result = run_training(run, Budget(minutes=minutes), resume=resume)
-    if result.interrupted:
+    # The figures of an interrupted training tell how long it was at it.
+    left = minutes - (sum(training_seconds(out)) / 60 if resume else 0.0)
+    if left > 0.05 and run_training(run, Budget(minutes=left), resume=resume).interrupted:
         raise SystemExit(130)
     told = _evaluate(out, 512, 20.0, 0, None)
     write_json(out / "evaluation.json", told)
     video = out / "video.mp4"
     try:
         with _progress("recording a video") as advance:
-            record(run, video, seconds=20.0, seed=1, progress=advance)
+            record(run, video, seconds=15.0, seed=1, width=640, height=360, progress=advance)
     except RenderError as error:  # a finished training is worth more than its picture
         _console.print(f"[yellow]no video:[/] {error}", highlight=False)
         video = None

@@ -122,7 +122,7 @@ def _expect_same(path: Path, metadata: Any, shapes: Leaves) -> None:
 
 
 def _name(path: jax.tree_util.KeyPath) -> str:
-    """"params.actor.params.Dense_0.kernel"; attributes, keys and indices alike."""
+    """ "params.actor.params.Dense_0.kernel"; attributes, keys and indices alike."""
     return jax.tree_util.keystr(path, simple=True, separator=".")
 
 

@@ -28,6 +28,16 @@ def read_progress(directory: Path) -> list[dict[str, float]]:
     return rows
 
 
+def training_seconds(directory: Path) -> list[float]:
+    """How long each start of a run trained (s), compilation left out."""
+    seconds: list[float] = []
+    for row in read_progress(directory):
+        if not seconds or row.get("seconds", 0.0) < seconds[-1]:
+            seconds.append(0.0)
+        seconds[-1] = max(seconds[-1], row.get("seconds", 0.0))
+    return seconds
+
+
 def plot_curve(directory: Path) -> Path:
     """Draws curve.png in the run's directory and returns its path."""
     import matplotlib
