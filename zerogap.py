@@ -82,9 +82,9 @@ def train(
 ) -> dict[str, Any]:
     """Train a policy by PPO, or continue a training.
 
-    Examples:
-      zerogap train go2-velocity-flat --minutes 15 --out runs/go2
-      zerogap train go2-velocity-flat --resume runs/go2 --minutes 5
+    Example: zerogap train go2-velocity-flat --minutes 15 --out runs/go2
+
+    Example, to go on: zerogap train go2-velocity-flat --resume runs/go2 --minutes 5
 
     Ctrl-C saves a checkpoint and ends; --resume goes on as if it had never stopped.
 
@@ -207,9 +207,7 @@ def replay(file: tyro.conf.Positional[Path], /, video: Path | None = None, json_
 def bench(name: tyro.conf.Positional[str], /, out: Path = Path("runs/bench"), json_file: Json = None) -> dict[str, Any]:
     """Run a benchmark; figures go to a JSON file and a picture.
 
-    Examples:
-      zerogap bench throughput --json throughput.json
-      zerogap bench walk
+    Example: zerogap bench throughput --json throughput.json
 
     Args:
         name: one of: throughput (control steps a second, engine by engine), walk (from nothing to walking, five seeds).

@@ -20,7 +20,7 @@ from rl.ppo import PPO, PPOConfig, TrainState
 from rl.progress import TrainingProgress
 from rl.run import Run, RunError
 from sim.crash import CrashError, CrashRecord, save_crash
-from sim.engine import default_engine
+from sim.engine import check_engine, default_engine
 from sim.frozen_model import FrozenModelError, freeze_model
 
 # Figures are fetched from the device and shown this often (s); fetching waits for the device.
@@ -92,6 +92,7 @@ def start_run(
     """A new run's directory. The engine defaults to this machine's best, the number of environments to what suits it."""
     make_task(task)  # an unknown task must not leave a directory behind
     engine = engine or default_engine()
+    check_engine(engine)
     num_envs = num_envs or DEFAULT_NUM_ENVS.get(engine, 1024)
     return Run.create(directory, task, engine, num_envs, seed, ppo or PPOConfig())
 

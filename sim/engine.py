@@ -17,11 +17,20 @@ def default_engine() -> str:
     return "warp" if has_warp and jax.default_backend() in ("gpu", "cuda") else "mjx"
 
 
+def check_engine(engine: str) -> None:
+    """Raise PhysicsError, with the nearest name, where there is no such engine."""
+    if engine not in ENGINES:
+        near = difflib.get_close_matches(engine, ENGINES, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise PhysicsError(f"unknown engine {engine!r}: {hint}there are: {', '.join(ENGINES)}")
+
+
 def make_physics(model: mujoco.MjModel, num_envs: int, engine: str | None = None) -> Physics:
     """`num_envs` simulations of `model` on the named engine, or on this machine's best."""
     if num_envs < 1:
         raise PhysicsError(f"num_envs must be at least 1, found {num_envs}")
     engine = engine or default_engine()
+    check_engine(engine)
     # Each engine imports its own libraries, which a user of another need not have.
     if engine == "native":
         from sim.native import NativePhysics
@@ -31,12 +40,8 @@ def make_physics(model: mujoco.MjModel, num_envs: int, engine: str | None = None
         from sim.mjx import MjxPhysics
 
         return MjxPhysics(model, num_envs)
-    if engine == "warp":
-        if importlib.util.find_spec("mujoco_warp") is None:
-            raise PhysicsError("the warp engine needs MuJoCo Warp: pip install 'zerogap[warp]'")
-        from sim.warp import WarpPhysics
+    if importlib.util.find_spec("mujoco_warp") is None:
+        raise PhysicsError("the warp engine needs MuJoCo Warp: pip install 'zerogap[warp]'")
+    from sim.warp import WarpPhysics
 
-        return WarpPhysics(model, num_envs)
-    near = difflib.get_close_matches(engine, ENGINES, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    raise PhysicsError(f"unknown engine {engine!r}{hint} There are: {', '.join(ENGINES)}")
+    return WarpPhysics(model, num_envs)

@@ -5,8 +5,8 @@ positions, gains; what it can't tell is given by joint name. A robot takes about
 
     go2 = menagerie_robot(
         "unitree_go2",
-        stiffness=25.0,
-        damping=0.6,
+        stiffness=35.0,
+        damping=0.7,
         velocity_limits={"*_hip_joint": 30.1, "*_thigh_joint": 30.1, "*_calf_joint": 15.7},
         feet=("FL", "FR", "RL", "RR"),
         motors={

@@ -61,7 +61,7 @@ def foot_friction(view: View) -> jax.Array:
 
 
 def base_mass(view: View) -> jax.Array:
-    """Mass of the base relative to the nominal, less one, and its centre of mass relative to the nominal (m)."""
+    """Mass of the base relative to the nominal, less one, and its centre of mass relative to the nominal (dm)."""
     body, model = view.layout.base_body, view.layout.model
     mass = view.fields.get("body_mass", jnp.asarray(model.body_mass, jnp.float32))[body]
     center = view.fields.get("body_ipos", jnp.asarray(model.body_ipos, jnp.float32))[body]

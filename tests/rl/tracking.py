@@ -14,6 +14,7 @@ from sim.randomization import Mass, Randomization, Uniform
 
 ARM = """
 <mujoco>
+  <compiler angle="radian"/>
   <worldbody>
     <body name="arm" pos="0 0 1">
       <joint name="hinge" axis="0 1 0" range="-3 3" limited="true" damping="0.2" armature="0.01"/>

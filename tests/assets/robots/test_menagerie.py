@@ -8,8 +8,10 @@ import pytest
 from assets.robots import GO2, Motor, RobotError, menagerie_robot, menagerie_spec
 
 GO2_GIVEN = {
-    "stiffness": 25.0,
-    "damping": 0.6,
+    "stiffness": 35.0,
+    "damping": 0.7,
+    "default_pose": {"*_hip_joint": 0.0, "*_thigh_joint": 0.8, "*_calf_joint": -1.6},
+    "action_scale": 0.5,
     "velocity_limits": {"*": 30.1, "*_calf_joint": 15.7},
     "feet": ("FL", "FR", "RL", "RR"),
     "motors": {
