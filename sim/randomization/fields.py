@@ -80,7 +80,7 @@ class Field:
             raise RandomizationError(f"{self}: {self.field} has no rows with names; leave its pattern out")
         else:  # a field of the whole model, such as opt.gravity
             rows = np.arange(len(nominal)) if nominal.ndim else None
-        if self.field.startswith("dof_"):
+        if rows is not None and self.field.startswith("dof_"):
             rows = np.flatnonzero(np.isin(model.dof_jntid, rows))
         columns = np.arange(nominal.shape[1] if nominal.ndim == 2 else 0)
         if self.columns is not None:
