@@ -63,7 +63,7 @@ class TrainingProgress:
 
     def say(self, text: str) -> None:
         """A line that stays."""
-        self._console.print(text, highlight=False)
+        self._console.print(text, highlight=False, soft_wrap=True)
 
     def report(self, done: float, steps: int, figures: Mapping[str, float]) -> None:
         self._bar.update(self._task, completed=min(done, self._total))

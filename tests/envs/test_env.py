@@ -420,10 +420,11 @@ class TestSensing:
 
 
 class TestDivergence:
-    def test_what_explodes_ends_as_failed_unrewarded_and_alone(self, plain):
+    @pytest.mark.parametrize("velocity", [np.nan, 1e5])
+    def test_what_explodes_ends_as_failed_unrewarded_and_alone(self, plain, velocity):
         states = plain.run(0, actions(3))
         healthy = plain.step(states[-1], jnp.zeros((NUM_ENVS, 2)))
-        broken = states[-1].replace(physics=states[-1].physics.replace(qvel=states[-1].physics.qvel.at[2, 0].set(jnp.nan)))
+        broken = states[-1].replace(physics=states[-1].physics.replace(qvel=states[-1].physics.qvel.at[2, 0].set(velocity)))
         after = plain.step(broken, jnp.zeros((NUM_ENVS, 2)))
         assert after.terminated.tolist() == [i == 2 for i in range(NUM_ENVS)]
         assert after.metrics["failed/diverged"].tolist() == [i == 2 for i in range(NUM_ENVS)]
@@ -432,6 +433,7 @@ class TestDivergence:
         assert after.time[2] == 0
         learned_from = (after.observation, after.last_critic_observation, after.reward, after.metrics, after.physics.qpos)
         assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(learned_from))
+        assert np.abs(after.last_critic_observation).max() <= 100
         for a, b in zip(jax.tree.leaves(after.observation), jax.tree.leaves(healthy.observation), strict=True):
             np.testing.assert_array_equal(np.delete(a, 2, axis=0), np.delete(b, 2, axis=0))
 
