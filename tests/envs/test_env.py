@@ -424,7 +424,7 @@ class TestDivergence:
     def test_what_explodes_ends_as_failed_unrewarded_and_alone(self, plain, velocity):
         states = plain.run(0, actions(3))
         healthy = plain.step(states[-1], jnp.zeros((NUM_ENVS, 2)))
-        broken = states[-1].replace(physics=states[-1].physics.replace(qvel=states[-1].physics.qvel.at[2, 0].set(velocity)))
+        broken = states[-1].replace(physics=states[-1].physics.replace(qvel=states[-1].physics.qvel.at[2, 2].set(velocity)))
         after = plain.step(broken, jnp.zeros((NUM_ENVS, 2)))
         assert after.terminated.tolist() == [i == 2 for i in range(NUM_ENVS)]
         assert after.metrics["failed/diverged"].tolist() == [i == 2 for i in range(NUM_ENVS)]
