@@ -111,6 +111,15 @@ def test_a_payload_is_a_box_compiled_into_the_body(mass, pos, quat, size, added,
     assert found.body_subtreemass[0] == pytest.approx(expected.body_subtreemass[0], rel=1e-5)
 
 
+def test_a_payload_keeps_principal_axes_that_are_half_a_turn_away():
+    # where a quaternion's scalar part vanishes, and with it the usual way from a matrix to a quaternion
+    random = np.random.default_rng(0)
+    for axis in random.normal(size=(12, 3)):
+        body = compiled((2.0, (0, 0, 0), (0, *axis), (0.3, 0.2, 0.1)))
+        found = drawn(body, Payload("body", Uniform(0, 0), (0, 0, 0), Uniform(0, 0)))
+        np.testing.assert_allclose(inertia_tensor(found, "body"), inertia_tensor(body, "body"), atol=1e-6)
+
+
 def test_a_payload_lies_within_its_spread():
     sampler = FieldSampler(PLAIN, (Payload("body", Uniform(1.0, 2.0), (0.1, 0.2, 0.3), Uniform(-0.05, 0.05)),))
     values = jax.jit(jax.vmap(sampler))(jax.random.split(jax.random.key(0), 200))
