@@ -78,6 +78,8 @@ def train(
     seed: int | None = None,
     out: Path | None = None,
     resume: Path | None = None,
+    contacts_per_env: int | None = None,
+    constraints_per_env: int | None = None,
     json_file: Json = None,
 ) -> dict[str, Any]:
     """Train a policy by PPO, or continue a training.
@@ -97,20 +99,25 @@ def train(
         seed: of everything random; 0 by default. The same seed gives the same run on the native engine.
         out: the run's directory, which must be new or empty; runs/TASK by default.
         resume: a run's directory: continue it, with the task, engine and sizes it was started with.
+        contacts_per_env: room for contacts on the warp engine, which names the number to set where its estimate is too small.
+        constraints_per_env: room for constraint rows, likewise.
         json_file: write the last figures to this file.
     """
     from rl.run import Run, RunError
     from rl.train import Budget, start_run
     from rl.train import train as run_training
+    from sim.engine import Room
 
+    room = Room(contacts_per_env, constraints_per_env)
     budget = Budget(steps, minutes if minutes is not None or steps is not None else 15.0)
     if resume is None:
-        run = start_run(task, out or Path("runs") / task, engine, num_envs, seed or 0)
+        run = start_run(task, out or Path("runs") / task, engine, num_envs, seed or 0, room=room)
     else:
         run = Run.open(resume)
-        given = {"task": task, "engine": engine, "num_envs": num_envs, "seed": seed, "out": out}
+        given = {"task": task, "engine": engine, "num_envs": num_envs, "seed": seed, "out": out, **vars(room)}
+        told = {**vars(run), **vars(run.room), "out": run.directory}
         for name, value in given.items():
-            stored = run.directory if name == "out" else getattr(run, name)
+            stored = told[name]
             if value is not None and value != stored:
                 raise RunError(f"{resume} was started with {name} {stored!r}, not {value!r}: leave it out, or start a new run")
     result = run_training(run, budget, resume=resume is not None)

@@ -9,7 +9,7 @@ from assets.scene import compile_for_physics
 from envs.env import Env
 from envs.task import Task, TaskError
 from envs.velocity import velocity_flat
-from sim.engine import make_physics
+from sim.engine import Room, make_physics
 
 ROBOTS: dict[str, Robot] = {"go2": GO2}
 KINDS: dict[str, Callable[[Robot], Task]] = {"velocity-flat": velocity_flat}
@@ -30,6 +30,6 @@ def make_task(name: str) -> Task:
     raise TaskError(f"unknown task {name!r}: {hint}there are: {', '.join(task_names())}")
 
 
-def make_env(task: Task, num_envs: int, engine: str | None = None) -> Env:
+def make_env(task: Task, num_envs: int, engine: str | None = None, room: Room | None = None) -> Env:
     """`num_envs` environments of a task on an engine (default: this machine's best)."""
-    return Env(task, make_physics(compile_for_physics(task.scene()), num_envs, engine))
+    return Env(task, make_physics(compile_for_physics(task.scene()), num_envs, engine, room))

@@ -52,7 +52,8 @@ class Evaluation:
 
 def load_policy(run: Run, num_envs: int, engine: str | None = None, update: int | None = None) -> tuple[PPO, TrainState]:
     """A run's newest policy (or that of the given update) with `num_envs` environments of its task. Its `env` is not set up."""
-    env = make_env(make_task(run.task), num_envs, engine or run.engine)
+    engine = engine or run.engine
+    env = make_env(make_task(run.task), num_envs, engine, run.room if engine == run.engine else None)
     minibatches = 1  # nothing is learned here, so any number of environments will do
     ppo = PPO(env, type(run.ppo)(**{**asdict(run.ppo), "minibatches": minibatches}))
     checkpoints = Checkpoints(run.checkpoints)

@@ -228,7 +228,8 @@ class PPO:
             return (keep(new_params, params), keep(new_optimizer, optimizer), skipped), aux
 
         def epoch(carry, key):
-            order = jax.random.permutation(key, steps).reshape(config.minibatches, -1)
+            # One sort, where jax.random.permutation sorts twice to order equal draws at random as well.
+            order = jnp.argsort(jax.random.bits(key, (steps,))).reshape(config.minibatches, -1)
             return jax.lax.scan(minibatch, carry, order)
 
         carry = (state.params, state.optimizer, state.skipped)

@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from rl.ppo import PPOConfig
+from sim.engine import Room
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 class RunError(RuntimeError):
@@ -36,6 +37,7 @@ class Run:
     seed: int
     ppo: PPOConfig
     versions: dict[str, str]
+    room: Room = Room()
 
     @property
     def hash(self) -> str:
@@ -48,16 +50,18 @@ class Run:
 
     def _told(self) -> dict[str, Any]:
         told = {name: getattr(self, name) for name in ("task", "engine", "num_envs", "seed", "versions")}
-        return told | {"ppo": dataclasses.asdict(self.ppo)}
+        return told | {"ppo": dataclasses.asdict(self.ppo), "room": dataclasses.asdict(self.room)}
 
     @classmethod
-    def create(cls, directory: Path, task: str, engine: str, num_envs: int, seed: int, ppo: PPOConfig) -> "Run":
+    def create(
+        cls, directory: Path, task: str, engine: str, num_envs: int, seed: int, ppo: PPOConfig, room: Room | None = None
+    ) -> "Run":
         """A new run in an empty or absent directory."""
         if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
             raise RunError(
                 f"{directory} is not empty: choose another --out, or continue the run in it with --resume {directory}"
             )
-        run = cls(directory, task, engine, num_envs, seed, ppo, _versions())
+        run = cls(directory, task, engine, num_envs, seed, ppo, _versions(), room or Room())
         try:
             directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -78,7 +82,8 @@ class Run:
                 raise RunError(f"{path} has format {told['format']!r}, expected {_FORMAT}: it was written by another version")
             settings: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in told["ppo"].items()}
             ppo = PPOConfig(**settings)
-            return cls(directory, told["task"], told["engine"], told["num_envs"], told["seed"], ppo, told["versions"])
+            sizes = (told["task"], told["engine"], told["num_envs"], told["seed"])
+            return cls(directory, *sizes, ppo, told["versions"], Room(**told["room"]))
         except (json.JSONDecodeError, KeyError, TypeError) as error:
             raise RunError(f"{path} is damaged: {type(error).__name__}: {error}") from error
 

@@ -20,7 +20,7 @@ from rl.ppo import PPO, PPOConfig, TrainState
 from rl.progress import TrainingProgress
 from rl.run import Run, RunError
 from sim.crash import CrashError, CrashRecord, save_crash
-from sim.engine import check_engine, default_engine
+from sim.engine import Room, check_engine, check_room, default_engine
 from sim.frozen_model import FrozenModelError, freeze_model
 
 # Figures are fetched from the device and shown this often (s); fetching waits for the device.
@@ -87,14 +87,21 @@ class _Stop:
 
 
 def start_run(
-    task: str, directory: Path, engine: str | None, num_envs: int | None, seed: int, ppo: PPOConfig | None = None
+    task: str,
+    directory: Path,
+    engine: str | None,
+    num_envs: int | None,
+    seed: int,
+    ppo: PPOConfig | None = None,
+    room: Room | None = None,
 ) -> Run:
     """A new run's directory. The engine defaults to this machine's best, the number of environments to what suits it."""
     make_task(task)  # an unknown task must not leave a directory behind
     engine = engine or default_engine()
     check_engine(engine)
+    check_room(engine, room or Room())
     num_envs = num_envs or DEFAULT_NUM_ENVS.get(engine, 1024)
-    return Run.create(directory, task, engine, num_envs, seed, ppo or PPOConfig())
+    return Run.create(directory, task, engine, num_envs, seed, ppo or PPOConfig(), room)
 
 
 def train(
@@ -110,7 +117,7 @@ def train(
 
     `on_update(state, steps, seconds)` is called after each update, for benchmarks. Raises RunError and its kin.
     """
-    env = make_env(make_task(run.task), run.num_envs, run.engine)
+    env = make_env(make_task(run.task), run.num_envs, run.engine, run.room)
     ppo = PPO(env, run.ppo)
     checkpoints = Checkpoints(run.checkpoints, keep)
     update = jax.jit(ppo.update, donate_argnums=0)

@@ -2,11 +2,22 @@
 
 import difflib
 import importlib.util
+from dataclasses import dataclass, fields
 
 import jax
 import mujoco
 
 from sim.physics import ENGINES, Physics, PhysicsError
+
+
+@dataclass(frozen=True)
+class Room:
+    """Sizes of the warp engine's buffers, which it estimates from the model where they are None."""
+
+    contacts_per_env: int | None = None
+    """On average over the environments."""
+    constraints_per_env: int | None = None
+    """Rows, in every environment."""
 
 
 def default_engine() -> str:
@@ -25,12 +36,25 @@ def check_engine(engine: str) -> None:
         raise PhysicsError(f"unknown engine {engine!r}: {hint}there are: {', '.join(ENGINES)}")
 
 
-def make_physics(model: mujoco.MjModel, num_envs: int, engine: str | None = None) -> Physics:
+def check_room(engine: str, room: Room) -> None:
+    """Raise PhysicsError where room is given for an engine whose memory grows by itself."""
+    given = [f.name for f in fields(room) if getattr(room, f.name) is not None]
+    if given and engine != "warp":
+        raise PhysicsError(
+            f"{' and '.join(given)}: only the warp engine's buffers are of a fixed size, not the {engine} engine's"
+        )
+    for name in given:
+        if getattr(room, name) < 1:
+            raise PhysicsError(f"{name} must be at least 1, found {getattr(room, name)}")
+
+
+def make_physics(model: mujoco.MjModel, num_envs: int, engine: str | None = None, room: Room | None = None) -> Physics:
     """`num_envs` simulations of `model` on the named engine, or on this machine's best."""
     if num_envs < 1:
         raise PhysicsError(f"num_envs must be at least 1, found {num_envs}")
-    engine = engine or default_engine()
+    engine, room = engine or default_engine(), room or Room()
     check_engine(engine)
+    check_room(engine, room)
     # Each engine imports its own libraries, which a user of another need not have.
     if engine == "native":
         from sim.native import NativePhysics
@@ -44,4 +68,4 @@ def make_physics(model: mujoco.MjModel, num_envs: int, engine: str | None = None
         raise PhysicsError("the warp engine needs MuJoCo Warp: pip install 'zerogap[warp]'")
     from sim.warp import WarpPhysics
 
-    return WarpPhysics(model, num_envs)
+    return WarpPhysics(model, num_envs, room.contacts_per_env, room.constraints_per_env)

@@ -11,6 +11,7 @@ engine computes in float64.
 import contextlib
 import copy
 import functools
+import hashlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
 
@@ -20,6 +21,7 @@ import mujoco
 import numpy as np
 from mujoco import batch
 
+from sim.host_call import HostCall
 from sim.physics import Fields, PhysicsError, PhysicsState
 
 # Whatever else the integration state of a model holds, carried along unseen.
@@ -49,6 +51,9 @@ _WRITTEN = frozenset(mujoco.MjModel._setconst_outputs) & batch.MODEL_FIELDS
 
 _LOCK = threading.Lock()
 
+Rows = slice | np.ndarray
+"""Some of the environments, as an index."""
+
 
 class NativePhysics:
     """`num_envs` simulations of `model` on `num_threads` threads (0: one per CPU). See `sim.physics.Physics`."""
@@ -68,6 +73,7 @@ class NativePhysics:
         self._batch.reset(stage=mujoco.mjtStage.mjSTAGE_NONE)
         self._rest_at_start = self._pack_rest()
         self._slots: dict[str, np.ndarray] = {}  # the fields that the batch holds, as they were given; NaN where unknown
+        self._digest = _digest(model, num_envs)
 
     # The interface
 
@@ -105,10 +111,10 @@ class NativePhysics:
                 engine=(choose(jnp.zeros_like(warmstart), warmstart), choose(jnp.asarray(self._rest_at_start), rest)),
                 diverged=state.diverged & ~mask,
             )
+            names = tuple(chosen)
+            forward = HostCall(f"native forward {names} {self._digest}", functools.partial(self._forward, names))
             shape = jax.ShapeDtypeStruct(state.sensordata.shape, jnp.float32)
-            values = tuple(chosen.values())
-            forward = functools.partial(self._forward, tuple(chosen))
-            sensordata = jax.pure_callback(forward, shape, mask, state.qpos, state.qvel, state.act, state.sensordata, *values)
+            sensordata = forward(shape, mask, state.qpos, state.qvel, state.act, state.sensordata, *chosen.values())
             return state.replace(sensordata=sensordata)
 
         return jax.lax.cond(mask.any(), restart, lambda state: state, state)
@@ -121,9 +127,12 @@ class NativePhysics:
         warmstart, rest = state.engine
         floats = (state.qpos, state.qvel, state.act, state.sensordata, warmstart, rest)
         shapes = (*(jax.ShapeDtypeStruct(x.shape, jnp.float32) for x in floats), jax.ShapeDtypeStruct((n,), bool))
-        advance = functools.partial(self._advance, num_substeps, tuple(state.fields))
-        qpos, qvel, act, sensordata, warmstart, rest, diverged = jax.pure_callback(
-            advance, shapes, state.qpos, state.qvel, state.act, warmstart, rest, ctrl, *state.fields.values()
+        names = tuple(state.fields)
+        advance = HostCall(
+            f"native step {num_substeps} {names} {self._digest}", functools.partial(self._advance, num_substeps, names)
+        )
+        qpos, qvel, act, sensordata, warmstart, rest, diverged = advance(
+            shapes, state.qpos, state.qvel, state.act, warmstart, rest, ctrl, *state.fields.values()
         )
         return state.replace(qpos=qpos, qvel=qvel, act=act, sensordata=sensordata, diverged=diverged, engine=(warmstart, rest))
 
@@ -132,36 +141,38 @@ class NativePhysics:
 
     # On the host
 
-    def _advance(self, num_substeps: int, names: Sequence[str], qpos, qvel, act, warmstart, rest, ctrl, *values):
-        ctrl = np.asarray(ctrl)
+    def _advance(self, num_substeps: int, names: Sequence[str], qpos, qvel, act, warmstart, rest, ctrl, *values) -> None:
+        *values, new_qpos, new_qvel, new_act, sensordata, new_warmstart, new_rest, diverged = values
         with _alone_and_quiet():
-            self._load(names, values, qpos, qvel, act)
+            self._load(slice(None), names, values, qpos, qvel, act)
             self._state["qacc_warmstart"][...] = warmstart
-            self._unpack_rest(np.asarray(rest))
+            self._unpack_rest(rest)
             if ctrl.ndim == 2:
                 self._state["ctrl"][...] = ctrl
                 failed = self._run(lambda: self._batch.step(nstep=num_substeps))
             else:
                 failed = self._run(lambda: self._batch.rollout(num_substeps, control=ctrl, record=()))
-            new = [self._state[name].astype(np.float32) for name in ("qpos", "qvel", "act")]
-            diverged = self._batch.warning[:, _GIVEN_UP, 1].any(axis=1)
-            diverged |= ~(np.abs(new[0]) < MAX_POSITION).all(axis=1) | ~(np.abs(new[1]) < MAX_VELOCITY).all(axis=1)
-            sensordata = self._sensordata.astype(np.float32)
-            diverged[failed], sensordata[failed] = True, 0
-            return (*new, sensordata, self._state["qacc_warmstart"].astype(np.float32), self._pack_rest(), diverged)
+            new_qpos[...], new_qvel[...], new_act[...] = (self._state[name] for name in ("qpos", "qvel", "act"))
+            new_warmstart[...] = self._state["qacc_warmstart"]
+            new_rest[...] = self._pack_rest()
+            sensordata[...] = self._sensordata
+            diverged[...] = self._batch.warning[:, _GIVEN_UP, 1].any(axis=1)
+        diverged |= ~(np.abs(new_qpos) < MAX_POSITION).all(axis=1) | ~(np.abs(new_qvel) < MAX_VELOCITY).all(axis=1)
+        diverged[failed], sensordata[failed] = True, 0
 
-    def _forward(self, names: Sequence[str], mask, qpos, qvel, act, sensordata, *values) -> np.ndarray:
+    def _forward(self, names: Sequence[str], mask, qpos, qvel, act, sensordata, *values) -> None:
         """The sensor readings with those of the masked environments computed anew."""
-        mask, out = np.asarray(mask), np.array(sensordata)
+        *values, new_sensordata = values
+        rows = np.flatnonzero(mask)
         with _alone_and_quiet():
-            self._load(names, values, qpos, qvel, act)
-            self._state["qacc_warmstart"][...] = 0
-            self._state["ctrl"][...] = 0
-            self._unpack_rest(self._rest_at_start)
-            failed = self._run(lambda: self._batch.forward(mask))
-            out[mask] = self._sensordata[mask]
-        out[failed] = 0
-        return out
+            self._load(rows, names, values, qpos, qvel, act)
+            for name in ("qacc_warmstart", "ctrl"):
+                self._state[name][rows] = 0
+            self._unpack_rest(self._rest_at_start, rows)
+            failed = self._run(lambda: self._batch.forward(rows))
+            new_sensordata[...] = sensordata
+            new_sensordata[rows] = self._sensordata[rows]
+        new_sensordata[failed] = 0
 
     def _run(self, compute: Callable[[], object]) -> list[int]:
         """The environments in which the engine raised. Raises PhysicsError where it lacked memory and dropped contacts."""
@@ -180,26 +191,27 @@ class NativePhysics:
             )
         return failed
 
-    def _load(self, names: Sequence[str], values: Sequence[np.ndarray], qpos, qvel, act) -> None:
-        self._load_fields({name: np.asarray(value) for name, value in zip(names, values, strict=True)})
+    def _load(self, rows: Rows, names: Sequence[str], values: Sequence[np.ndarray], qpos, qvel, act) -> None:
+        """Make these simulations hold the state and the fields, and otherwise the nominal model, to the last bit."""
+        self._load_fields(rows, dict(zip(names, values, strict=True)))
         for name, value in (("qpos", qpos), ("qvel", qvel), ("act", act)):
-            self._state[name][...] = value
+            self._state[name][rows] = value[rows]
 
-    def _load_fields(self, fields: dict[str, np.ndarray]) -> None:
-        """Make the batch hold these fields and otherwise the nominal model, to the last bit, whatever it held before."""
+    def _load_fields(self, rows: Rows, fields: dict[str, np.ndarray]) -> None:
         changed = np.zeros(self.num_envs, bool)
 
-        def write(name: str, rows: np.ndarray, values: np.ndarray) -> None:
-            self._batch.expand(name)[rows] = values[rows]
+        def write(name: str, differs: np.ndarray, values: np.ndarray) -> None:
+            self._batch.expand(name)[differs] = values[differs]
             if name in _READ | _WRITTEN or name.startswith("opt."):
-                changed[rows] = True
+                changed[differs] = True
 
         for name in self._slots.keys() - fields.keys():
             del self._slots[name]
             write(name, np.ones(self.num_envs, bool), self._nominal(name))
         for name, values in fields.items():
             slots = self._slots.setdefault(name, np.full(values.shape, np.nan, np.float32))
-            differs = (values != slots).reshape(self.num_envs, -1).any(axis=1)
+            differs = np.zeros(self.num_envs, bool)
+            differs[rows] = (values[rows] != slots[rows]).reshape(len(slots[rows]), -1).any(axis=1)
             if differs.any():
                 slots[differs] = values[differs]
                 write(name, differs, values)
@@ -237,11 +249,18 @@ class NativePhysics:
     def _pack_rest(self) -> np.ndarray:
         return np.concatenate(self._rest, axis=1, dtype=np.float32)
 
-    def _unpack_rest(self, rest: np.ndarray) -> None:
+    def _unpack_rest(self, rest: np.ndarray, rows: Rows = slice(None)) -> None:
         start = 0
         for view in self._rest:
-            view[...] = rest[:, start : start + view.shape[1]]
+            view[rows] = rest[rows, start : start + view.shape[1]]
             start += view.shape[1]
+
+
+def _digest(model: mujoco.MjModel, num_envs: int) -> str:
+    """Of everything that a step depends on besides its arguments: programs that call it are kept by this."""
+    content = np.empty(mujoco.mj_sizeModel(model), np.uint8)
+    mujoco.mj_saveModel(model, None, content)
+    return hashlib.sha256(content).hexdigest()[:32] + f" {num_envs} {mujoco.__version__}"
 
 
 @contextlib.contextmanager
