@@ -15,8 +15,9 @@ import numpy as np
 
 from assets.robots.robot import Robot
 
-Terrain = Callable[[mujoco.MjSpec], None]
-"""Adds the ground to a scene. Its geoms have contype 1 and conaffinity 0; the robot's have contype 0 and conaffinity 1."""
+Ground = Callable[[mujoco.MjSpec], None]
+"""Adds the ground to a scene, as an `assets.terrains.Terrain` does. Its geoms have contype 1 and conaffinity 0; the robot's have
+contype 0 and conaffinity 1."""
 
 VIEW = "view"
 """The camera of every scene that shows its robot."""
@@ -54,7 +55,7 @@ def spec_for_physics(spec: mujoco.MjSpec) -> mujoco.MjSpec:
     return spec
 
 
-def scene_spec(robot: Robot, terrain: Terrain = flat_ground, timestep: float = 0.005) -> mujoco.MjSpec:
+def scene_spec(robot: Robot, terrain: Ground = flat_ground, timestep: float = 0.005) -> mujoco.MjSpec:
     """The robot on a terrain, with actuators and sensors; `timestep` in seconds.
 
     The solver options are those with which every engine computes the same: explicit damping, no islands, pyramidal cones. The

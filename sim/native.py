@@ -31,6 +31,9 @@ _REST = ("time", "history", "eq_active", "mocap_pos", "mocap_quat", "userdata", 
 MAX_POSITION = 1e4
 MAX_VELOCITY = 1e4
 
+# Bodies of a few primitives are searched faster without a tree over them; the contacts are the same.
+_FEW_GEOMS = 16
+
 # Warnings that mean that the engine gave the state up, and those that mean that it had no room for all contacts.
 _WARNING = mujoco.mjtWarning
 _GIVEN_UP = [
@@ -62,8 +65,8 @@ class NativePhysics:
 
     def __init__(self, model: mujoco.MjModel, num_envs: int, num_threads: int = 0):
         model = copy.copy(model)
-        # Bodies of a few primitives are searched faster without a tree over them; the contacts are the same.
-        model.opt.disableflags |= int(mujoco.mjtDisableBit.mjDSBL_MIDPHASE)
+        if model.body_geomnum.max() <= _FEW_GEOMS:
+            model.opt.disableflags |= int(mujoco.mjtDisableBit.mjDSBL_MIDPHASE)
         self.model = model
         self.num_envs = num_envs
         self._batch = batch.Batch(model, nsim=num_envs, nthread=num_threads)

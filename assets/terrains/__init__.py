@@ -1,0 +1,6 @@
+"""Ground to walk on."""
+
+from assets.terrains.rough import rough_terrain
+from assets.terrains.terrain import Box, Terrain, TerrainError, Tile
+
+__all__ = ["Box", "Terrain", "TerrainError", "Tile", "rough_terrain"]
