@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
+from envs.curriculum import Progress
 from envs.episode import EpisodeSampler, Start
 from envs.proprioception import Proprioception, multiply, rotate, small_rotation
 from envs.recorder import Recorder
@@ -60,6 +61,8 @@ class EnvState(struct.PyTreeNode):
     memory: dict[str, jax.Array]
     episode: dict[str, jax.Array]
     """Drawn at the start of the episode: latencies (control steps) and biases."""
+    curriculum: Progress
+    """How far each environment is in the task's curriculum; empty without one."""
     recorder: Recorder
 
 
@@ -70,7 +73,7 @@ class Env:
         self.task = task
         self.physics = physics
         self.num_envs = physics.num_envs
-        self.layout = Layout.of(task.robot, physics.model)
+        self.layout = Layout.of(task.robot, physics.model, task.terrain)
         timestep = float(physics.model.opt.timestep)
         self.num_substeps = round(task.control_seconds / timestep)
         if self.num_substeps < 1 or abs(self.num_substeps * timestep - task.control_seconds) > 1e-9:
@@ -98,7 +101,9 @@ class Env:
         n = self.num_envs
         data = jax.random.key_data(key) if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) else key
         draw_key, observe_key, key = jax.random.split(jax.random.wrap_key_data(data), 3)
-        fresh = jax.vmap(self._episodes)(jax.vmap(jax.random.fold_in, (None, 0))(draw_key, jnp.arange(n)))
+        index = jnp.arange(n)
+        progress = jax.vmap(self.task.curriculum.first)(index) if self.task.curriculum is not None else {}
+        fresh = jax.vmap(self._episodes)(jax.vmap(jax.random.fold_in, (None, 0))(draw_key, index), progress)
         physics = self.physics.init(fresh.fields)
         physics = self.physics.reset(physics, jnp.ones(n, bool), fresh.qpos, fresh.qvel, fresh.fields)
         zeros = jnp.zeros(n)
@@ -121,6 +126,7 @@ class Env:
             frames=jnp.zeros((n, self.task.observation_history, self._frame_size)),
             memory={term.name: jnp.stack([term.initial(self.layout)] * n) for term in self.task.memory},
             episode=fresh.episode,
+            curriculum=fresh.curriculum,
             recorder=Recorder.of(physics, (self._ctrl_per_step, self.num_actions)),
         )
         state = self._begin(state, jnp.ones(n, bool))
@@ -148,7 +154,8 @@ class Env:
         view = self._views(state, physics, action, time)
         failed = {t.name: jax.vmap(t.function)(view) & ~physics.diverged for t in task.terminations}
         terminated = jnp.stack([physics.diverged, *failed.values()]).any(axis=0)
-        truncated = ~terminated & (time >= task.episode_seconds - dt / 2)
+        left = [jax.vmap(t.function)(view) for t in task.truncations]
+        truncated = ~terminated & jnp.stack([time >= task.episode_seconds - dt / 2, *left]).any(axis=0)
         rewards = {t.name: t.weight * jax.vmap(t.function)(view) for t in task.rewards}
         rewards = {name: jnp.where(physics.diverged, 0.0, value) for name, value in rewards.items()}
         total = jnp.maximum(sum(rewards.values()), task.minimum_reward) * dt - task.termination_cost * terminated
@@ -157,6 +164,8 @@ class Env:
         metrics = {f"reward/{k}": v for k, v in rewards.items()} | {f"metric/{k}": v for k, v in measured.items()}
         metrics |= {f"failed/{k}": v.astype(jnp.float32) for k, v in failed.items()}
         metrics["failed/diverged"] = physics.diverged.astype(jnp.float32)
+        progress, figures = self._judge(state.curriculum, view.replace(memory=memory), terminated, truncated)
+        metrics |= figures
 
         # Ask anew.
         command_left = state.command_left - dt
@@ -176,6 +185,7 @@ class Env:
             last_action=action,
             targets=targets,
             memory=memory,
+            curriculum=progress,
             recorder=recorder,
         )
         state = state.replace(last_critic_observation=self._critic(state, physics))
@@ -198,6 +208,7 @@ class Env:
             *(f"metric/{t.name}" for t in task.metrics),
             *(f"failed/{t.name}" for t in task.terminations),
             "failed/diverged",
+            *(f"curriculum/{name}" for name in self._figures),
         )
 
     # Acting
@@ -224,6 +235,20 @@ class Env:
         interval = push.interval.sample(key_interval, left.shape)
         return state.physics.replace(qvel=qvel), jnp.where(due, interval, left)
 
+    # Judging
+
+    def _judge(
+        self, progress: Progress, view: View, terminated: jax.Array, truncated: jax.Array
+    ) -> tuple[Progress, dict[str, jax.Array]]:
+        """The curriculum's progress after the episodes that ended, and its figures, the same for every environment."""
+        curriculum = self.task.curriculum
+        if curriculum is None:
+            return progress, {}
+        judged = jax.vmap(curriculum.judge)(progress, view, terminated)
+        figures = {f"curriculum/{k}": jnp.full(self.num_envs, v) for k, v in curriculum.figures(progress).items()}
+        ended = terminated | truncated
+        return jax.tree.map(lambda new, old: jnp.where(ended, new, old), judged, progress), figures
+
     # Starting
 
     def _restart(self, state: EnvState, mask: jax.Array, key: jax.Array) -> EnvState:
@@ -241,6 +266,7 @@ class Env:
             command_left=state.command_left,
             push_left=state.push_left,
             episode=state.episode,
+            curriculum=state.curriculum,
         )
         physics, start = jax.lax.cond(mask.any(), restart, lambda physics, start: (physics, start), physics, start)
         state = state.replace(
@@ -249,6 +275,7 @@ class Env:
             command_left=start.command_left,
             push_left=start.push_left,
             episode=start.episode,
+            curriculum=start.curriculum,
         )
         return self._begin(state, mask)
 
@@ -372,7 +399,11 @@ class Env:
             )
         self._imu_quat = jnp.asarray(site.quat if site is not None else [1.0, 0, 0, 0], f32)
         self._imu_rotation = jnp.asarray(_matrix(self._imu_quat), f32)
-        fresh = jax.eval_shape(self._episodes, jax.random.key(0))
+        curriculum = task.curriculum
+        progress = jax.eval_shape(curriculum.first, jnp.int32(0)) if curriculum is not None else {}
+        batch = jax.tree.map(lambda x: jax.ShapeDtypeStruct((self.num_envs, *x.shape), x.dtype), progress)
+        self._figures = tuple(jax.eval_shape(curriculum.figures, batch)) if curriculum is not None else ()
+        fresh = jax.eval_shape(self._episodes, jax.random.key(0), progress)
         command = fresh.command.shape
         if command != (len(task.command.names),):
             raise TaskError(
@@ -396,7 +427,13 @@ class Env:
         )
         for term in task.memory:
             self._expect(term, "memory", (view,), term.update, view.memory[term.name].shape)
-        for kind, terms in (("reward", task.rewards), ("termination", task.terminations), ("metric", task.metrics)):
+        scalars = {
+            "reward": task.rewards,
+            "termination": task.terminations,
+            "truncation": task.truncations,
+            "metric": task.metrics,
+        }
+        for kind, terms in scalars.items():
             for term in terms:
                 self._expect(term, kind, (view,), term.function, ())
         frame = [self._expect(t, "policy observation", (proprioception, robot), t.function) for t in task.policy_observation]
@@ -419,7 +456,7 @@ class Env:
             raise TaskError(f"{name} gives shape {found}, expected {shape or 'a scalar, ()'}")
         if shape is None and len(found) > 1:
             raise TaskError(f"{name} gives shape {found}, expected one axis")
-        if kind == "termination" and out.dtype != bool:
+        if kind in ("termination", "truncation") and out.dtype != bool:
             raise TaskError(f"{name} gives {out.dtype}, expected bool")
         return math.prod(found)
 

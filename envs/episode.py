@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
+from envs.curriculum import Progress
 from envs.proprioception import multiply, small_rotation
 from envs.task import Task
 from envs.view import Layout
@@ -24,10 +25,11 @@ class Start(struct.PyTreeNode):
     command_left: jax.Array
     push_left: jax.Array
     episode: dict[str, jax.Array]
+    curriculum: Progress
 
 
 class EpisodeSampler:
-    """`sampler(key)` draws the start of one episode."""
+    """`sampler(key, progress)` draws the start of one episode, of an environment that is so far in the task's curriculum."""
 
     def __init__(self, task: Task, layout: Layout):
         self._task = task
@@ -35,10 +37,12 @@ class EpisodeSampler:
         self._fields = FieldSampler(layout.model, task.randomization.model)
         self._qpos = jnp.asarray(layout.start_qpos())
 
-    def __call__(self, key: jax.Array) -> Start:
+    def __call__(self, key: jax.Array, progress: Progress) -> Start:
         task, random = self._task, self._task.randomization
         keys = jax.random.split(key, 7)
         qpos, qvel = self._state(keys[0])
+        if task.curriculum is not None:
+            progress, qpos = task.curriculum.begin(jax.random.fold_in(key, len(keys)), progress, qpos)
         command, command_left = self.command(keys[1])
         dt = task.control_seconds
         bias = random.bias
@@ -54,6 +58,7 @@ class EpisodeSampler:
                 "observation_delay": random.observation_latency.seconds.sample(keys[5], ()) / dt,
                 **_biases(keys[6], bias.angular_velocity, bias.orientation),
             },
+            curriculum=progress,
         )
 
     def command(self, key: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -70,7 +75,8 @@ class EpisodeSampler:
         def draw(carry: tuple[jax.Array, Start]) -> tuple[jax.Array, Start]:
             pending, start = carry
             (index,) = jnp.nonzero(pending, size=group, fill_value=n)
-            fresh = jax.vmap(self)(jax.vmap(jax.random.fold_in, (None, 0))(key, index))
+            progress = jax.tree.map(lambda x: x.at[index].get(mode="clip"), start.curriculum)
+            fresh = jax.vmap(self)(jax.vmap(jax.random.fold_in, (None, 0))(key, index), progress)
             start = jax.tree.map(lambda a, b: a.at[index].set(b.astype(a.dtype), mode="drop"), start, fresh)
             return pending.at[index].set(False, mode="drop"), start
 

@@ -7,12 +7,13 @@ from assets.robots import GO2
 from assets.robots.robot import Robot
 from assets.scene import compile_for_physics
 from envs.env import Env
+from envs.rough import velocity_rough
 from envs.task import Task, TaskError
 from envs.velocity import velocity_flat
 from sim.engine import Room, make_physics
 
 ROBOTS: dict[str, Robot] = {"go2": GO2}
-KINDS: dict[str, Callable[[Robot], Task]] = {"velocity-flat": velocity_flat}
+KINDS: dict[str, Callable[[Robot], Task]] = {"velocity-flat": velocity_flat, "velocity-rough": velocity_rough}
 
 
 def task_names() -> list[str]:

@@ -11,6 +11,8 @@ import jax
 import mujoco
 
 from assets.robots.robot import Robot
+from assets.terrains import Terrain
+from envs.curriculum import Curriculum
 from envs.proprioception import Proprioception
 from envs.view import Layout, View
 from sim.randomization import Randomization
@@ -52,6 +54,15 @@ class TerminationTerm:
     name: str
     function: Callable[[View], jax.Array]
     """Gives a scalar bool. A true one ends the episode as failed."""
+
+
+@dataclass(frozen=True)
+class TruncationTerm:
+    """Ends an episode that did not fail: what it was worth from there on is the critic's guess, as when its time is up."""
+
+    name: str
+    function: Callable[[View], jax.Array]
+    """Gives a bool."""
 
 
 @dataclass(frozen=True)
@@ -114,10 +125,16 @@ class Task:
     critic_observation: tuple[CriticTerm, ...]
     rewards: tuple[RewardTerm, ...]
     terminations: tuple[TerminationTerm, ...]
+    truncations: tuple[TruncationTerm, ...] = ()
+    """Besides the end of `episode_seconds`."""
     memory: tuple[MemoryTerm, ...] = ()
     metrics: tuple[MetricTerm, ...] = ()
     randomization: Randomization = field(default_factory=Randomization)
     initial_state: InitialState = field(default_factory=InitialState)
+    terrain: Terrain | None = None
+    """The ground of the scene, for terms that need its height; None for a plane at height 0."""
+    curriculum: Curriculum | None = None
+    """How difficult each environment's next episode is; None where all are alike."""
     control_seconds: float = 0.02
     """Control period: a whole number of the scene's time steps."""
     episode_seconds: float = 20.0

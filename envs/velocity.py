@@ -40,7 +40,7 @@ from sim.randomization import (
 def velocity_flat(robot: Robot) -> Task:
     """Follow a commanded forward and sideways velocity and yaw rate on flat ground, and stand still when they are zero."""
     if len(robot.feet) != 4 or robot.imu_site is None:
-        raise RobotError(f"robot {robot.name!r}: velocity-flat is for a quadruped with an IMU; it names feet {robot.feet}")
+        raise RobotError(f"robot {robot.name!r}: velocity tracking is for a quadruped with an IMU; it names feet {robot.feet}")
     return Task(
         name=f"{robot.name}-velocity-flat",
         description="walk at a commanded velocity and yaw rate on flat ground",
@@ -64,7 +64,7 @@ def velocity_flat(robot: Robot) -> Task:
             CriticTerm("base_linear_velocity", lambda v: v.base_linear_velocity),
             CriticTerm("base_angular_velocity", lambda v: v.base_angular_velocity, scale=0.25),
             CriticTerm("projected_gravity", lambda v: v.projected_gravity),
-            CriticTerm("base_height", lambda v: v.base_height),
+            CriticTerm("base_height", lambda v: v.height_above_ground),
             CriticTerm("joint_position", observations.true_joint_position),
             CriticTerm("joint_velocity", lambda v: v.joint_velocity, scale=0.05),
             CriticTerm("joint_torque", lambda v: v.joint_torque, scale=0.05),

@@ -4,6 +4,7 @@ Quantities of the state itself come from `qpos` and `qvel`; sensors describe the
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +13,9 @@ import numpy as np
 from flax import struct
 
 from assets.robots.robot import Robot
-from envs.proprioception import rotate_inverse
+from assets.terrains import Terrain
+from assets.terrains.terrain import CELL_SIZE
+from envs.proprioception import rotate, rotate_inverse
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,9 +36,11 @@ class Layout:
     """In sensordata: those of all other bodies, but for the feet."""
     base_body: int
     floating: bool
+    terrain: Terrain | None = None
+    """What the robot walks on; None for a plane at height 0."""
 
     @classmethod
-    def of(cls, robot: Robot, model: mujoco.MjModel) -> "Layout":
+    def of(cls, robot: Robot, model: mujoco.MjModel, terrain: Terrain | None = None) -> "Layout":
         joints = [model.joint(name) for name in robot.joints]
         base = model.body(robot.base)
         floating = bool(model.body_dofnum[base.id] == 6 and model.body_dofadr[base.id] == 0)
@@ -57,6 +62,7 @@ class Layout:
             limb_touch=np.array([i for name, i in touch.items() if name not in of_base | feet], int),
             base_body=int(base.id),
             floating=floating,
+            terrain=terrain,
         )
 
     def start_qpos(self) -> np.ndarray:
@@ -66,6 +72,22 @@ class Layout:
             qpos[2] = self.robot.standing_height
         qpos[self.qpos_index] = self.robot.default_pose
         return qpos
+
+    @cached_property
+    def ground_cells(self) -> jax.Array:
+        """`Terrain.cells` on the device, once for all terms."""
+        assert self.terrain is not None
+        with jax.ensure_compile_time_eval():
+            return jnp.asarray(self.terrain.cells)
+
+    def ground_height(self, points: jax.Array) -> jax.Array:
+        """Of the ground at points (..., 2) in the world, as `Terrain.height` (m)."""
+        if self.terrain is None:
+            return jnp.zeros(points.shape[:-1])
+        at = (points - jnp.asarray(self.terrain.corner, jnp.float32)) / CELL_SIZE
+        index = jnp.clip(jnp.floor(at).astype(jnp.int32), 0, jnp.array(self.terrain.cells.shape[:2]) - 1)
+        cell = self.ground_cells[index[..., 0], index[..., 1]]
+        return cell[..., 0] + cell[..., 1] * (at - index - 0.5)[..., 0] * CELL_SIZE
 
 
 class View(struct.PyTreeNode):
@@ -118,6 +140,29 @@ class View(struct.PyTreeNode):
     def base_height(self) -> jax.Array:
         """Of the floating base above the origin of the world (m)."""
         return self.qpos[2]
+
+    @property
+    def height_above_ground(self) -> jax.Array:
+        """Of the floating base above the ground under the feet, their mean (m)."""
+        if self.layout.terrain is None:
+            return self.base_height
+        return self.base_height - self.layout.ground_height(self.foot_position[:, :2]).mean()
+
+    @property
+    def ground_around_feet(self) -> jax.Array:
+        """Heights of the ground under and around each foot, on a square of 3 by 3 points 0.1 m apart that turns with the base,
+        (feet, 9) m in the world."""
+        forward = rotate(self.base_quaternion, jnp.array([1.0, 0.0, 0.0]))[:2]
+        forward = forward / (jnp.linalg.norm(forward) + 1e-6)
+        axes = jnp.stack([forward, jnp.array([-forward[1], forward[0]])])
+        square = jnp.stack(jnp.meshgrid(*[jnp.array([-0.1, 0.0, 0.1])] * 2, indexing="ij"), axis=-1).reshape(9, 2) @ axes
+        return self.layout.ground_height(self.foot_position[:, None, :2] + square)
+
+    @property
+    def foot_clearance(self) -> jax.Array:
+        """Of each foot's centre above the highest ground around it, (feet,) m."""
+        height = self.foot_position[:, 2]
+        return height if self.layout.terrain is None else height - self.ground_around_feet.max(axis=1)
 
     @property
     def base_linear_velocity(self) -> jax.Array:

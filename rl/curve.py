@@ -11,6 +11,7 @@ _PANELS = (
     ("metric/planar_velocity_error", "planar velocity error (m/s)"),
     ("metric/yaw_rate_error", "yaw rate error (rad/s)"),
     ("episode_seconds", "mean time to failure (s)"),
+    ("curriculum/level", "level"),
 )
 
 
@@ -62,4 +63,32 @@ def plot_curve(directory: Path) -> Path:
     figure.savefig(partial, dpi=110)
     pyplot.close(figure)
     partial.replace(path)
+    return path
+
+
+def plot_levels(directory: Path) -> Path | None:
+    """Draws levels.png in the run's directory, how a curriculum's levels moved, and returns its path; None where none did."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    from matplotlib import pyplot
+
+    prefix = "curriculum/level"
+    rows = read_progress(directory)
+    names = list(dict.fromkeys(name for row in rows for name in row if name.startswith(prefix)))
+    if not names:
+        return None
+    figure, axis = pyplot.subplots(figsize=(6.4, 4.0), layout="constrained")
+    for name in names:
+        points = [(row["steps"] / 1e6, row[name]) for row in rows if name in row]
+        kind = name.removeprefix(prefix).removeprefix("/")
+        style = {"linewidth": 1.2} if kind else {"linewidth": 2.5, "color": "black"}
+        axis.plot(*zip(*points, strict=True), label=kind.replace("_", " ") or "mean", **style)
+    axis.set(xlabel="control steps (millions)", ylabel="level", title=directory.name)
+    axis.set_ylim(bottom=0)
+    axis.grid(alpha=0.3)
+    axis.legend()
+    path = directory / "levels.png"
+    figure.savefig(path, dpi=110)
+    pyplot.close(figure)
     return path

@@ -1,7 +1,8 @@
 """How good a policy is: many robots, drawn as in training but from seeds that it never sees, each until its first failure."""
 
+import dataclasses
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 
 from envs.env import EnvState
 from envs.registry import make_env, make_task
+from envs.task import Task, TaskError
 from rl.checkpoint import Checkpoints
 from rl.ppo import PPO, TrainState
 from rl.run import Run
@@ -20,10 +22,28 @@ _EVALUATION_STREAM = 0x5EED_E7A1
 
 Progress = Callable[[float], None]
 
+Places = Mapping[str, tuple[str, ...]]
+"""Where to evaluate: values of the curriculum's labels, {"kind": ("steps",), "level": ("3",)}; all where a label is not named."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """The robots of one place of the task's curriculum, such as a kind and level of terrain. As `Evaluation`."""
+
+    labels: dict[str, str | int]
+    robots: int
+    falls: int
+    diverged: int
+    metrics: dict[str, float]
+
+    def to_json(self) -> dict[str, object]:
+        return {**self.labels, "robots": self.robots, "falls": self.falls, "diverged": self.diverged, **self.metrics}
+
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What was measured. Errors are means over all robots and control steps up to each robot's first failure."""
+    """What was measured. Errors are means over all robots and control steps up to each robot's first failure. A robot whose
+    episode ends otherwise, as it leaves its tile of a terrain, goes on from a new start."""
 
     task: str
     robots: int
@@ -40,20 +60,35 @@ class Evaluation:
     """The same, of the robot that is worse than 95 % of them."""
     updates: int
     """Of the policy that was evaluated."""
+    groups: tuple[Group, ...] = ()
+    """The same for each place of the task's curriculum, which share out the robots; none without a curriculum."""
 
     def to_json(self) -> dict[str, object]:
         told = asdict(self)
         return {
-            **{k: v for k, v in told.items() if k not in ("metrics", "metrics_p95")},
+            **{k: v for k, v in told.items() if k not in ("metrics", "metrics_p95", "groups")},
             **self.metrics,
             "p95": self.metrics_p95,
+            **({"groups": [group.to_json() for group in self.groups]} if self.groups else {}),
         }
 
 
-def load_policy(run: Run, num_envs: int, engine: str | None = None, update: int | None = None) -> tuple[PPO, TrainState]:
-    """A run's newest policy (or that of the given update) with `num_envs` environments of its task. Its `env` is not set up."""
+def hold_places(task: Task, places: Places | None = None) -> Task:
+    """The task with its curriculum held still, at these places or at all of them. Raises TaskError where it has none to hold."""
+    if task.curriculum is not None:
+        return dataclasses.replace(task, curriculum=task.curriculum.held(dict(places or {})))
+    if places and any(places.values()):
+        raise TaskError(f"task {task.name!r} has no curriculum, and so no {' or '.join(places)} to choose: leave it out")
+    return task
+
+
+def load_policy(
+    run: Run, num_envs: int, engine: str | None = None, update: int | None = None, places: Places | None = None
+) -> tuple[PPO, TrainState]:
+    """A run's newest policy (or that of the given update) with `num_envs` environments of its task, its curriculum held still.
+    Its `env` is not set up."""
     engine = engine or run.engine
-    env = make_env(make_task(run.task), num_envs, engine, run.room if engine == run.engine else None)
+    env = make_env(hold_places(make_task(run.task), places), num_envs, engine, run.room if engine == run.engine else None)
     minibatches = 1  # nothing is learned here, so any number of environments will do
     ppo = PPO(env, type(run.ppo)(**{**asdict(run.ppo), "minibatches": minibatches}))
     checkpoints = Checkpoints(run.checkpoints)
@@ -94,6 +129,14 @@ class Evaluator:
         env.physics.check_overflow(carry[0].physics)
         _, _, fell, diverged, sums, count = jax.device_get(carry)
         count = np.maximum(count, 1)
+
+        def means(rows: np.ndarray) -> dict[str, float]:
+            return {name: float(sums[name][rows].sum() / count[rows].sum()) for name in names}
+
+        groups = [
+            Group(labels, len(rows), int(fell[rows].sum()), int(diverged[rows].sum()), means(rows))
+            for labels, rows in _places(task, jax.device_get(env_state.curriculum), n)
+        ]
         return Evaluation(
             task=task.name,
             robots=n,
@@ -101,9 +144,10 @@ class Evaluator:
             seed=seed,
             falls=int(fell.sum()),
             diverged=int(diverged.sum()),
-            metrics={name: float(sums[name].sum() / count.sum()) for name in names},
+            metrics=means(np.arange(n)),
             metrics_p95={name: float(np.quantile(sums[name] / count, 0.95)) for name in names},
             updates=int(state.updates),
+            groups=tuple(groups),
         )
 
     def _steps(self, acting: dict[str, Any], carry: tuple) -> tuple:
@@ -121,6 +165,17 @@ class Evaluator:
             return (state, alive, fell | fails, diverged, sums, count + alive), None
 
         return jax.lax.scan(step, carry, None, length=self._chunk)[0]
+
+
+def _places(task: Task, progress: dict[str, np.ndarray], n: int) -> list[tuple[dict[str, str | int], np.ndarray]]:
+    """The places of the curriculum in the order of their first robots, each with its robots."""
+    if task.curriculum is None:
+        return []
+    robots: dict[tuple, list[int]] = {}
+    for i in range(n):
+        labels = task.curriculum.labels({name: value[i] for name, value in progress.items()})
+        robots.setdefault(tuple(labels.items()), []).append(i)
+    return [(dict(labels), np.array(rows)) for labels, rows in robots.items()]
 
 
 def rollout_qpos(ppo: PPO, state: TrainState, *, seconds: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

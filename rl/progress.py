@@ -18,6 +18,7 @@ _SHOWN = {
     "metric/planar_velocity_error": "planar velocity error (m/s)",
     "metric/yaw_rate_error": "yaw rate error (rad/s)",
     "episode_seconds": "mean time to failure (s)",
+    "curriculum/level": "level",
     "failed/diverged": "diverged",
     "std": "exploration std",
     "kl": "KL",

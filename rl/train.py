@@ -15,7 +15,7 @@ import numpy as np
 from envs.env import Env
 from envs.registry import make_env, make_task
 from rl.checkpoint import Checkpoints
-from rl.curve import plot_curve
+from rl.curve import plot_curve, plot_levels
 from rl.ppo import PPO, PPOConfig, TrainState
 from rl.progress import TrainingProgress
 from rl.run import Run, RunError
@@ -177,6 +177,7 @@ def train(
         if stop.requested:
             progress.say(f"interrupted; saved {path}. Continue with: zerogap train {run.task} --resume {run.directory}")
     plot_curve(run.directory)
+    plot_levels(run.directory)
     return TrainResult(run, state, figures, stop.requested)
 
 

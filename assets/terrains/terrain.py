@@ -110,10 +110,6 @@ class Terrain:
         """Least x and y of the ground, (2,) m."""
         return self.origins[0, 0, :2] - TILE_SIZE / 2
 
-    def local(self, points: np.ndarray) -> np.ndarray:
-        """Points (..., 2) as seen from the middle of the tile that they lie on (m)."""
-        return (points - self.corner) % TILE_SIZE - TILE_SIZE / 2
-
     @cached_property
     def cells(self) -> np.ndarray:
         """The height map: height at the middle of each cell (m) and dz/dx, (nx, ny, 2) float32, x and y counting up."""

@@ -127,18 +127,19 @@ def foot_slip(view: View) -> jax.Array:
 
 
 def foot_clearance(height: float) -> Callable[[View], jax.Array]:
-    """How far moving feet are from a height of their centres above flat ground (m), weighted by the root of their speed."""
+    """How far moving feet are from a height of their centres above the ground around them (m), weighted by the root of their
+    speed."""
 
     def cost(view: View) -> jax.Array:
         speed = jnp.sqrt(jnp.linalg.norm(view.foot_velocity[:, :2], axis=1) + 1e-6)
-        return jnp.sum(jnp.abs(view.foot_position[:, 2] - height) * speed)
+        return jnp.sum(jnp.abs(view.foot_clearance - height) * speed)
 
     return cost
 
 
 def base_height(view: View) -> jax.Array:
-    """Squared deviation from the standing height above flat ground (m^2)."""
-    return jnp.square(view.base_height - view.layout.robot.standing_height)
+    """Squared deviation from the standing height above the ground (m^2)."""
+    return jnp.square(view.height_above_ground - view.layout.robot.standing_height)
 
 
 # Terminations

@@ -1,0 +1,45 @@
+"""How difficult an environment's next episode is, by how it fared in its last ones.
+
+    task = dataclasses.replace(task, curriculum=...)          # such as envs.terms.terrain.TerrainCurriculum
+    state.curriculum                                          # of every environment, kept in EnvState
+
+A curriculum is pure functions of one environment, which the environment vectorises. At the end of an episode `judge` moves its
+progress; at the start of the next `begin` may draw what is open and puts the robot where it belongs.
+"""
+
+from typing import Protocol
+
+import jax
+import numpy as np
+
+from envs.view import View
+
+Progress = dict[str, jax.Array]
+"""How far one environment is, by the curriculum's own names."""
+
+
+class Curriculum(Protocol):
+    def first(self, index: jax.Array) -> Progress:
+        """Of the environment with that index, before its first episode."""
+        ...
+
+    def judge(self, progress: Progress, view: View, failed: jax.Array) -> Progress:
+        """After an episode whose last moment `view` shows, the memories of its last step included."""
+        ...
+
+    def begin(self, key: jax.Array, progress: Progress, qpos: jax.Array) -> tuple[Progress, jax.Array]:
+        """Progress and positions at the start of an episode, from `judge`'s and from positions drawn around the origin."""
+        ...
+
+    def figures(self, progress: Progress) -> dict[str, jax.Array]:
+        """Scalars that tell how far all environments are, from the progress of the batch; for curves and logs."""
+        ...
+
+    def labels(self, progress: dict[str, np.ndarray]) -> dict[str, str | int]:
+        """What an evaluation calls the environment's place."""
+        ...
+
+    def held(self, places: dict[str, tuple[str, ...]]) -> "Curriculum":
+        """The same places, or those that have one of the given values for each label named, evenly shared and moved by no
+        outcome: for evaluation. Raises ValueError where there is no such label or value."""
+        ...
