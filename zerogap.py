@@ -134,11 +134,15 @@ def eval_(
     seconds: float = 20.0,
     seed: int = 0,
     engine: Engine = None,
+    kinds: tuple[str, ...] = (),
+    levels: tuple[int, ...] = (),
     json_file: Json = None,
 ) -> dict[str, Any]:
     """Evaluate a run's newest policy on randomised robots from seeds that training never saw.
 
     Example: zerogap eval runs/go2 --json evaluation.json
+
+    Example, on some of the terrain: zerogap eval runs/rough --kinds slope_up slope_down steps --levels 3
 
     Args:
         run: a run's directory.
@@ -146,9 +150,11 @@ def eval_(
         seconds: how long each is to walk.
         seed: of the evaluation.
         engine: as the run's by default.
+        kinds: of terrain, for a task that has a terrain; all by default.
+        levels: of its difficulty, from 0; all by default.
         json_file: write the evaluation to this file.
     """
-    told = _evaluate(run, robots, seconds, seed, engine)
+    told = _evaluate(run, robots, seconds, seed, engine, {"kind": kinds, "level": tuple(map(str, levels))})
     _print_evaluation(told)
     return told
 
@@ -161,6 +167,8 @@ def play(
     seed: int = 1,
     width: int = 960,
     height: int = 540,
+    kind: str | None = None,
+    level: int | None = None,
 ) -> None:
     """Show a run's policy: in a viewer where there is a display, else as a video.
 
@@ -173,17 +181,21 @@ def play(
         seed: of the robot, its commands and the pushes.
         width: of the video (pixels).
         height: of the video (pixels).
+        kind: of terrain, for a task that has a terrain; the first by default.
+        level: of its difficulty; 0 by default.
     """
     from rl.play import record, view
     from rl.run import Run
 
     opened = Run.open(run)
+    chosen = {"kind": kind, "level": level}
+    places = {label: (str(value),) for label, value in chosen.items() if value is not None}
     if video is None and _has_display():
-        view(opened, seed=seed)
+        view(opened, seed=seed, places=places)
         return
     path = video or run / "video.mp4"
     with _progress("recording") as advance:
-        record(opened, path, seconds=seconds, seed=seed, width=width, height=height, progress=advance)
+        record(opened, path, seconds=seconds, seed=seed, width=width, height=height, progress=advance, places=places)
     print(f"video      {path}")
 
 
@@ -280,13 +292,15 @@ def demo(out: Path = Path("runs/demo"), minutes: float = 12.0, seed: int = 0, js
 # Behind the commands
 
 
-def _evaluate(run: Path, robots: int, seconds: float, seed: int, engine: str | None) -> dict[str, Any]:
+def _evaluate(
+    run: Path, robots: int, seconds: float, seed: int, engine: str | None, places: dict[str, tuple[str, ...]] | None = None
+) -> dict[str, Any]:
     from rl.evaluate import Evaluator, load_policy
     from rl.run import Run
 
     opened = Run.open(run)
     with _progress(f"evaluating {robots} robots") as advance:
-        ppo, state = load_policy(opened, robots, engine)
+        ppo, state = load_policy(opened, robots, engine, places=places)
         return Evaluator(ppo, seconds)(state, seed=seed, progress=advance).to_json() | {"run": opened.hash}
 
 
@@ -296,6 +310,21 @@ def _print_evaluation(told: dict[str, Any]) -> None:
     for name, value in told.items():
         if name.endswith(("_error", "_at_rest")):
             print(f"{name:32}{value:.3f}")
+    if "groups" in told:
+        _print_groups(told["groups"])
+
+
+def _print_groups(groups: list[dict[str, Any]]) -> None:
+    """A row for each place of the task's curriculum."""
+    from rich.table import Table
+
+    labels = list(groups[0])[: list(groups[0]).index("robots")]
+    errors = [name for name in groups[0] if name.endswith("_error")]
+    table = Table(*labels, "robots", "falls", *(name.replace("_", " ") for name in errors))
+    for group in sorted(groups, key=lambda group: [group[label] for label in labels]):
+        falls = f"{group['falls']} ({group['falls'] / group['robots']:.0%})"
+        table.add_row(*(str(group[x]) for x in labels), str(group["robots"]), falls, *(f"{group[x]:.3f}" for x in errors))
+    Console().print(table)
 
 
 class _progress:  # noqa: N801 - reads as a verb: with _progress("recording") as advance
@@ -352,6 +381,7 @@ _COMMANDS: dict[str, Callable[..., Any]] = {
 def main(args: list[str] | None = None) -> int:
     """The command. Returns the exit status; errors that a user can mend are told in a line, without a traceback."""
     from assets.robots.robot import RobotError
+    from assets.terrains import TerrainError
     from envs.task import TaskError
     from rl.run import RunError
     from sim.crash import CrashError
@@ -376,7 +406,7 @@ def main(args: list[str] | None = None) -> int:
         tyro.extras.subcommand_cli_from_dict(
             {name: noting(function) for name, function in _COMMANDS.items()}, prog="zerogap", description=__doc__, args=args
         )
-    except (RobotError, TaskError, RunError, CrashError, PhysicsError, RandomizationError, RenderError) as error:
+    except (RobotError, TerrainError, TaskError, RunError, CrashError, PhysicsError, RandomizationError, RenderError) as error:
         _console.print(f"[red]error:[/] {error}", highlight=False, soft_wrap=True)
         return 2
     return 0

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from envs.task import Task
-from rl.evaluate import load_policy, rollout_qpos
+from rl.evaluate import Places, load_policy, rollout_qpos
 from rl.run import Run
 from sim.crash import CrashRecord
 from sim.render import make_renderer, write_video
@@ -27,12 +27,13 @@ def record(
     width: int = 960,
     height: int = 540,
     progress: Progress | None = None,
+    places: Places | None = None,
 ) -> None:
     """Film one randomised robot under the run's newest policy, with its commands written into the picture.
 
     Raises RenderError where there is nothing to render with, and RunError where there is no policy.
     """
-    ppo, state = load_policy(run, 1)
+    ppo, state = load_policy(run, 1, places=places)
     task = ppo.env.task
     qpos, command = rollout_qpos(ppo, state, seconds=seconds, seed=seed)
     every = max(1, round(1 / 25 / task.control_seconds))  # 25 pictures a second show a gait well
@@ -54,11 +55,11 @@ def record_replay(record: CrashRecord, trajectory: Trajectory, path: Path, progr
         write_video(path, (renderer.frame(q) for q in finite), 0.1 / step, len(finite), progress)
 
 
-def view(run: Run, *, seed: int = 1) -> None:
+def view(run: Run, *, seed: int = 1, places: Places | None = None) -> None:
     """Show the policy in MuJoCo's viewer, in real time, until its window is closed."""
     import mujoco.viewer  # needs a display
 
-    ppo, state = load_policy(run, 1)
+    ppo, state = load_policy(run, 1, places=places)
     env, task = ppo.env, ppo.env.task
     model = task.scene().compile()
     data = mujoco.MjData(model)
