@@ -81,7 +81,9 @@ class Terrain:
         half = TILE_SIZE / 2 + 1e-9
         for level, row in enumerate(self.tiles):
             if len(row) != len(self.kinds):
-                raise TerrainError(f"level {level} has {len(row)} tiles, expected {len(self.kinds)}: one for each of {self.kinds}")
+                raise TerrainError(
+                    f"level {level} has {len(row)} tiles, expected {len(self.kinds)}: one for each of {self.kinds}"
+                )
             for kind, tile in zip(self.kinds, row, strict=True):
                 for box in tile:
                     edges = np.array([*box.x, *box.y])
@@ -165,4 +167,4 @@ def _cells(tile: Tile) -> np.ndarray:
 
 
 def _height_at_middle(tile: Tile) -> float:
-    return max(box.top for box in tile if box.x[0] < 0 < box.x[1] and box.y[0] < 0 < box.y[1])
+    return max(box.top for box in tile if box.x[0] <= 0 <= box.x[1] and box.y[0] <= 0 <= box.y[1])
