@@ -16,8 +16,8 @@ import numpy as np
 from assets.robots.robot import Robot
 
 Ground = Callable[[mujoco.MjSpec], None]
-"""Adds the ground to a scene, as an `assets.terrains.Terrain` does. Its geoms have contype 1 and conaffinity 0; the robot's have
-contype 0 and conaffinity 1."""
+"""Adds the ground to a scene, as an `assets.terrains.Terrain` does. Its geoms have contype 1 and conaffinity 0; the robot's
+have contype 0 and conaffinity 1."""
 
 VIEW = "view"
 """The camera of every scene that shows its robot."""

@@ -23,7 +23,7 @@ _EVALUATION_STREAM = 0x5EED_E7A1
 Progress = Callable[[float], None]
 
 Places = Mapping[str, tuple[str, ...]]
-"""Where to evaluate: values of the curriculum's labels, {"kind": ("steps",), "level": ("3",)}; all where a label is not named."""
+"""Where to evaluate: values of a curriculum's labels, {"kind": ("steps",), "level": ("3",)}; all of a label not named."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Evaluation:
 
 
 def hold_places(task: Task, places: Places | None = None) -> Task:
-    """The task with its curriculum held still, at these places or at all of them. Raises TaskError where it has none to hold."""
+    """The task with its curriculum held still, at these places or at all of them. Raises TaskError where it has none."""
     if task.curriculum is not None:
         return dataclasses.replace(task, curriculum=task.curriculum.held(dict(places or {})))
     if places and any(places.values()):

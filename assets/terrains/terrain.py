@@ -136,7 +136,7 @@ class Terrain:
     def _add(self, spec: mujoco.MjSpec, name: str, box: Box, origin: np.ndarray, color: tuple[float, ...]) -> None:
         # A tilted box turns about the middle of its top, so that its top covers just what it is to cover.
         lean = math.atan(box.slope)
-        middle = origin + (sum(box.x) / 2, sum(box.y) / 2, box.top)
+        middle = origin + np.array([sum(box.x) / 2, sum(box.y) / 2, box.top])
         spec.worldbody.add_geom(
             name=name,
             type=mujoco.mjtGeom.mjGEOM_BOX,

@@ -71,7 +71,7 @@ def test_a_robot_stands_on_every_tile_as_on_a_plane():
     def settle(terrain, origin) -> tuple[float, float]:
         model = terrain
         data = mujoco.MjData(model)
-        data.qpos[:3] = origin + (0, 0, GO2.standing_height)
+        data.qpos[:3] = origin + np.array([0, 0, GO2.standing_height])
         data.qpos[7:] = GO2.default_pose
         mujoco.mj_forward(model, data)
         depth = min((contact.dist for contact in data.contact), default=0.0)
@@ -106,7 +106,9 @@ def test_a_ball_rolls_over_the_seams_of_even_boxes_as_over_a_plane():
         return np.array([*data.qvel[:3], min(heights), max(heights)])
 
     beams = tuple(Box((a / 2, a / 2 + 0.5), (-4.0, 4.0), 0.0) for a in range(-8, 8))
-    np.testing.assert_allclose(roll(Terrain(("even",), ((beams,),), 1.0)), roll(flat_ground), atol=0.02)
+    even, plane = roll(Terrain(("even",), ((beams,),), 1.0)), roll(flat_ground)
+    np.testing.assert_allclose(even[1:], plane[1:], atol=1e-4)  # neither thrown up nor aside
+    assert even[0] == pytest.approx(plane[0], rel=0.05)  # six seams take 3 % of its speed
 
 
 def test_a_tile_with_a_hole_is_refused():
