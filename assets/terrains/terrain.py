@@ -9,8 +9,8 @@ A tile is `TILE_SIZE` square, and its boxes end where it ends. Edges seen from a
 slopes along x are tilted, so that a height and a slope for each cell describe the ground exactly, edges included.
 
 Why boxes: every engine has code for them against spheres, capsules and boxes, and their edges are as sharp as a step's. With
-the C engine, on one thread of a busy machine, a grid of 779 of them gave 3,900 to 5,300 control steps a second of a Go2, the same
-ground as a height field of cells of 5 or 10 cm 3,900 to 6,200, and a plane 6,500 to 10,100. Some 20 ns a box and time step go to
+the C engine, on one thread of a busy machine, a grid of 779 gave 3,900 to 5,300 control steps a second of a Go2, the same
+ground as a height field of cells of 5 or 10 cm 3,900 to 6,200, and a plane 6,500 to 10,100. Some 20 ns a box and step go to
 boxes that are nowhere near the robot, so few are better. They belong to the world body, which the engine searches as a tree; a
 body for each tile was slower (2,600 to 3,500), and so was no tree (1,000 to 1,200).
 """
