@@ -359,6 +359,8 @@ def main(args: list[str] | None = None) -> int:
     from sim.randomization import RandomizationError
     from sim.render import RenderError
 
+    # The matrices here are small, and its idle threads spin on cores that the physics wants. Read when SciPy is imported.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     _compilation_cache()
     return_values: dict[str, Any] = {}
 

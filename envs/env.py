@@ -227,11 +227,6 @@ class Env:
     # Starting
 
     def _restart(self, state: EnvState, mask: jax.Array, key: jax.Array) -> EnvState:
-        # Only what changes goes through the condition: whatever passes it is copied.
-        def restart(physics: PhysicsState, start: Start) -> tuple[PhysicsState, Start]:
-            fresh = self._episodes.replace_where(start, mask, key)
-            return self.physics.reset(physics, mask, fresh.qpos, fresh.qvel, fresh.fields), fresh
-
         physics = state.physics
         start = Start(
             qpos=physics.qpos,
@@ -242,9 +237,9 @@ class Env:
             push_left=state.push_left,
             episode=state.episode,
         )
-        physics, start = jax.lax.cond(mask.any(), restart, lambda physics, start: (physics, start), physics, start)
+        start = self._episodes.replace_where(start, mask, key)
         state = state.replace(
-            physics=physics,
+            physics=self.physics.reset(physics, mask, start.qpos, start.qvel, start.fields),
             command=start.command,
             command_left=start.command_left,
             push_left=start.push_left,

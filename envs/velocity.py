@@ -118,7 +118,7 @@ def velocity_flat(robot: Robot) -> Task:
         randomization=_randomization(robot),
         initial_state=InitialState(joint_position=0.1, joint_velocity=0.2, linear_velocity=0.3, angular_velocity=0.3, tilt=0.1),
         minimum_reward=-2.0,
-        termination_cost=1.0,
+        termination_cost=2.0,
     )
 
 

@@ -26,7 +26,7 @@ from rl.symmetry import policy_mirror
 class PPOConfig:
     rollout_length: int = 24
     """Control steps between updates."""
-    epochs: int = 4
+    epochs: int = 3
     minibatches: int = 4
     """Per epoch."""
     gamma: float = 0.97
@@ -34,15 +34,15 @@ class PPOConfig:
     clip: float = 0.2
     value_clip: float = 0.2
     value_weight: float = 1.0
-    entropy_weight: float = 0.005
+    entropy_weight: float = 0.001
     learning_rate: float = 5e-4
     """To start from."""
     target_kl: float = 0.02
     """How far an update is to move the policy (mean KL divergence in its last epoch); the learning rate follows."""
     learning_rate_range: tuple[float, float] = (1e-5, 3e-3)
     max_gradient_norm: float = 1.0
-    actor_hidden: tuple[int, ...] = (256, 128)
-    critic_hidden: tuple[int, ...] = (256, 128)
+    actor_hidden: tuple[int, ...] = (128, 128)
+    critic_hidden: tuple[int, ...] = (128, 128)
     initial_std: float = 0.5
     symmetry: bool = True
     """Turn a random half of the samples into their mirror images, where the robot declares a mirror."""

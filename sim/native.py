@@ -100,24 +100,21 @@ class NativePhysics:
         def choose(new: jax.Array, old: jax.Array) -> jax.Array:
             return jnp.where(mask.reshape(-1, *[1] * (old.ndim - 1)), new.astype(old.dtype), old)
 
-        def restart(state: PhysicsState) -> PhysicsState:
-            chosen = {name: choose(fields[name], old) for name, old in state.fields.items()}
-            warmstart, rest = state.engine
-            state = state.replace(
-                qpos=choose(qpos, state.qpos),
-                qvel=choose(qvel, state.qvel),
-                act=choose(jnp.zeros_like(state.act), state.act),
-                fields=chosen,
-                engine=(choose(jnp.zeros_like(warmstart), warmstart), choose(jnp.asarray(self._rest_at_start), rest)),
-                diverged=state.diverged & ~mask,
-            )
-            names = tuple(chosen)
-            forward = HostCall(f"native forward {names} {self._digest}", functools.partial(self._forward, names))
-            shape = jax.ShapeDtypeStruct(state.sensordata.shape, jnp.float32)
-            sensordata = forward(shape, mask, state.qpos, state.qvel, state.act, state.sensordata, *chosen.values())
-            return state.replace(sensordata=sensordata)
-
-        return jax.lax.cond(mask.any(), restart, lambda state: state, state)
+        warmstart, rest = state.engine
+        state = state.replace(
+            qpos=choose(qpos, state.qpos),
+            qvel=choose(qvel, state.qvel),
+            act=choose(jnp.zeros_like(state.act), state.act),
+            fields={name: choose(fields[name], old) for name, old in state.fields.items()},
+            engine=(choose(jnp.zeros_like(warmstart), warmstart), choose(jnp.asarray(self._rest_at_start), rest)),
+            diverged=state.diverged & ~mask,
+        )
+        names = tuple(state.fields)
+        forward = HostCall(f"native forward {names} {self._digest}", functools.partial(self._forward, names))
+        shape = jax.ShapeDtypeStruct(state.sensordata.shape, jnp.float32)
+        values = state.fields.values()
+        sensordata = forward(shape, mask, state.qpos, state.qvel, state.act, state.sensordata, *values)
+        return state.replace(sensordata=sensordata)
 
     def step(self, state: PhysicsState, ctrl: jax.Array, num_substeps: int) -> PhysicsState:
         n, m = self.num_envs, self.model
@@ -163,14 +160,16 @@ class NativePhysics:
     def _forward(self, names: Sequence[str], mask, qpos, qvel, act, sensordata, *values) -> None:
         """The sensor readings with those of the masked environments computed anew."""
         *values, new_sensordata = values
+        new_sensordata[...] = sensordata
         rows = np.flatnonzero(mask)
+        if not rows.size:
+            return
         with _alone_and_quiet():
             self._load(rows, names, values, qpos, qvel, act)
             for name in ("qacc_warmstart", "ctrl"):
                 self._state[name][rows] = 0
             self._unpack_rest(self._rest_at_start, rows)
             failed = self._run(lambda: self._batch.forward(rows))
-            new_sensordata[...] = sensordata
             new_sensordata[rows] = self._sensordata[rows]
         new_sensordata[failed] = 0
 
