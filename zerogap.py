@@ -230,7 +230,7 @@ def bench(name: tyro.conf.Positional[str], /, out: Path = Path("runs/bench"), js
     return run_benchmark(name, out)
 
 
-def demo(out: Path = Path("runs/demo"), minutes: float = 12.0, seed: int = 0, json_file: Json = None) -> dict[str, Any]:
+def demo(out: Path = Path("runs/demo"), minutes: float = 10.0, seed: int = 0, json_file: Json = None) -> dict[str, Any]:
     """Train the Go2 to walk, evaluate it and film it: what `make demo` runs.
 
     Example: zerogap demo --out runs/demo
