@@ -52,8 +52,7 @@ def reach(robot: Robot) -> Task:
             PolicyTerm("joint_velocity", observations.joint_velocity, scale=0.1),
             PolicyTerm("last_action", observations.last_action),
             PolicyTerm("command", observations.command),
-            PolicyTerm("pose_error", reaching.pose_error(arm)),
-            PolicyTerm("joint_descent", reaching.joint_descent(arm, length=0.2)),
+            PolicyTerm("way_to_go", reaching.way_to_go(arm, length=0.2)),
         ),
         critic_observation=(
             CriticTerm("joint_position", observations.true_joint_position),

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from assets.robots.robot import Robot
-from envs.kinematics import Kinematics
+from envs.kinematics import Kinematics, Poses
 from envs.proprioception import Proprioception, multiply
 from envs.view import View
 
@@ -36,13 +36,13 @@ def is_settled(view: View) -> jax.Array:
 
 def position_error_at_rest(arm: Kinematics, robot: Robot) -> Callable[[View], jax.Array]:
     """The error of an arm that stays in its default pose (m): what reaching is measured against."""
-    position, _ = arm.end_effector(jnp.asarray(robot.default_pose, jnp.float32))
+    position, _ = arm.end_effector(arm.poses(jnp.asarray(robot.default_pose, jnp.float32)))
     return lambda view: jnp.linalg.norm(view.command[:3] - position)
 
 
 def orientation_error_at_rest(arm: Kinematics, robot: Robot) -> Callable[[View], jax.Array]:
     """rad"""
-    _, quat = arm.end_effector(jnp.asarray(robot.default_pose, jnp.float32))
+    _, quat = arm.end_effector(arm.poses(jnp.asarray(robot.default_pose, jnp.float32)))
     return lambda view: _angle(view.command[3:], quat)
 
 
@@ -70,26 +70,20 @@ def _angle(a: jax.Array, b: jax.Array) -> jax.Array:
 # The policy's observations
 
 
-def pose_error(arm: Kinematics) -> Callable[[Proprioception, Robot], jax.Array]:
-    """From the measured pose to the commanded one, in the base's frame: shift (3, m) and rotation vector (3, rad)."""
+def way_to_go(arm: Kinematics, length: float) -> Callable[[Proprioception, Robot], jax.Array]:
+    """From the measured pose to the commanded one: shift (3, m) and rotation vector (3, rad) in the base's frame, and which way
+    each joint lessens both (num_joints): the negative gradient, by joint positions, of (d / length)^2 / 2 + 2 sin^2(angle / 2),
+    d the distance; near the command the second term is angle^2 / 2."""
 
     def term(sensed: Proprioception, robot: Robot) -> jax.Array:
-        position, quat = arm.end_effector(sensed.joint_position)
-        return jnp.concatenate([sensed.command[:3] - position, _rotation_vector(sensed.command[3:], quat)])
+        poses = arm.poses(sensed.joint_position)
+        position, quat = arm.end_effector(poses)
+        shift, turn = sensed.command[:3] - position, _rotation_vector(sensed.command[3:], quat)
+        angle = jnp.linalg.norm(turn)
+        descent = arm.along_joints(poses, shift / length**2, turn * jnp.sinc(angle / jnp.pi))
+        return jnp.concatenate([shift, turn, descent])
 
     return term
-
-
-def joint_descent(arm: Kinematics, length: float) -> Callable[[Proprioception, Robot], jax.Array]:
-    """Which way each joint brings the measured pose to the commanded one: the negative gradient, by joint positions, of
-    (d / length)^2 / 2 + 2 sin^2(angle / 2), d the distance; near the command the second term is angle^2 / 2."""
-
-    def cost(joints: jax.Array, command: jax.Array) -> jax.Array:
-        position, quat = arm.end_effector(joints)
-        shift = jnp.sum(jnp.square(command[:3] - position)) / (2 * length**2)
-        return shift + 2 * (1 - jnp.square(jnp.dot(quat, command[3:])))
-
-    return lambda sensed, robot: -jax.grad(cost)(sensed.joint_position, sensed.command)
 
 
 def _rotation_vector(target: jax.Array, quat: jax.Array) -> jax.Array:
@@ -106,24 +100,27 @@ def _rotation_vector(target: jax.Array, quat: jax.Array) -> jax.Array:
 def reachable_pose(arm: Kinematics, robot: Robot, clearance: float, margin: float = 0.05) -> Callable[[jax.Array], jax.Array]:
     """Poses that the arm takes at joint positions drawn uniformly from their ranges, less `margin` of each at either end.
 
-    Of the drawn ones the first counts in which no moving part is lower than `clearance` above the ground and the end effector
-    keeps `clearance` from the box around the base; of too few draws none may: then it is the default pose.
+    Of the drawn ones the first counts in which no moving part is lower than `clearance` (m) above the ground, or than it ever
+    is in the default pose, and the end effector keeps `clearance` from the box around the base; where all trials fail, which is
+    rare, it is the default pose.
     """
     low, high = robot.joint_ranges().T
     low, high = jnp.asarray(low + margin * (high - low), jnp.float32), jnp.asarray(high - margin * (high - low), jnp.float32)
-    corners = arm.links[0].corners
-    box = (corners.min(0) - clearance, corners.max(0) + clearance) if len(corners) else (np.zeros(3), np.zeros(3))
+    default = jnp.asarray(robot.default_pose, jnp.float32)
+    lowest = jnp.minimum(arm.heights(arm.poses(default)) - 1e-3, clearance)
+    box = jnp.asarray(arm.base_box + clearance * np.array([[-1.0], [1.0]]), jnp.float32)
 
-    def is_clear(joints: jax.Array) -> jax.Array:
-        position, _ = arm.end_effector(joints)
+    def is_clear(poses: Poses) -> jax.Array:
+        position, _ = arm.end_effector(poses)
         in_base = jnp.all((position > box[0]) & (position < box[1]))
-        return (arm.height(joints) > clearance) & ~in_base
+        return jnp.all(arm.heights(poses) > lowest) & ~in_base
 
     def sample(key: jax.Array) -> jax.Array:
         drawn = jax.random.uniform(key, (_TRIALS, len(low)), minval=low, maxval=high)
-        clear = jax.vmap(is_clear)(drawn)
-        joints = jnp.where(clear.any(), drawn[jnp.argmax(clear)], jnp.asarray(robot.default_pose, jnp.float32))
-        position, quat = arm.end_effector(joints)
+        drawn = jnp.concatenate([drawn, default[None]])
+        poses = jax.vmap(arm.poses)(drawn)
+        first = jnp.argmax(jax.vmap(is_clear)(poses).at[-1].set(True))
+        position, quat = arm.end_effector(jax.tree.map(lambda x: x[first], poses))
         return jnp.concatenate([position, jnp.where(quat[0] < 0, -quat, quat)])
 
     return sample
