@@ -150,20 +150,20 @@ def _links(robot: Robot, model: mujoco.MjModel, body: int, parent: int, number: 
     pos, quat = model.body_pos[body].copy(), model.body_quat[body].copy()
     if not moved:
         zeros = np.zeros(3)
-        return [_Links(np.int32(parent), pos, quat, zeros, zeros, np.int32(0), np.float64(0.0))]  # pyright: ignore
+        return [_Links(np.array(parent), pos, quat, zeros, zeros, np.array(0), np.array(0.0))]
     rows = []
     for i, joint in enumerate(moved):
         offset, anchor = model.jnt_pos[joint].copy(), np.zeros(3)
         mujoco.mju_rotVecQuat(anchor, offset, quat)
         rows.append(
             _Links(
-                parent=np.int32(parent if i == 0 else number + i - 1),  # pyright: ignore
+                parent=np.array(parent if i == 0 else number + i - 1),
                 anchor=pos + anchor,
                 quat=quat,
                 offset=offset,
                 axis=model.jnt_axis[joint].copy(),
-                joint=np.int32(robot.joints.index(model.joint(joint).name)),  # pyright: ignore
-                zero=np.float64(model.qpos0[model.jnt_qposadr[joint]]),  # pyright: ignore
+                joint=np.array(robot.joints.index(model.joint(joint).name)),
+                zero=np.array(model.qpos0[model.jnt_qposadr[joint]]),
             )
         )
         pos, quat = np.zeros(3), np.array([1.0, 0.0, 0.0, 0.0])

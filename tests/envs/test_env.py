@@ -536,8 +536,8 @@ def test_a_robot_that_is_bolted_down_cannot_be_pushed():
 class TestRegisteredTasks:
     @pytest.mark.parametrize("name", task_descriptions())
     def test_a_task_runs(self, name, request):
-        if name.startswith("panda"):
-            request.getfixturevalue("menagerie")
+        if name.startswith("panda") and not (request.getfixturevalue("menagerie") / "franka_emika_panda").is_dir():
+            pytest.skip("no model of the Panda")
         task = make_task(name)
         assert task.name == name
         env = Compiled(make_registered_env(task, 4, "native"))

@@ -33,13 +33,16 @@ def outline(model: mujoco.MjModel, body: str, group: int) -> np.ndarray:
     """Lowest and highest corner of the box around a body's geoms of a group, in the body's frame, (2, 3) m."""
     corners = []
     for geom in np.flatnonzero((model.geom_bodyid == model.body(body).id) & (model.geom_group == group)):
-        center, half = model.geom_aabb[geom].reshape(2, 3)
         turn = np.zeros(9)
         mujoco.mju_quat2Mat(turn, model.geom_quat[geom])
-        turn = turn.reshape(3, 3)
-        middle, reach = model.geom_pos[geom] + turn @ center, np.abs(turn) @ half
-        corners += [middle - reach, middle + reach]
-    return np.array([np.min(corners, axis=0), np.max(corners, axis=0)])
+        if model.geom_type[geom] == mujoco.mjtGeom.mjGEOM_MESH:
+            mesh = model.mesh(model.geom_dataid[geom])
+            points = model.mesh_vert[mesh.vertadr[0] : mesh.vertadr[0] + mesh.vertnum[0]]
+        else:
+            center, half = model.geom_aabb[geom].reshape(2, 3)
+            points = center + half * np.array(np.meshgrid([-1, 1], [-1, 1], [-1, 1])).reshape(3, -1).T
+        corners.append(points @ turn.reshape(3, 3).T + model.geom_pos[geom])
+    return np.array([np.concatenate(corners).min(axis=0), np.concatenate(corners).max(axis=0)])
 
 
 def test_the_description_fits_its_model():
