@@ -34,6 +34,23 @@ def view(position=(0.3, 0.0, 0.2), quat=(1.0, 0.0, 0.0, 0.0), command=None, **to
     return View(sensordata=jnp.asarray(readings, jnp.float32), command=command, **(fields | told))
 
 
+@pytest.fixture(scope="module")
+def way():
+    term = jax.jit(lambda sensed: reaching.way_to_go(ARM, length=0.2)(sensed, SO101))
+
+    def at(joints: np.ndarray, command: jax.Array) -> np.ndarray:
+        still = Proprioception(jnp.asarray(joints, jnp.float32), NONE, jnp.zeros(4), jnp.zeros(3), command, NONE)
+        return np.asarray(term(still))
+
+    return at
+
+
+@pytest.fixture(scope="module")
+def commands() -> np.ndarray:
+    sample = jax.jit(jax.vmap(reaching.reachable_pose(ARM, SO101, clearance=0.03)))
+    return np.asarray(sample(jax.random.split(jax.random.key(0), 400)), float)
+
+
 class TestErrors:
     def test_none_at_the_command(self):
         assert reaching.position_error(view()) == 0
@@ -68,16 +85,6 @@ class TestErrors:
 
 
 class TestTheWayToGo:
-    @pytest.fixture(scope="class")
-    def way(self):
-        term = jax.jit(lambda sensed: reaching.way_to_go(ARM, length=0.2)(sensed, SO101))
-
-        def at(joints: np.ndarray, command: jax.Array) -> np.ndarray:
-            still = Proprioception(jnp.asarray(joints, jnp.float32), NONE, jnp.zeros(4), jnp.zeros(3), command, NONE)
-            return np.asarray(term(still))
-
-        return at
-
     def pose(self, joints: np.ndarray) -> jax.Array:
         return jnp.concatenate(ARM.end_effector(ARM.poses(jnp.asarray(joints, jnp.float32))))
 
@@ -98,11 +105,6 @@ class TestTheWayToGo:
 
 
 class TestCommands:
-    @pytest.fixture(scope="class")
-    def commands(self) -> np.ndarray:
-        sample = jax.jit(jax.vmap(reaching.reachable_pose(ARM, SO101, clearance=0.03)))
-        return np.asarray(sample(jax.random.split(jax.random.key(0), 400)), float)
-
     def test_differ_and_are_above_the_table_and_not_in_the_base(self, commands):
         assert len(np.unique(commands.round(4), axis=0)) == len(commands)
         assert commands[:, 2].min() > 0.0
@@ -116,16 +118,19 @@ class TestCommands:
         assert (commands[:, 3] >= 0).all()
 
     def test_the_arm_reaches_them(self, commands):
-        """Inverse kinematics by damped least squares, from several starts, meets each drawn pose within the joints' ranges."""
+        """Inverse kinematics by damped least squares, from several starts, meets the drawn poses within the joints' ranges, but
+        for a few in which it gets stuck; five joints meet no pose that was made up."""
         model = SO101.spec().compile()
         data, site = mujoco.MjData(model), model.site("gripperframe").id
         low, high = SO101.joint_ranges().T
         rng = np.random.default_rng(0)
-        reached = [
-            any(self.solve(model, data, site, command, rng.uniform(low, high), low, high) for _ in range(20))
-            for command in commands[:20]
-        ]
-        assert all(reached)
+
+        def reached(command: np.ndarray) -> bool:
+            return any(self.solve(model, data, site, command, rng.uniform(low, high), low, high) for _ in range(10))
+
+        assert sum(reached(command) for command in commands[:20]) >= 16
+        made_up = np.concatenate([commands[:5, :3], commands[5:10, 3:]], axis=1)
+        assert not any(reached(command) for command in made_up)
 
     def solve(self, model, data, site, command, start, low, high) -> bool:
         joints = start
