@@ -83,8 +83,8 @@ _RANGES = {
 _COLLISION = {
     "base": (Shape(BOX, (0.046, 0.052, 0.036), (0.02, 0, 0.0336)),),
     "shoulder": (Shape(BOX, (0.02, 0.024, 0.05), (-0.031, 0, -0.01)),),
-    "upper_arm": (Shape(CAPSULE, (0.026,), (0.012, -0.004, 0.0187), (-0.105, -0.008, 0.0187)),),
-    "lower_arm": (Shape(CAPSULE, (0.024,), (0.01, 0.003, 0.0187), (-0.12, 0.003, 0.0187)),),
+    "upper_arm": (Shape(CAPSULE, (0.026,), (-0.008, -0.004, 0.0187), (-0.105, -0.008, 0.0187)),),
+    "lower_arm": (Shape(CAPSULE, (0.024,), (0.0, 0.003, 0.0187), (-0.12, 0.003, 0.0187)),),
     "wrist": (Shape(BOX, (0.017, 0.037, 0.028), (-0.001, -0.027, 0.0225)),),
     "gripper": (
         Shape(BOX, (0.03, 0.024, 0.0235), (0, -0.001, -0.023)),
@@ -193,9 +193,7 @@ def so101_spec() -> mujoco.MjSpec:
     upper_arm = _add_link(
         shoulder, "upper_arm", "shoulder_lift", _UPPER_ARM, (-0.0303992, -0.0182778, -0.0542), (0.5, -0.5, -0.5, -0.5)
     )
-    lower_arm = _add_link(
-        upper_arm, "lower_arm", "elbow_flex", _LOWER_ARM, (-0.11257, -0.028, 0.0), (_HALF, 0.0, 0.0, _HALF)
-    )
+    lower_arm = _add_link(upper_arm, "lower_arm", "elbow_flex", _LOWER_ARM, (-0.11257, -0.028, 0.0), (_HALF, 0.0, 0.0, _HALF))
     wrist = _add_link(lower_arm, "wrist", "wrist_flex", _WRIST, (-0.1349, 0.0052, 0.0), (_HALF, 0.0, 0.0, -_HALF))
     gripper = _add_link(
         wrist, "gripper", "wrist_roll", _GRIPPER, (0.0, -0.0611, 0.0181), (0.0172091, -0.0172091, 0.706897, 0.706897)
