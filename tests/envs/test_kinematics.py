@@ -19,7 +19,7 @@ ODD = """
       <body name="upper" pos="0 0 0.1" euler="0.3 0 0">
         <joint name="roll" axis="1 0 0" pos="0 0.05 0.02" range="-3 3" limited="true"/>
         <joint name="pitch" axis="0 1 1" pos="-0.02 0 0.1" range="-3 3" limited="true" ref="0.3"/>
-        <geom name="upper" type="box" size="0.05 0.1 0.02" pos="0 0 0.1" euler="0.1 0.2 0.3" mass="1" contype="0" conaffinity="1"/>
+        <geom name="upper" type="box" size=".05 .1 .02" pos="0 0 .1" euler=".1 .2 .3" mass="1" contype="0" conaffinity="1"/>
         <body name="mast" pos="0 0 0.2" euler="0 0 0.5">
           <geom name="mast" type="box" size="0.1 0.1 0.1" mass="1" contype="0" conaffinity="1"/>
           <body name="lower" pos="0.2 0 0">

@@ -32,7 +32,8 @@ def episode(task):
         told = {"metrics": state.metrics, "command": state.command, "command_time": state.command_time}
         return state, told | {"ended": state.terminated | state.truncated}
 
-    return jax.device_get(jax.jit(lambda s: jax.lax.scan(step, s, None, length=STEPS)[1])(env.reset(jax.random.key(0))))
+    start = jax.jit(env.reset)(jax.random.key(0))
+    return jax.device_get(jax.jit(lambda s: jax.lax.scan(step, s, None, length=STEPS)[1])(start))
 
 
 def test_following_the_way_to_go_nears_most_commands(episode):
