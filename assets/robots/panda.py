@@ -1,8 +1,8 @@
 """Franka Emika's Panda from MuJoCo Menagerie: `panda()`, which fetches the model on its first use.
 
-Stiffnesses (N m/rad) are those that Franka's example of joint impedance control sets (libfranka), speeds (rad/s) the data
-sheet's; torque limits (N m) are the model's. Gravity is compensated, as that controller does. Dampings (N m s/rad) are ours: the
-example's, like the model's own gains, are too much for a scene's explicit time steps.
+Stiffnesses (N m/rad) are those that Franka's example of joint impedance control sets (libfranka), speeds (rad/s) those of the
+data sheet; torque limits (N m) are the model's. Gravity is compensated, as that controller does. Dampings (N m s/rad) are ours:
+the example's, like the model's own gains, are too much for a scene's explicit time steps.
 """
 
 from dataclasses import replace
