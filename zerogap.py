@@ -28,11 +28,11 @@ def list_(json_file: Json = None) -> dict[str, Any]:
     Args:
         json_file: write the same to this file.
     """
-    from envs.registry import ROBOTS, make_task, task_names
+    from envs.registry import ROBOTS, task_descriptions
     from sim.engine import default_engine
     from sim.physics import ENGINES
 
-    tasks = {name: make_task(name).description for name in task_names()}
+    tasks = task_descriptions()
     print("tasks:")
     for name, description in tasks.items():
         print(f"  {name:24} {description}")
@@ -143,7 +143,7 @@ def eval_(
     Args:
         run: a run's directory.
         robots: how many, each with its own draw of model, latencies, commands and pushes.
-        seconds: how long each is to walk.
+        seconds: how long each is watched.
         seed: of the evaluation.
         engine: as the run's by default.
         json_file: write the evaluation to this file.

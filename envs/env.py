@@ -20,7 +20,7 @@ from flax import struct
 from envs.episode import EpisodeSampler, Start
 from envs.proprioception import Proprioception, multiply, rotate, small_rotation
 from envs.recorder import Recorder
-from envs.task import Task, TaskError
+from envs.task import MetricTerm, Task, TaskError
 from envs.view import Layout, View
 from sim.physics import Physics, PhysicsState
 from sim.randomization.actuators import joint_offset
@@ -42,10 +42,12 @@ class EnvState(struct.PyTreeNode):
     truncated: jax.Array
     """The episode's time was up, bool."""
     metrics: dict[str, jax.Array]
-    """Of this step: every reward term times its weight, per second; the task's metrics."""
+    """Of this step: every reward term times its weight, per second; the task's metrics, NaN where one does not count."""
     time: jax.Array
     """Since the start of the episode (s)."""
     command: jax.Array
+    command_time: jax.Array
+    """Since the command was drawn (s)."""
     command_left: jax.Array
     """Until a new command is drawn (s)."""
     push_left: jax.Array
@@ -113,6 +115,7 @@ class Env:
             metrics=dict.fromkeys(self.metric_names, zeros),
             time=zeros,
             command=fresh.command,
+            command_time=zeros,
             command_left=fresh.command_left,
             push_left=fresh.push_left,
             last_action=jnp.zeros((n, self.num_actions)),
@@ -145,6 +148,7 @@ class Env:
 
         # Judge.
         time = state.time + dt
+        state = state.replace(command_time=state.command_time + dt)
         view = self._views(state, physics, action, time)
         failed = {t.name: jax.vmap(t.function)(view) & ~physics.diverged for t in task.terminations}
         terminated = jnp.stack([physics.diverged, *failed.values()]).any(axis=0)
@@ -152,7 +156,7 @@ class Env:
         rewards = {t.name: t.weight * jax.vmap(t.function)(view) for t in task.rewards}
         rewards = {name: jnp.where(physics.diverged, 0.0, value) for name, value in rewards.items()}
         total = jnp.maximum(sum(rewards.values()), task.minimum_reward) * dt - task.termination_cost * terminated
-        measured = {t.name: jnp.where(physics.diverged, 0.0, jax.vmap(t.function)(view)) for t in task.metrics}
+        measured = {t.name: self._measure_where(t, view, ~physics.diverged) for t in task.metrics}
         memory = {t.name: jax.vmap(t.update)(view).astype(state.memory[t.name].dtype) for t in task.memory}
         metrics = {f"reward/{k}": v for k, v in rewards.items()} | {f"metric/{k}": v for k, v in measured.items()}
         metrics |= {f"failed/{k}": v.astype(jnp.float32) for k, v in failed.items()}
@@ -161,7 +165,7 @@ class Env:
         # Ask anew.
         command_left = state.command_left - dt
         renew = command_left <= 0
-        command, seconds = jax.vmap(self._episodes.command)(jax.random.split(key_command, self.num_envs))
+        command, command_left = self._episodes.renew_command(state.command, command_left, renew, key_command)
         state = state.replace(
             physics=physics,
             key=jax.random.key_data(key),
@@ -170,8 +174,9 @@ class Env:
             truncated=truncated,
             metrics=metrics,
             time=time,
-            command=jnp.where(renew[:, None], command, state.command),
-            command_left=jnp.where(renew, seconds, command_left),
+            command=command,
+            command_time=jnp.where(renew, 0.0, state.command_time),
+            command_left=command_left,
             push_left=push_left,
             last_action=action,
             targets=targets,
@@ -255,6 +260,7 @@ class Env:
 
         return state.replace(
             time=where(0.0, state.time),
+            command_time=where(0.0, state.command_time),
             last_action=where(0.0, state.last_action),
             targets=where(self._default, state.targets),
             memory={t.name: where(t.initial(self.layout), state.memory[t.name]) for t in self.task.memory},
@@ -273,9 +279,15 @@ class Env:
             last_action=state.last_action,
             memory=state.memory,
             time=time,
+            command_time=state.command_time,
             layout=self.layout,
             dt=self.task.control_seconds,
         )
+
+    def _measure_where(self, term: MetricTerm, view: View, valid: jax.Array) -> jax.Array:
+        """A metric of each environment: 0 in one that is not valid, NaN where the metric does not count."""
+        value = jnp.where(valid, jax.vmap(term.function)(view), 0.0)
+        return value if term.where is None else jnp.where(valid & jax.vmap(term.where)(view), value, jnp.nan)
 
     def _critic(self, state: EnvState, physics: PhysicsState) -> jax.Array:
         view = self._views(state, physics, state.last_action, state.time)
@@ -383,6 +395,7 @@ class Env:
             last_action=array(self.num_actions),
             memory={t.name: jax.eval_shape(lambda t=t: t.initial(self.layout)) for t in task.memory},
             time=array(),
+            command_time=array(),
             layout=self.layout,
             dt=task.control_seconds,
         )
@@ -391,15 +404,21 @@ class Env:
         )
         for term in task.memory:
             self._expect(term, "memory", (view,), term.update, view.memory[term.name].shape)
-        for kind, terms in (("reward", task.rewards), ("termination", task.terminations), ("metric", task.metrics)):
+        kinds = (("reward", task.rewards, None), ("termination", task.terminations, bool), ("metric", task.metrics, None))
+        for kind, terms, dtype in kinds:
             for term in terms:
-                self._expect(term, kind, (view,), term.function, ())
+                self._expect(term, kind, (view,), term.function, (), dtype)
+        for term in task.metrics:
+            if term.where is not None:
+                self._expect(term, "metric", (view,), term.where, (), bool)
         frame = [self._expect(t, "policy observation", (proprioception, robot), t.function) for t in task.policy_observation]
         critic = [self._expect(t, "critic observation", (view,), t.function) for t in task.critic_observation]
         self._frame_size = sum(frame)
         self._sizes = {"policy": self._frame_size * task.observation_history, "critic": sum(critic)}
 
-    def _expect(self, term: Any, kind: str, args: tuple, function: Any, shape: tuple[int, ...] | None = None) -> int:
+    def _expect(
+        self, term: Any, kind: str, args: tuple, function: Any, shape: tuple[int, ...] | None = None, dtype: Any = None
+    ) -> int:
         """The size of what a term gives; raises TaskError unless it has the shape, or at most one axis where none is given."""
         name = f"task {self.task.name!r}: {kind} term {term.name!r}"
         static = args[1:]  # a robot is no array
@@ -414,8 +433,8 @@ class Env:
             raise TaskError(f"{name} gives shape {found}, expected {shape or 'a scalar, ()'}")
         if shape is None and len(found) > 1:
             raise TaskError(f"{name} gives shape {found}, expected one axis")
-        if kind == "termination" and out.dtype != bool:
-            raise TaskError(f"{name} gives {out.dtype}, expected bool")
+        if dtype is not None and out.dtype != dtype:
+            raise TaskError(f"{name} gives {out.dtype}, expected {dtype.__name__}")
         return math.prod(found)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from flax import struct
 
 from assets.robots.robot import Robot
-from envs.proprioception import rotate_inverse
+from envs.proprioception import multiply, rotate_inverse
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +83,8 @@ class View(struct.PyTreeNode):
     """What the task's memory terms keep, before this step's update."""
     time: jax.Array
     """Since the start of the episode (s)."""
+    command_time: jax.Array
+    """Since the command was given (s)."""
     layout: Layout = struct.field(pytree_node=False)
     dt: float = struct.field(pytree_node=False)
     """Control period (s)."""
@@ -133,6 +135,19 @@ class View(struct.PyTreeNode):
     def projected_gravity(self) -> jax.Array:
         """Unit vector downwards in the base's frame."""
         return rotate_inverse(self.base_quaternion, jnp.array([0.0, 0.0, -1.0]))
+
+    @property
+    def end_effector_position(self) -> jax.Array:
+        """Of an arm on a fixed base, in the base's frame (m)."""
+        model, base = self.layout.model, self.layout.base_body
+        position = self.sensor(f"{self.layout.robot.end_effector}_pos")
+        return rotate_inverse(jnp.asarray(model.body_quat[base], jnp.float32), position - model.body_pos[base])
+
+    @property
+    def end_effector_quaternion(self) -> jax.Array:
+        """w, x, y, z, the base's frame from the end effector's; of an arm on a fixed base."""
+        into_base = jnp.asarray(self.layout.model.body_quat[self.layout.base_body] * [1, -1, -1, -1], jnp.float32)
+        return multiply(into_base, self.sensor(f"{self.layout.robot.end_effector}_quat"))
 
     @property
     def foot_position(self) -> jax.Array:

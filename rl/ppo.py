@@ -178,14 +178,14 @@ class PPO:
                 reward=env.reward + gamma * bootstrap * env.truncated,
                 ended=ended,
             )
-            step_metrics = {name: value.mean() for name, value in env.metrics.items()}
+            step_metrics = {name: _mean(name, value) for name, value in env.metrics.items()}
             step_metrics |= {"reward": env.reward.mean(), "ended": ended.sum(), "failed": env.terminated.sum()}
             return env, (taken, step_metrics)
 
         env, (rollout, metrics) = jax.lax.scan(step, state.env, jax.random.split(key, self.config.rollout_length))
         summed = {"ended", "failed", *(name for name in metrics if name.startswith("failed/"))}
         scale = {name: self.env.num_envs if name.startswith("failed/") else 1 for name in metrics}
-        return env, rollout, {k: (v.sum() if k in summed else v.mean()) * scale[k] for k, v in metrics.items()}
+        return env, rollout, {k: (v.sum() if k in summed else _mean(k, v)) * scale[k] for k, v in metrics.items()}
 
     def _samples(self, state: TrainState, rollout: Rollout, advantage: jax.Array, target: jax.Array, key: jax.Array) -> Samples:
         rollout, advantage, target = jax.tree.map(
@@ -266,3 +266,8 @@ class PPO:
             "clipped": jnp.mean((jnp.abs(ratio - 1) > config.clip).astype(jnp.float32)),
         }
         return loss, aux
+
+
+def _mean(name: str, value: jax.Array) -> jax.Array:
+    """Of the task's metrics, the mean of what counts: NaN does not, and is left where nothing does."""
+    return jnp.nanmean(value) if name.startswith("metric/") else value.mean()
