@@ -59,7 +59,7 @@ class GymnasiumVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         now, last, reward, terminated, truncated, metrics = jax.device_get(told)
         ended = terminated | truncated
         metrics = {name: value.astype(np.float64) for name, value in metrics.items()}
-        infos = _where(np.ones(self.num_envs, bool), {"critic": now["critic"]}) | _where(~ended, {"metrics": metrics})
+        infos = _where(np.ones_like(ended), {"critic": now["critic"]}) | _where(~ended, {"metrics": metrics})
         if ended.any():
             final = np.full(self.num_envs, None, object)
             for i in np.flatnonzero(ended):

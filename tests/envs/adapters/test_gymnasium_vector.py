@@ -33,9 +33,9 @@ def alike():
 
 
 def test_gymnasium_finds_a_vector_of_one_and_the_single_environment_alike(alike):
-    """Observations, rewards, ends and infos over several episodes; pictures but where gymnasium's shows the episode before."""
+    """Observations, rewards, ends and infos over several episodes. (It cannot compare the pictures of vectors.)"""
     check_environments_match(*alike, num_steps=13, seed=4, skip_render=True)
-    check_environments_match(*alike, num_steps=3, seed=4)
+    np.testing.assert_array_equal(*(env.render() for env in alike))
 
 
 def test_both_go_on_alike_after_an_episode_ends(alike):
