@@ -7,7 +7,8 @@
 `state.observation` holds "policy" and "critic" arrays, `state.reward`, `state.terminated` (failed) and `state.truncated` (time
 is up) describe the step. An environment that ended has already started anew, from freshly drawn state, model fields, latencies
 and command; `state.last_critic_observation` is the critic's observation of where each environment stood before that, to
-bootstrap from on truncation.
+bootstrap from on truncation. Whoever needs all of that state, the policy's observation of it included, as other libraries'
+interfaces do, calls `step_and_last` instead of `step`.
 """
 
 import math
@@ -131,6 +132,19 @@ class Env:
 
     def step(self, state: EnvState, action: jax.Array) -> EnvState:
         """Apply the policy's actions for one control period."""
+        return self._begin_what_ended(*self._advance(state, action))
+
+    def step_and_last(self, state: EnvState, action: jax.Array) -> tuple[EnvState, EnvState]:
+        """What `step` gives, and where each environment stood before it began anew: the same wherever no episode ended."""
+        stood, keys = self._advance(state, action)
+        last = self._observe(stood, keys[1], jnp.zeros(self.num_envs, bool))
+        # What a diverged robot's sensors would say is absurd or no number at all.
+        policy = jnp.clip(jnp.nan_to_num(last.observation["policy"]), -100.0, 100.0)
+        policy = jnp.where(stood.physics.diverged[:, None], policy, last.observation["policy"])
+        return self._begin_what_ended(stood, keys), last.replace(observation={**last.observation, "policy": policy})
+
+    def _advance(self, state: EnvState, action: jax.Array) -> tuple[EnvState, tuple[jax.Array, jax.Array]]:
+        """The state after a control period, not yet observed by the policy, and keys to go on with."""
         task, dt = self.task, self.task.control_seconds
         if action.shape != (self.num_envs, self.num_actions):
             raise ValueError(f"action has shape {action.shape}, expected {(self.num_envs, self.num_actions)}")
@@ -183,12 +197,7 @@ class Env:
             memory=memory,
             recorder=recorder,
         )
-        state = state.replace(last_critic_observation=self._critic(state, physics))
-
-        # Start anew what ended.
-        ended = terminated | truncated
-        state = self._restart(state, ended, key_restart)
-        return self._observe(state, key_observe, ended)
+        return state.replace(last_critic_observation=self._critic(state, physics)), (key_restart, key_observe)
 
     def joint_target(self, action: jax.Array) -> jax.Array:
         """Joint position targets of an action, within the joints' limits, (..., num_joints) rad."""
@@ -230,6 +239,13 @@ class Env:
         return state.physics.replace(qvel=qvel), jnp.where(due, interval, left)
 
     # Starting
+
+    def _begin_what_ended(self, state: EnvState, keys: tuple[jax.Array, jax.Array]) -> EnvState:
+        """Both observations of the state, with new episodes in place of those that ended."""
+        key_restart, key_observe = keys
+        ended = state.terminated | state.truncated
+        state = self._restart(state, ended, key_restart)
+        return self._observe(state, key_observe, ended)
 
     def _restart(self, state: EnvState, mask: jax.Array, key: jax.Array) -> EnvState:
         physics = state.physics

@@ -1,4 +1,7 @@
-"""Tasks by name: a kind of task for a robot that it fits, written `robot-kind`. Robots are made only when asked for."""
+"""Tasks by name: a kind of task for a robot that it fits, written `robot-kind`; and those from outside (`envs.plugins`).
+
+Robots are made only when asked for, as one may need a model that is not at hand.
+"""
 
 import difflib
 from collections.abc import Callable
@@ -8,7 +11,7 @@ from assets.robots import GO2, SO101
 from assets.robots.panda import panda
 from assets.robots.robot import Robot
 from assets.scene import compile_for_physics
-from envs import reach, velocity
+from envs import plugins, reach, velocity
 from envs.env import Env
 from envs.task import Task, TaskError
 from sim.engine import Room, make_physics
@@ -32,24 +35,37 @@ KINDS: dict[str, Kind] = {
     "reach": Kind(reach.DESCRIPTION, reach.reach, robots=("so101", "panda")),
 }
 
+_MAKERS = {name: kind.task for name, kind in KINDS.items()}
+
 
 def task_descriptions() -> dict[str, str]:
-    """What each task asks, by its name."""
-    return {f"{robot}-{name}": kind.description for name, kind in KINDS.items() for robot in kind.robots}
+    """What each task asks, by its name: our own, then those that installed distributions bring."""
+    return _own_tasks() | find_plugins().tasks
+
+
+def find_plugins() -> plugins.Found:
+    """The tasks and robots that installed distributions bring."""
+    return plugins.find_all(_MAKERS, own_tasks=_own_tasks(), own_robots=ROBOTS)
 
 
 def make_task(name: str) -> Task:
-    """The task of that name. Raises TaskError with the nearest names where there is none."""
+    """The task of that name, or of that `module:attribute`. Raises TaskError with the nearest names where there is none."""
     for kind_name, kind in KINDS.items():
         robot = name.removesuffix(f"-{kind_name}")
         if robot in kind.robots and robot != name:
             return kind.task(ROBOTS[robot]())
+    if (task := plugins.find_task(name, _MAKERS)) is not None:
+        return task
     names = task_descriptions()
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
     hint = f"did you mean {' or '.join(near)}? " if near else ""
-    raise TaskError(f"unknown task {name!r}: {hint}there are: {', '.join(names)}")
+    raise TaskError(f"unknown task {name!r}: {hint}there are: {', '.join(names)}; or module:attribute for one of your own")
 
 
 def make_env(task: Task, num_envs: int, engine: str | None = None, room: Room | None = None) -> Env:
     """`num_envs` environments of a task on an engine (default: this machine's best)."""
     return Env(task, make_physics(compile_for_physics(task.scene()), num_envs, engine, room))
+
+
+def _own_tasks() -> dict[str, str]:
+    return {f"{robot}-{name}": kind.description for name, kind in KINDS.items() for robot in kind.robots}
