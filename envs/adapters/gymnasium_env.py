@@ -65,7 +65,9 @@ class GymnasiumEnv(gymnasium.Env[np.ndarray, np.ndarray]):
         told = (last.observation, last.reward, last.terminated, last.truncated, last.metrics)
         observation, reward, terminated, truncated, metrics = jax.device_get(told)
         self._next_has_begun = bool(terminated[0] | truncated[0])
-        info = {"critic": np.array(observation["critic"][0]), "metrics": {k: float(v[0]) for k, v in metrics.items()}}
+        # A metric that does not count in this step is NaN.
+        counted = {name: float(value[0]) for name, value in metrics.items() if not np.isnan(value[0])}
+        info = {"critic": np.array(observation["critic"][0]), "metrics": counted}
         return np.array(observation["policy"][0]), float(reward[0]), bool(terminated[0]), bool(truncated[0]), info
 
     def render(self) -> np.ndarray | None:  # type: ignore[override]

@@ -87,14 +87,14 @@ class GymnasiumVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
 
 
 def _where(mask: np.ndarray, infos: dict[str, Any]) -> dict[str, Any]:
-    """Infos of the masked environments as gymnasium batches them: zeros elsewhere, and beside each entry its mask."""
-    if not mask.any():
-        return {}
+    """Infos of the masked environments as gymnasium batches them: zeros elsewhere, and beside each entry a mask of who has it."""
     told: dict[str, Any] = {}
     for name, value in infos.items():
         if isinstance(value, dict):
-            told[name] = _where(mask, value)
+            has, batched = mask.copy(), _where(mask, value)
         else:
-            told[name] = np.where(mask.reshape(-1, *[1] * (value.ndim - 1)), value, 0).astype(value.dtype)
-        told[f"_{name}"] = mask.copy()
+            has = mask & ~np.isnan(value).reshape(len(mask), -1).any(axis=1)  # a metric that does not count now is NaN
+            batched = np.where(has.reshape(-1, *[1] * (value.ndim - 1)), value, 0).astype(value.dtype)
+        if has.any():
+            told |= {name: batched, f"_{name}": has}
     return told

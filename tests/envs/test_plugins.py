@@ -111,7 +111,7 @@ def test_an_unknown_module_is_told_with_the_nearest_and_where_it_was_looked_for(
 def test_an_unknown_attribute_is_told_with_the_nearest(module, tmp_path):
     name = module()
     fails(f"{name}:wlak", name, str(tmp_path), "no 'wlak'", "did you mean walk")
-    fails(f"{name}:zzz", "there are: walk, SPOT, made, for_robot, broken")
+    fails(f"{name}:zzz", "there are: GO2, walk, SPOT, made, for_robot, broken")
     fails(f"{name}:Shelf.tsk", "no 'Shelf.tsk'")
 
 

@@ -106,6 +106,17 @@ def test_a_failure_terminates_and_tells_what_failed(env):
     assert not env.step(np.zeros(2, np.float32))[2]
 
 
+def test_a_simulation_that_diverges_ends_with_numbers(env):
+    env.reset(seed=0)
+    physics = env._state.physics
+    env._state = env._state.replace(physics=physics.replace(qvel=physics.qvel.at[:, 6:].set(1e9)))
+    observation, reward, terminated, _, info = env.step(np.zeros(2, np.float32))
+    assert terminated
+    assert info["metrics"]["failed/diverged"] == 1.0
+    assert np.isfinite([*observation, *info["critic"], reward]).all()
+    assert np.abs(observation).max() <= 100
+
+
 def test_pictures_show_where_the_episode_ended(env):
     env.reset(seed=0)
     start = env.render()
