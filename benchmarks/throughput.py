@@ -3,8 +3,8 @@
 Every engine gets the same model, the same start, and joint targets drawn uniformly around the default pose: `raw` is
 `mujoco.batch.Batch` in a Python loop, without JAX; `native` is our engine inside `jax.jit`; `env` is the whole environment with
 observations, rewards, randomisation and resets; `train` is PPO with its usual number of environments, rollout and learning
-together. The contenders take turns, several times, so that a machine whose speed drifts does not favour one; medians are quoted.
-Compilation is timed apart.
+together. The contenders take turns, several times, so that a machine whose speed drifts does not favour one; medians are
+quoted. Compilation is timed apart.
 """
 
 import statistics

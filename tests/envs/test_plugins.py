@@ -1,14 +1,14 @@
 """Tasks and robots from outside: found by module and by entry point, and told of clearly where they cannot be used."""
 
+import itertools
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
 from assets.robots import GO2
 from envs.plugins import find_task
-from envs.registry import KINDS, find_plugins, make_task, task_descriptions
+from envs.registry import find_plugins, make_task, task_descriptions
 from envs.task import Task, TaskError
 from tests.envs.walker import ROBOT
 
@@ -34,7 +34,7 @@ class Shelf:
     task = walk
 """
 
-_count = 0
+_numbers = itertools.count(1)
 
 
 @pytest.fixture(autouse=True)
@@ -48,10 +48,9 @@ def module(tmp_path, monkeypatch) -> Callable[..., str]:
     monkeypatch.chdir(tmp_path)
 
     def write(text: str = GOOD) -> str:
-        global _count
-        _count += 1
-        (tmp_path / f"plugged_{_count}.py").write_text(text)
-        return f"plugged_{_count}"
+        name = f"plugged_{next(_numbers)}"
+        (tmp_path / f"{name}.py").write_text(text)
+        return name
 
     return write
 
@@ -210,7 +209,7 @@ def test_a_name_that_no_command_could_take_is_told(module, install):
 
 
 def test_what_nobody_brings_is_none():
-    assert find_task("no-such-task", KINDS) is None
+    assert find_task("no-such-task", {}) is None
 
 
 def test_the_list_warns_of_what_cannot_be_used(module, install, capsys, tmp_path):
