@@ -9,7 +9,7 @@ wall-clock.
 import contextlib
 import functools
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -37,7 +37,7 @@ def train(env: Env, **settings: Any) -> tuple[Callable[..., Any], Any, dict[str,
         ),
     }
     with replication():
-        return ppo.train(adapted, **(told | settings))
+        return cast(Any, ppo.train(adapted, **(told | settings)))
 
 
 @contextlib.contextmanager
@@ -47,7 +47,7 @@ def replication() -> Iterator[None]:
         yield
         return
 
-    def put(tree: Any, devices: Sequence[jax.Device]) -> Any:
+    def put(tree: Any, devices: Sequence[Any]) -> Any:
         return jax.tree.map(lambda x: jnp.stack([jnp.asarray(x)] * len(devices)), tree)
 
     jax.device_put_replicated = put  # type: ignore[attr-defined]

@@ -9,6 +9,7 @@ It is what a robot can compute of itself, so a policy's observation terms may us
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -106,7 +107,7 @@ class Kinematics:
 
     def poses(self, joints: jax.Array) -> Poses:
         # A loop: written out, the chain of small products takes XLA minutes to compile.
-        def place(found: Poses, link: tuple[jax.Array, _Links]) -> tuple[Poses, None]:
+        def place(found: Poses, link: tuple[jax.Array, Any]) -> tuple[Poses, None]:
             i, own = link
             turn = found.quat[own.parent]
             anchor = found.position[own.parent] + rotate(turn, own.anchor)

@@ -259,7 +259,7 @@ def _digest(model: mujoco.MjModel, num_envs: int) -> str:
     """Of everything that a step depends on besides its arguments: programs that call it are kept by this."""
     content = np.empty(mujoco.mj_sizeModel(model), np.uint8)
     mujoco.mj_saveModel(model, None, content)
-    return hashlib.sha256(content).hexdigest()[:32] + f" {num_envs} {mujoco.__version__}"
+    return hashlib.sha256(content.tobytes()).hexdigest()[:32] + f" {num_envs} {mujoco.__version__}"
 
 
 @contextlib.contextmanager

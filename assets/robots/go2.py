@@ -19,6 +19,7 @@ from assets.robots.primitives import (
     ELLIPSOID,
     SPHERE,
     Inertial,
+    Material,
     Shape,
     add_body,
     add_collision,
@@ -73,7 +74,7 @@ _THIGH_COLLISION = Shape(CAPSULE, (0.017,), (0, 0, 0), (0, 0, -_LINK))
 _CALF_COLLISION = Shape(CAPSULE, (0.013,), (0.002, 0, 0), (0.018, 0, -0.175))
 _FOOT_COLLISION = Shape(SPHERE, (_FOOT_RADIUS,), (_FOOT_X, 0, -_LINK))
 
-_MATERIALS = {
+_MATERIALS: dict[str, Material] = {
     "shell": ((0.80, 0.82, 0.84, 1), 0.5, 0.6),
     "metal": ((0.56, 0.58, 0.62, 1), 0.6, 0.7),
     "carbon": ((0.09, 0.09, 0.10, 1), 0.4, 0.5),

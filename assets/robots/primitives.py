@@ -8,6 +8,7 @@ No shape has any mass: it is the inertial's alone.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import mujoco
@@ -65,7 +66,7 @@ class Shape:
         return replace(self, at=image(self.at), to=to, pitch=front * self.pitch, yaw=front * side * self.yaw)
 
 
-def add_materials(spec: mujoco.MjSpec, materials: dict[str, Material]) -> None:
+def add_materials(spec: mujoco.MjSpec, materials: Mapping[str, Material]) -> None:
     for name, (rgba, specular, shininess) in materials.items():
         spec.add_material(name=name, rgba=rgba, specular=specular, shininess=shininess)
 

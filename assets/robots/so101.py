@@ -21,6 +21,7 @@ from assets.robots.primitives import (
     CYLINDER,
     ELLIPSOID,
     Inertial,
+    Material,
     Shape,
     add_body,
     add_collision,
@@ -93,7 +94,7 @@ _COLLISION = {
     "moving_jaw": (Shape(CAPSULE, (0.009,), (0, 0, 0.0189), (-0.004, -0.073, 0.0189)),),
 }
 
-_MATERIALS = {
+_MATERIALS: dict[str, Material] = {
     "printed": ((1.0, 0.82, 0.12, 1), 0.3, 0.3),
     "servo": ((0.1, 0.1, 0.1, 1), 0.4, 0.4),
     "horn": ((0.75, 0.75, 0.77, 1), 0.6, 0.6),

@@ -14,7 +14,7 @@ info["truncation"].
 brax 0.14.2 calls a function that JAX 0.10 no longer has; `benchmarks.brax_ppo` lends it.
 """
 
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -67,7 +67,7 @@ class BraxEnv(BraxBase):
             "episode_done": zeros,
             "episode_metrics": {"sum_reward": zeros, "length": zeros, **metrics},
         }
-        return State(state, _observation(state), zeros, zeros, metrics, info)
+        return State(cast(Any, state), _observation(state), zeros, zeros, metrics, info)
 
     def step(self, state: State, action: jax.Array) -> State:
         inner: EnvState = self.env.step(state.pipeline_state, action)  # type: ignore[arg-type]

@@ -60,8 +60,8 @@ class GymnasiumEnv(gymnasium.Env[np.ndarray, np.ndarray]):
         action = np.asarray(action, np.float32)
         if action.shape != self.action_space.shape:
             raise ValueError(f"action has shape {action.shape}, expected {self.action_space.shape}")
-        self._state, self._last = self._step(_begun(self._state), action[None])
-        last = self._last
+        self._state, last = self._step(_begun(self._state), action[None])
+        self._last = last
         told = (last.observation, last.reward, last.terminated, last.truncated, last.metrics)
         observation, reward, terminated, truncated, metrics = jax.device_get(told)
         self._next_has_begun = bool(terminated[0] | truncated[0])
