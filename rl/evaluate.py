@@ -87,7 +87,7 @@ class Evaluator:
         env_state = self._reset(jax.random.fold_in(jax.random.key(_EVALUATION_STREAM), seed))
         sums, counts = ({name: jnp.zeros(n) for name in names}, {name: jnp.zeros(n, jnp.int32) for name in names})
         carry = (env_state, ~none, none, none, sums, counts)
-        acting = {"params": state.params, "policy_normalizer": state.policy_normalizer}
+        acting = {"average": state.average, "policy_normalizer": state.policy_normalizer}
         for done in range(0, total, self._chunk):
             carry = self._advance(acting, carry)
             if progress is not None:
@@ -115,7 +115,7 @@ class Evaluator:
         def step(carry: tuple, _: None) -> tuple[tuple, None]:
             state, alive, fell, diverged, sums, counts = carry
             observation = acting["policy_normalizer"](state.observation["policy"])
-            state = env.step(state, ppo.networks.policy(acting["params"], observation)[0])
+            state = env.step(state, ppo.networks.policy(acting["average"], observation)[0])
             # The step in which a robot fails counts for no error: its state is that of a new episode, or absurd.
             fails = alive & state.terminated
             diverged |= fails & (state.metrics["failed/diverged"] > 0)

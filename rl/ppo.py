@@ -44,12 +44,17 @@ class PPOConfig:
     actor_hidden: tuple[int, ...] = (128, 128)
     critic_hidden: tuple[int, ...] = (128, 128)
     initial_std: float = 0.5
+    averaging: float = 0.95
+    """The policy that is evaluated, shown and exported is an exponential moving average of the one that learns, over some
+    1 / (1 - averaging) updates: steadier than the last of them (Polyak and Juditsky 1992)."""
     symmetry: bool = True
     """Turn a random half of the samples into their mirror images, where the robot declares a mirror."""
 
 
 class TrainState(struct.PyTreeNode):
     params: Params
+    average: Params
+    """The moving average of the actor's parameters."""
     optimizer: Any
     learning_rate: jax.Array
     policy_normalizer: Normalizer
@@ -115,6 +120,7 @@ class PPO:
         params = self.networks.init(key_params, sizes["policy"], sizes["critic"])
         return TrainState(
             params=params,
+            average={"actor": params["actor"]},
             optimizer=self._optimizer.init(params),
             learning_rate=jnp.float32(self.config.learning_rate),
             policy_normalizer=Normalizer.of(sizes["policy"]),
@@ -126,8 +132,8 @@ class PPO:
         )
 
     def act(self, state: TrainState, observation: jax.Array) -> jax.Array:
-        """The policy's mean action, without exploration."""
-        return self.networks.policy(state.params, state.policy_normalizer(observation))[0]
+        """The averaged policy's mean action, without exploration."""
+        return self.networks.policy(state.average, state.policy_normalizer(observation))[0]
 
     def update(self, state: TrainState) -> tuple[TrainState, dict[str, jax.Array]]:
         """One rollout and the learning from it. Metrics are scalars."""
@@ -140,7 +146,9 @@ class PPO:
         key_mirror, key_learn = jax.random.split(key_learn)
         samples = self._samples(state, rollout, advantage, target, key_mirror)
         learned, losses = self._learn(state, samples, key_learn)
+        decay, actor = self.config.averaging, {"actor": learned.params["actor"]}
         learned = learned.replace(
+            average=jax.tree.map(lambda old, new: decay * old + (1 - decay) * new, state.average, actor),
             policy_normalizer=state.policy_normalizer.update(rollout.policy),
             critic_normalizer=state.critic_normalizer.update(rollout.critic),
             env=env,
