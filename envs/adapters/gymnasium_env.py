@@ -111,7 +111,9 @@ def check_render_mode(mode: str | None, modes: list[str]) -> None:
 
 def refuse_options(options: dict[str, Any] | None) -> None:
     if options:
-        raise TaskError(f"reset takes no options, found {', '.join(map(repr, options))}: tasks draw their episodes by themselves")
+        raise TaskError(
+            f"reset takes no options, found {', '.join(map(repr, options))}: tasks draw their episodes by themselves"
+        )
 
 
 def _begun(state: EnvState | None) -> EnvState:
