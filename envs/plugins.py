@@ -180,9 +180,7 @@ def _as(kind: type[T], value: Any, reference: str) -> T:
             raise TaskError(f"{reference} fails: {_tell(error)}") from error
     if isinstance(value, kind):
         return value
-    hint = (
-        f". For a task of this robot: {reference}-KIND, such as {reference}-velocity-flat" if isinstance(value, Robot) else ""
-    )
+    hint = f". A task of this robot is {reference}-KIND, such as {reference}-velocity-flat" if isinstance(value, Robot) else ""
     raise TaskError(f"{reference} is a {type(value).__name__}: {expected}{hint}")
 
 

@@ -7,7 +7,7 @@
             make_ppo_networks, policy_obs_key="state", value_obs_key="privileged_state"))
 
 The environment is a batch already, starts ended episodes anew by itself, from fresh draws, and counts what brax's wrappers
-count: hence `wrap_env=False`, and `num_envs` and `num_eval_envs` as many as it has (`eval_env` may be another, of another size).
+count: hence `wrap_env=False`, and `num_envs` and `num_eval_envs` as many as it has (`eval_env` may be another of another size).
 `obs` is {"state": the policy's, "privileged_state": the critic's}; where time was up, `done` comes with info["truncation"].
 
 brax 0.14.2 calls a function that JAX 0.10 no longer has; `benchmarks.brax_ppo` lends it.

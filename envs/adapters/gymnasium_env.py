@@ -4,12 +4,12 @@
     observation, info = env.reset(seed=0)
     observation, reward, terminated, truncated, info = env.step(env.action_space.sample())
 
-Observations are the policy's, (size,) float32; `info["critic"]` holds the critic's, and after a step `info["metrics"]` every reward
-term times its weight (per second), the task's metrics and what failed. Actions are joint targets as the task scales them, within
-+-`Task.action_limit`; a learner that wants +-1 wraps the environment in `gymnasium.wrappers.RescaleAction`.
+Observations are the policy's, (size,) float32; `info["critic"]` holds the critic's, and after a step `info["metrics"]` has every
+reward term times its weight (per second), the task's metrics and what failed. Actions are joint targets as the task scales them,
+within +-`Task.action_limit`; a learner that wants +-1 wraps the environment in `gymnasium.wrappers.RescaleAction`.
 
-The observation of an episode's last step is that of where it ended. `reset(seed=...)` gives the same trajectories each time, bit
-for bit on the native engine; `reset()` after an ended episode goes on with the next one of that seed.
+The observation of an episode's last step is that of where it ended. `reset(seed=...)` gives the same trajectories each time,
+bit for bit on the native engine; `reset()` after an ended episode goes on with the next one of that seed.
 """
 
 from typing import Any
@@ -111,9 +111,7 @@ def check_render_mode(mode: str | None, modes: list[str]) -> None:
 
 def refuse_options(options: dict[str, Any] | None) -> None:
     if options:
-        raise TaskError(
-            f"reset takes no options, found {', '.join(map(repr, options))}: tasks draw their episodes by themselves"
-        )
+        raise TaskError(f"reset takes no options, found {', '.join(map(repr, options))}: a task draws its episodes by itself")
 
 
 def _begun(state: EnvState | None) -> EnvState:

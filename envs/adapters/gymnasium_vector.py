@@ -4,9 +4,9 @@
     observations, infos = envs.reset(seed=0)
     observations, rewards, terminations, truncations, infos = envs.step(envs.action_space.sample())
 
-What a step gives is what `gymnasium.vector.SyncVectorEnv` of as many `GymnasiumEnv` gives in the mode `AutoresetMode.SAME_STEP`:
-where an episode ended, the observation is already the next one's first, `infos["final_obs"]` and `infos["final_info"]` hold where
-it ended, and `infos["_final_obs"]` tells in which environments that was. A seed is that of the whole batch.
+A step gives what `gymnasium.vector.SyncVectorEnv` of as many `GymnasiumEnv` gives in the mode `AutoresetMode.SAME_STEP`: where an
+episode ended, the observation is already the next one's first, `infos["final_obs"]` and `infos["final_info"]` hold where it
+ended, and `infos["_final_obs"]` tells in which environments that was. A seed is that of the whole batch.
 """
 
 from typing import Any
@@ -87,7 +87,7 @@ class GymnasiumVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
 
 
 def _where(mask: np.ndarray, infos: dict[str, Any]) -> dict[str, Any]:
-    """Infos of the masked environments as gymnasium batches them: zeros elsewhere, and beside each entry a mask of who has it."""
+    """Infos of the masked environments as gymnasium batches them: zeros elsewhere, and beside each a mask of who has it."""
     told: dict[str, Any] = {}
     for name, value in infos.items():
         if isinstance(value, dict):

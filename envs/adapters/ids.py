@@ -1,4 +1,4 @@
-"""Every task under an id of gymnasium's, registered when this module is imported; gymnasium imports it by itself when it is named:
+"""Every task under an id of gymnasium's, registered when this module is imported, which gymnasium does where it is named:
 
     gymnasium.make("envs.adapters.ids:zerogap/go2-velocity-flat", render_mode="rgb_array")
     gymnasium.make_vec("envs.adapters.ids:zerogap/go2-velocity-flat", num_envs=64, engine="native")

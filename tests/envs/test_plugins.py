@@ -1,11 +1,13 @@
 """Tasks and robots from outside: found by module and by entry point, and told of clearly where they cannot be used."""
 
+import itertools
+import json
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
+import zerogap
 from assets.robots import GO2
 from envs.plugins import find_task
 from envs.registry import KINDS, find_plugins, make_task, task_names
@@ -34,7 +36,7 @@ class Shelf:
     task = walk
 """
 
-_count = 0
+_numbers = itertools.count()
 
 
 @pytest.fixture(autouse=True)
@@ -48,10 +50,9 @@ def module(tmp_path, monkeypatch) -> Callable[..., str]:
     monkeypatch.chdir(tmp_path)
 
     def write(text: str = GOOD) -> str:
-        global _count
-        _count += 1
-        (tmp_path / f"plugged_{_count}.py").write_text(text)
-        return f"plugged_{_count}"
+        name = f"plugged_{next(_numbers)}"
+        (tmp_path / f"{name}.py").write_text(text)
+        return name
 
     return write
 
@@ -214,10 +215,6 @@ def test_what_nobody_brings_is_none():
 
 
 def test_the_list_warns_of_what_cannot_be_used(module, install, capsys, tmp_path):
-    import json
-
-    import zerogap
-
     name = module("raise ValueError('no [arm] today')")
     install("broken-one", {"wave": f"{name}:wave"})
     assert zerogap.main(["list", "--json", str(tmp_path / "list.json")]) == 0
