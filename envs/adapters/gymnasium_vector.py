@@ -4,8 +4,8 @@
     observations, infos = envs.reset(seed=0)
     observations, rewards, terminations, truncations, infos = envs.step(envs.action_space.sample())
 
-A step gives what `gymnasium.vector.SyncVectorEnv` of as many `GymnasiumEnv` gives in the mode `AutoresetMode.SAME_STEP`: where an
-episode ended, the observation is already the next one's first, `infos["final_obs"]` and `infos["final_info"]` hold where it
+A step gives what `gymnasium.vector.SyncVectorEnv` of as many `GymnasiumEnv` gives in the mode `AutoresetMode.SAME_STEP`: where
+an episode ended, the observation is already the next one's first, `infos["final_obs"]` and `infos["final_info"]` hold where it
 ended, and `infos["_final_obs"]` tells in which environments that was. A seed is that of the whole batch.
 """
 
