@@ -5,8 +5,8 @@
     observation, reward, terminated, truncated, info = env.step(env.action_space.sample())
 
 Observations are the policy's, (size,) float32; `info["critic"]` holds the critic's, and after a step `info["metrics"]` has
-every reward term times its weight (per second), the task's metrics and what failed. Actions are joint targets as the task scales
-them, within +-`Task.action_limit`; a learner that wants +-1 wraps the environment in `gymnasium.wrappers.RescaleAction`.
+every reward term times its weight (per second), the task's metrics and what failed. Actions are joint targets as the task
+scales them, within +-`Task.action_limit`; a learner that wants +-1 wraps the environment in `gymnasium.wrappers.RescaleAction`.
 
 The observation of an episode's last step is that of where it ended. `reset(seed=...)` gives the same trajectories each time,
 bit for bit on the native engine; `reset()` after an ended episode goes on with the next one of that seed.
