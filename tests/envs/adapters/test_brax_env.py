@@ -1,5 +1,7 @@
 """A batch through brax's eyes: its states, its episodes, and its own PPO learning on it."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,6 +11,7 @@ pytest.importorskip("brax")
 
 from brax.envs.base import Env as BraxBase
 from brax.envs.wrappers.training import EvalWrapper
+from brax.training.agents.ppo.networks import make_ppo_networks
 
 from benchmarks.brax_ppo import replication, train
 from envs.adapters.brax_env import BraxEnv
@@ -93,11 +96,11 @@ def test_the_lent_function_is_taken_back():
 
 
 def test_braxs_ppo_learns(env):
-    """Following an angle within reach: the error of a policy that holds still is halved."""
+    """Following an angle within reach: the cost of a policy that knows nothing falls by more than a third."""
     figures = []
     train(
         env.env,
-        num_timesteps=60_000,
+        num_timesteps=40_000,
         num_evals=2,
         unroll_length=10,
         batch_size=NUM_ENVS,
@@ -107,12 +110,19 @@ def test_braxs_ppo_learns(env):
         discounting=0.9,
         entropy_cost=1e-4,
         normalize_observations=True,
+        network_factory=functools.partial(
+            make_ppo_networks,
+            policy_obs_key="state",
+            value_obs_key="privileged_state",
+            policy_hidden_layer_sizes=(32,),
+            value_hidden_layer_sizes=(32,),
+        ),
         deterministic_eval=True,
         progress_fn=lambda steps, told: figures.append((steps, told)),
     )
     (first, before), (last, after) = figures
     assert first == 0
-    assert last >= 60_000
+    assert last >= 40_000
     assert after["eval/avg_episode_length"] == 20
     assert after["eval/episode_reward"] > 0.6 * before["eval/episode_reward"]
     assert jnp.isfinite(after["training/total_loss"])

@@ -31,6 +31,7 @@ def test_gymnasium_imports_the_module_by_itself():
     assert spec.kwargs == {"task": "go2-velocity-flat"}
 
 
+@pytest.mark.filterwarnings("ignore:.*infinity")
 def test_a_task_made_by_its_id_passes_gymnasiums_checks(small):
     """Those of rendering and of closing too, for which gymnasium makes it anew from its id."""
     env = gymnasium.make(f"envs.adapters.ids:{TASK}", task=small, engine="native", render_mode="rgb_array", width=32, height=32)
