@@ -37,9 +37,9 @@ def episode(task):
 
 
 def test_following_the_way_to_go_nears_most_commands(episode):
-    """Gradient descent gets stuck at a joint's limit now and then, so not all."""
+    """Gradient descent gets stuck at a joint's limit now and then, so not all; and a joint gives way under the arm's weight."""
     late = episode["metrics"]["metric/position_error"][-1]
-    assert np.median(late) < 0.015
+    assert np.median(late) < 0.02
     assert np.median(late) < 0.1 * np.median(episode["metrics"]["metric/position_error_at_rest"])
 
 
