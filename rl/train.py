@@ -145,6 +145,8 @@ def train(
             updates += 1
             steps += ppo.steps_per_update
             pending.append(metrics)
+            # One update runs while the next is prepared: a longer queue would outlast the budget and any wish to stop.
+            jax.block_until_ready(pending[-2:-1])
             if started is None:
                 jax.block_until_ready(metrics)
                 started = reported = saved = time.monotonic()
