@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 import tyro
 from rich.console import Console
+from rich.markup import escape
 
 Json = Annotated[Path | None, tyro.conf.arg(name="json", metavar="FILE")]
 Engine = Annotated[str | None, tyro.conf.arg(metavar="native|mjx|warp")]
@@ -28,17 +29,22 @@ def list_(json_file: Json = None) -> dict[str, Any]:
     Args:
         json_file: write the same to this file.
     """
-    from envs.registry import ROBOTS, make_task, task_names
+    from envs.registry import ROBOTS, find_plugins, task_descriptions
     from sim.engine import default_engine
     from sim.physics import ENGINES
 
-    tasks = {name: make_task(name).description for name in task_names()}
+    tasks = task_descriptions()
     print("tasks:")
     for name, description in tasks.items():
         print(f"  {name:24} {description}")
-    print(f"robots:\n  {', '.join(ROBOTS)}; any other of MuJoCo Menagerie by assets.robots.menagerie_robot")
+    plugins = find_plugins()
+    robots = [*ROBOTS, *plugins.robots]
+    print(f"robots:\n  {', '.join(robots)}; any other of MuJoCo Menagerie by assets.robots.menagerie_robot")
     print(f"engines:\n  {', '.join(ENGINES)} (on this machine: {default_engine()})")
-    return {"tasks": tasks, "robots": list(ROBOTS), "engines": list(ENGINES), "default_engine": default_engine()}
+    for problem in plugins.problems:
+        _console.print(f"[yellow]warning:[/] {escape(problem)}", highlight=False, soft_wrap=True)
+    told = {"tasks": tasks, "robots": robots, "engines": list(ENGINES), "default_engine": default_engine()}
+    return told | {"problems": list(plugins.problems)}
 
 
 def doctor(json_file: Json = None) -> dict[str, Any]:
@@ -91,7 +97,7 @@ def train(
     Ctrl-C saves a checkpoint and ends; --resume goes on as if it had never stopped.
 
     Args:
-        task: one of `zerogap list`.
+        task: one of `zerogap list`, or module:attribute for one of your own, such as my_arm:track.
         engine: native (CPU), mjx or warp; the machine's best by default.
         num_envs: parallel environments; by default 512 on a CPU, 4,096 (mjx) or 8,192 (warp) on a GPU.
         steps: train for this many control steps (of all environments together).
@@ -111,7 +117,7 @@ def train(
     room = Room(contacts_per_env, constraints_per_env)
     budget = Budget(steps, minutes if minutes is not None or steps is not None else 15.0)
     if resume is None:
-        run = start_run(task, out or Path("runs") / task, engine, num_envs, seed or 0, room=room)
+        run = start_run(task, out or Path("runs") / task.replace(":", "."), engine, num_envs, seed or 0, room=room)
     else:
         run = Run.open(resume)
         given = {"task": task, "engine": engine, "num_envs": num_envs, "seed": seed, "out": out, **vars(room)}
@@ -147,7 +153,7 @@ def eval_(
     Args:
         run: a run's directory.
         robots: how many, each with its own draw of model, latencies, commands and pushes.
-        seconds: how long each is to walk.
+        seconds: how long each is watched.
         seed: of the evaluation.
         engine: as the run's by default.
         kinds: of terrain, for a task that has a terrain; all by default.
@@ -242,7 +248,7 @@ def bench(name: tyro.conf.Positional[str], /, out: Path = Path("runs/bench"), js
     return run_benchmark(name, out)
 
 
-def demo(out: Path = Path("runs/demo"), minutes: float = 12.0, seed: int = 0, json_file: Json = None) -> dict[str, Any]:
+def demo(out: Path = Path("runs/demo"), minutes: float = 10.0, seed: int = 0, json_file: Json = None) -> dict[str, Any]:
     """Train the Go2 to walk, evaluate it and film it: what `make demo` runs.
 
     Example: zerogap demo --out runs/demo
@@ -389,6 +395,8 @@ def main(args: list[str] | None = None) -> int:
     from sim.randomization import RandomizationError
     from sim.render import RenderError
 
+    # The matrices here are small, and its idle threads spin on cores that the physics wants. Read when SciPy is imported.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     _compilation_cache()
     return_values: dict[str, Any] = {}
 
@@ -407,7 +415,7 @@ def main(args: list[str] | None = None) -> int:
             {name: noting(function) for name, function in _COMMANDS.items()}, prog="zerogap", description=__doc__, args=args
         )
     except (RobotError, TerrainError, TaskError, RunError, CrashError, PhysicsError, RandomizationError, RenderError) as error:
-        _console.print(f"[red]error:[/] {error}", highlight=False, soft_wrap=True)
+        _console.print(f"[red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         return 2
     return 0
 

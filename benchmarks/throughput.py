@@ -2,8 +2,9 @@
 
 Every engine gets the same model, the same start, and joint targets drawn uniformly around the default pose: `raw` is
 `mujoco.batch.Batch` in a Python loop, without JAX; `native` is our engine inside `jax.jit`; `env` is the whole environment with
-observations, rewards, randomisation and resets. The contenders take turns, several times, so that a machine whose speed drifts
-does not favour one; medians are quoted. Compilation is timed apart.
+observations, rewards, randomisation and resets; `train` is PPO with its usual number of environments, rollout and learning
+together. The contenders take turns, several times, so that a machine whose speed drifts does not favour one; medians are
+quoted. Compilation is timed apart.
 """
 
 import statistics
@@ -23,10 +24,12 @@ from assets.robots import GO2
 from assets.scene import compile_for_physics
 from benchmarks.machine import machine
 from envs.env import Env
-from envs.registry import make_task
+from envs.registry import make_env, make_task
 from envs.view import Layout
+from rl.ppo import PPO, PPOConfig
 from rl.run import write_json
-from sim.engine import make_physics
+from rl.train import DEFAULT_NUM_ENVS
+from sim.engine import default_engine, make_physics
 from sim.physics import PhysicsError
 
 _ENVS = 1024
@@ -44,7 +47,7 @@ def run(out: Path) -> dict[str, Any]:
     contenders: dict[str, Contender] = {}
     with Progress() as bar:
         growth = tuple(n for n in _GROWTH if jax.default_backend() != "cpu" or n <= 8192)
-        task = bar.add_task("compiling", total=5 + _TURNS * 5 + len(growth))
+        task = bar.add_task("compiling", total=6 + _TURNS * 6 + len(growth))
         contenders["raw"] = _raw(_ENVS)
         for name, engine in (("native", "native"), ("mjx", "mjx"), ("warp", "warp")):
             bar.update(task, description=f"compiling {name}", advance=1)
@@ -59,6 +62,8 @@ def run(out: Path) -> dict[str, Any]:
             figures[f"{name}_envs"] = num_envs
         bar.update(task, description="compiling env", advance=1)
         contenders["env"], figures["env_compile_seconds"] = _environment(_ENVS)
+        bar.update(task, description="compiling train", advance=1)
+        contenders["train"], figures["train_compile_seconds"] = _training()
         rates: dict[str, list[float]] = {name: [] for name in contenders}
         for _ in range(_TURNS):
             for name, contender in contenders.items():
@@ -67,10 +72,9 @@ def run(out: Path) -> dict[str, Any]:
         for name, values in rates.items():
             figures[f"{name}_steps_per_s"] = statistics.median(values)
             figures[f"{name}_steps_per_s_all"] = values
-        paired = [n / r for n, r in zip(rates["native"], rates["raw"], strict=True)]
-        figures["native_of_raw"] = statistics.median(paired)
-        paired = [n / r for n, r in zip(rates["env"], rates["raw"], strict=True)]
-        figures["env_of_raw"] = statistics.median(paired)
+        for name in ("native", "env", "train"):
+            paired = [n / r for n, r in zip(rates[name], rates["raw"], strict=True)]
+            figures[f"{name}_of_raw"] = statistics.median(paired)
         if "mjx" in rates:
             figures["native_over_mjx"] = statistics.median(n / m for n, m in zip(rates["native"], rates["mjx"], strict=True))
         figures["growth"] = []
@@ -80,7 +84,8 @@ def run(out: Path) -> dict[str, Any]:
             figures["growth"].append({"envs": n, "steps_per_s": statistics.median(contender() for _ in range(3))})
     write_json(out / "throughput.json", figures)
     _plot(figures, out / "throughput.png")
-    for name in ("native_of_raw", "env_of_raw", "native_over_mjx", "raw_steps_per_s", "native_steps_per_s", "env_steps_per_s"):
+    ratios = ("native_of_raw", "env_of_raw", "train_of_raw", "native_over_mjx")
+    for name in (*ratios, *(f"{name}_steps_per_s" for name in ("raw", "native", "env", "train"))):
         if name in figures:
             print(f"{name:24}{figures[name]:,.2f}" if figures[name] < 100 else f"{name:24}{figures[name]:,.0f}")
     return figures
@@ -181,6 +186,23 @@ def _environment(num_envs: int) -> tuple[Contender, float]:
     return lambda: _until(_SECONDS, len(actions) * num_envs, call), compile_seconds
 
 
+def _training() -> tuple[Contender, float]:
+    num_envs = DEFAULT_NUM_ENVS[default_engine()]
+    ppo = PPO(make_env(make_task("go2-velocity-flat"), num_envs), PPOConfig())
+    began = time.perf_counter()
+    state = jax.jit(ppo.init)(jax.random.key(0))
+    compiled = jax.jit(ppo.update, donate_argnums=0).lower(state).compile()
+    compile_seconds = time.perf_counter() - began
+    holder = [state]
+
+    def call() -> None:
+        holder[0], _ = jax.block_until_ready(compiled(holder[0]))
+
+    for _ in range(3):
+        call()
+    return lambda: _until(_SECONDS, ppo.steps_per_update, call), compile_seconds
+
+
 def _plot(figures: dict[str, Any], path: Path) -> None:
     import matplotlib
 
@@ -188,7 +210,7 @@ def _plot(figures: dict[str, Any], path: Path) -> None:
     from matplotlib import pyplot
 
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(10, 3.6), layout="constrained")
-    names = [n for n in ("raw", "native", "env", "mjx", "warp") if f"{n}_steps_per_s" in figures]
+    names = [n for n in ("raw", "native", "env", "train", "mjx", "warp") if f"{n}_steps_per_s" in figures]
     bars = left.bar(names, [figures[f"{n}_steps_per_s"] for n in names], color=["0.6", *["#1f77b4"] * (len(names) - 1)])
     left.bar_label(bars, fmt="{:,.0f}")
     left.set(ylabel="control steps a second", title=f"{figures['envs']} Go2s, {figures['machine']['processor']}")

@@ -1,8 +1,8 @@
 """Minutes from nothing to walking, over five seeds; and where the time of a training step goes.
 
-Every two minutes of training the policy is evaluated on 512 randomised robots for 20 s, from seeds that no training uses; it
-walks when three evaluations in a row pass. `minutes` is the time of training up to the last of the three: with compilation, and
-without evaluation.
+Every two minutes of training the policy is evaluated on 512 randomised robots for 20 s, from seeds that no training uses and
+nothing was chosen by; it walks when three evaluations in a row pass. `minutes` is the time of training up to the last of the
+three: with compilation, and without evaluation.
 """
 
 import json
@@ -22,6 +22,7 @@ from rl.train import DEFAULT_NUM_ENVS
 from sim.engine import default_engine
 
 TASK = "go2-velocity-flat"
+_EVALUATION = 20261121  # plus the training's seed: others were looked at while settings were chosen
 SEEDS = (0, 1, 2, 3, 4)
 ROBOTS, SECONDS = 512, 20.0
 BETWEEN_MINUTES, LONGEST_MINUTES = 2.0, 20.0
@@ -84,7 +85,7 @@ def _train(seed: int, task: Any, engine: str, num_envs: int, evaluator: Evaluato
         while spent + time.perf_counter() - began < goal:
             state, _ = jax.block_until_ready(update(state))
         spent += time.perf_counter() - began
-        evaluation = evaluator(state)
+        evaluation = evaluator(state, seed=_EVALUATION + seed)
         passed = passed + 1 if walks(evaluation) else 0
         evaluations.append(
             {"minutes": spent / 60, "updates": int(state.updates), "walks": walks(evaluation), **evaluation.to_json()}

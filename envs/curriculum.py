@@ -4,7 +4,8 @@
     state.curriculum                                          # of every environment, kept in EnvState
 
 A curriculum is pure functions of one environment, which the environment vectorises. At the end of an episode `judge` moves its
-progress; at the start of the next `begin` may draw what is open and puts the robot where it belongs.
+progress; `begin` makes of what was drawn for the next what the progress asks for: another place, command, mass, whatever an
+episode starts from.
 """
 
 from typing import Protocol
@@ -12,10 +13,8 @@ from typing import Protocol
 import jax
 import numpy as np
 
-from envs.view import View
-
-Progress = dict[str, jax.Array]
-"""How far one environment is, by the curriculum's own names."""
+from envs.start import Progress, Start
+from envs.view import Layout, View
 
 
 class Curriculum(Protocol):
@@ -27,8 +26,9 @@ class Curriculum(Protocol):
         """After an episode whose last moment `view` shows, the memories of its last step included."""
         ...
 
-    def begin(self, key: jax.Array, progress: Progress, qpos: jax.Array) -> tuple[Progress, jax.Array]:
-        """Progress and positions at the start of an episode, from `judge`'s and from positions drawn around the origin."""
+    def begin(self, key: jax.Array, start: Start, layout: Layout) -> Start:
+        """The start of an episode, from what was drawn without regard to the curriculum; `start.curriculum` is `judge`'s. May
+        set model fields that the randomisation leaves alone, but always the same ones."""
         ...
 
     def figures(self, progress: Progress) -> dict[str, jax.Array]:

@@ -7,21 +7,23 @@
 `state.observation` holds "policy" and "critic" arrays, `state.reward`, `state.terminated` (failed) and `state.truncated` (time
 is up) describe the step. An environment that ended has already started anew, from freshly drawn state, model fields, latencies
 and command; `state.last_critic_observation` is the critic's observation of where each environment stood before that, to
-bootstrap from on truncation.
+bootstrap from on truncation. Whoever needs all of that state, the policy's observation of it included, as other libraries'
+interfaces do, calls `step_and_last` instead of `step`.
 """
 
 import math
-from typing import Any, cast
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import struct
 
-from envs.curriculum import Progress
-from envs.episode import EpisodeSampler, Start
+from envs.check import check_terms
+from envs.episode import EpisodeSampler
 from envs.proprioception import Proprioception, multiply, rotate, small_rotation
 from envs.recorder import Recorder
-from envs.task import Task, TaskError
+from envs.start import Progress, Start
+from envs.task import MetricTerm, Task, TaskError
 from envs.view import Layout, View
 from sim.physics import Physics, PhysicsState
 from sim.randomization.actuators import joint_offset
@@ -43,10 +45,12 @@ class EnvState(struct.PyTreeNode):
     truncated: jax.Array
     """The episode's time was up, bool."""
     metrics: dict[str, jax.Array]
-    """Of this step: every reward term times its weight, per second; the task's metrics."""
+    """Of this step: every reward term times its weight, per second; the task's metrics, NaN where one does not count."""
     time: jax.Array
     """Since the start of the episode (s)."""
     command: jax.Array
+    command_time: jax.Array
+    """Since the command was drawn (s)."""
     command_left: jax.Array
     """Until a new command is drawn (s)."""
     push_left: jax.Array
@@ -89,12 +93,15 @@ class Env:
         self._ctrl_per_step = self.num_substeps if random.action_latency.longest > 0 else 1
         self._default = jnp.asarray(task.robot.default_pose, jnp.float32)
         self._scale = jnp.asarray(task.robot.action_scale, jnp.float32)
-        self._check_terms()
+        self._sizes = check_terms(task, self.layout, self._episodes, self.num_envs)
+        site = physics.model.site(task.robot.imu_site) if task.robot.imu_site else None
+        self._imu_quat = jnp.asarray(site.quat if site is not None else [1.0, 0, 0, 0], jnp.float32)
+        self._imu_rotation = jnp.asarray(_matrix(self._imu_quat), jnp.float32)
 
     @property
     def observation_size(self) -> dict[str, int]:
         """Sizes of the "policy" and "critic" observations."""
-        return dict(self._sizes)
+        return {"policy": self._sizes.frame * self.task.observation_history, "critic": self._sizes.critic}
 
     def reset(self, key: jax.Array) -> EnvState:
         """Every environment at the start of a new episode."""
@@ -118,12 +125,13 @@ class Env:
             metrics=dict.fromkeys(self.metric_names, zeros),
             time=zeros,
             command=fresh.command,
+            command_time=zeros,
             command_left=fresh.command_left,
             push_left=fresh.push_left,
             last_action=jnp.zeros((n, self.num_actions)),
             targets=jnp.zeros((n, self._target_history, self.num_actions)) + self._default,
             sensed=jnp.zeros((n, self._sensed_history, 2 * self.num_actions + 7)),
-            frames=jnp.zeros((n, self.task.observation_history, self._frame_size)),
+            frames=jnp.zeros((n, self.task.observation_history, self._sizes.frame)),
             memory={term.name: jnp.stack([term.initial(self.layout)] * n) for term in self.task.memory},
             episode=fresh.episode,
             curriculum=fresh.curriculum,
@@ -134,6 +142,19 @@ class Env:
 
     def step(self, state: EnvState, action: jax.Array) -> EnvState:
         """Apply the policy's actions for one control period."""
+        return self._begin_what_ended(*self._advance(state, action))
+
+    def step_and_last(self, state: EnvState, action: jax.Array) -> tuple[EnvState, EnvState]:
+        """What `step` gives, and where each environment stood before it began anew: the same wherever no episode ended."""
+        stood, keys = self._advance(state, action)
+        last = self._observe(stood, keys[1], jnp.zeros(self.num_envs, bool))
+        # What a diverged robot's sensors would say is absurd or no number at all.
+        policy = jnp.clip(jnp.nan_to_num(last.observation["policy"]), -100.0, 100.0)
+        policy = jnp.where(stood.physics.diverged[:, None], policy, last.observation["policy"])
+        return self._begin_what_ended(stood, keys), last.replace(observation={**last.observation, "policy": policy})
+
+    def _advance(self, state: EnvState, action: jax.Array) -> tuple[EnvState, tuple[jax.Array, jax.Array]]:
+        """The state after a control period, not yet observed by the policy, and keys to go on with."""
         task, dt = self.task, self.task.control_seconds
         if action.shape != (self.num_envs, self.num_actions):
             raise ValueError(f"action has shape {action.shape}, expected {(self.num_envs, self.num_actions)}")
@@ -151,6 +172,7 @@ class Env:
 
         # Judge.
         time = state.time + dt
+        state = state.replace(command_time=state.command_time + dt)
         view = self._views(state, physics, action, time)
         failed = {t.name: jax.vmap(t.function)(view) & ~physics.diverged for t in task.terminations}
         terminated = jnp.stack([physics.diverged, *failed.values()]).any(axis=0)
@@ -159,7 +181,7 @@ class Env:
         rewards = {t.name: t.weight * jax.vmap(t.function)(view) for t in task.rewards}
         rewards = {name: jnp.where(physics.diverged, 0.0, value) for name, value in rewards.items()}
         total = jnp.maximum(sum(rewards.values()), task.minimum_reward) * dt - task.termination_cost * terminated
-        measured = {t.name: jnp.where(physics.diverged, 0.0, jax.vmap(t.function)(view)) for t in task.metrics}
+        measured = {t.name: self._measure_where(t, view, ~physics.diverged) for t in task.metrics}
         memory = {t.name: jax.vmap(t.update)(view).astype(state.memory[t.name].dtype) for t in task.memory}
         metrics = {f"reward/{k}": v for k, v in rewards.items()} | {f"metric/{k}": v for k, v in measured.items()}
         metrics |= {f"failed/{k}": v.astype(jnp.float32) for k, v in failed.items()}
@@ -170,7 +192,7 @@ class Env:
         # Ask anew.
         command_left = state.command_left - dt
         renew = command_left <= 0
-        command, seconds = jax.vmap(self._episodes.command)(jax.random.split(key_command, self.num_envs))
+        command, command_left = self._episodes.renew_command(state.command, command_left, renew, key_command)
         state = state.replace(
             physics=physics,
             key=jax.random.key_data(key),
@@ -179,8 +201,9 @@ class Env:
             truncated=truncated,
             metrics=metrics,
             time=time,
-            command=jnp.where(renew[:, None], command, state.command),
-            command_left=jnp.where(renew, seconds, command_left),
+            command=command,
+            command_time=jnp.where(renew, 0.0, state.command_time),
+            command_left=command_left,
             push_left=push_left,
             last_action=action,
             targets=targets,
@@ -188,12 +211,7 @@ class Env:
             curriculum=progress,
             recorder=recorder,
         )
-        state = state.replace(last_critic_observation=self._critic(state, physics))
-
-        # Start anew what ended.
-        ended = terminated | truncated
-        state = self._restart(state, ended, key_restart)
-        return self._observe(state, key_observe, ended)
+        return state.replace(last_critic_observation=self._critic(state, physics)), (key_restart, key_observe)
 
     def joint_target(self, action: jax.Array) -> jax.Array:
         """Joint position targets of an action, within the joints' limits, (..., num_joints) rad."""
@@ -208,7 +226,7 @@ class Env:
             *(f"metric/{t.name}" for t in task.metrics),
             *(f"failed/{t.name}" for t in task.terminations),
             "failed/diverged",
-            *(f"curriculum/{name}" for name in self._figures),
+            *(f"curriculum/{name}" for name in self._sizes.figures),
         )
 
     # Acting
@@ -251,12 +269,14 @@ class Env:
 
     # Starting
 
-    def _restart(self, state: EnvState, mask: jax.Array, key: jax.Array) -> EnvState:
-        # Only what changes goes through the condition: whatever passes it is copied.
-        def restart(physics: PhysicsState, start: Start) -> tuple[PhysicsState, Start]:
-            fresh = self._episodes.replace_where(start, mask, key)
-            return self.physics.reset(physics, mask, fresh.qpos, fresh.qvel, fresh.fields), fresh
+    def _begin_what_ended(self, state: EnvState, keys: tuple[jax.Array, jax.Array]) -> EnvState:
+        """Both observations of the state, with new episodes in place of those that ended."""
+        key_restart, key_observe = keys
+        ended = state.terminated | state.truncated
+        state = self._restart(state, ended, key_restart)
+        return self._observe(state, key_observe, ended)
 
+    def _restart(self, state: EnvState, mask: jax.Array, key: jax.Array) -> EnvState:
         physics = state.physics
         start = Start(
             qpos=physics.qpos,
@@ -268,9 +288,9 @@ class Env:
             episode=state.episode,
             curriculum=state.curriculum,
         )
-        physics, start = jax.lax.cond(mask.any(), restart, lambda physics, start: (physics, start), physics, start)
+        start = self._episodes.replace_where(start, mask, key)
         state = state.replace(
-            physics=physics,
+            physics=self.physics.reset(physics, mask, start.qpos, start.qvel, start.fields),
             command=start.command,
             command_left=start.command_left,
             push_left=start.push_left,
@@ -287,6 +307,7 @@ class Env:
 
         return state.replace(
             time=where(0.0, state.time),
+            command_time=where(0.0, state.command_time),
             last_action=where(0.0, state.last_action),
             targets=where(self._default, state.targets),
             memory={t.name: where(t.initial(self.layout), state.memory[t.name]) for t in self.task.memory},
@@ -305,9 +326,15 @@ class Env:
             last_action=state.last_action,
             memory=state.memory,
             time=time,
+            command_time=state.command_time,
             layout=self.layout,
             dt=self.task.control_seconds,
         )
+
+    def _measure_where(self, term: MetricTerm, view: View, valid: jax.Array) -> jax.Array:
+        """A metric of each environment: 0 in one that is not valid, NaN where the metric does not count."""
+        value = jnp.where(valid, jax.vmap(term.function)(view), 0.0)
+        return value if term.where is None else jnp.where(valid & jax.vmap(term.where)(view), value, jnp.nan)
 
     def _critic(self, state: EnvState, physics: PhysicsState) -> jax.Array:
         view = self._views(state, physics, state.last_action, state.time)
@@ -377,88 +404,6 @@ class Env:
             "imu_quaternion": quat,
             "angular_velocity": gyro + draw[:, 2 * n : 2 * n + 3] + episode["angular_velocity_bias"],
         }
-
-    # Checking
-
-    def _check_terms(self) -> None:
-        """Evaluate every term's shape once, so that a wrong one is named before anything is compiled."""
-        task, model, robot = self.task, self.physics.model, self.task.robot
-        f32 = jnp.float32
-
-        def array(*shape: int) -> jax.Array:
-            return cast(jax.Array, jax.ShapeDtypeStruct(shape, f32))
-
-        random = task.randomization
-        if random.push is not None and not self.layout.floating:
-            raise TaskError(f"task {task.name!r}: pushes need a floating base, and {robot.base!r} of {robot.name!r} is fixed")
-        site = model.site(robot.imu_site) if robot.imu_site else None
-        if site is not None and self.layout.floating and site.bodyid[0] != self.layout.base_body:
-            found = model.body(site.bodyid[0]).name
-            raise TaskError(
-                f"task {task.name!r}: the IMU site {robot.imu_site!r} sits on {found!r}, expected the base, {robot.base!r}"
-            )
-        self._imu_quat = jnp.asarray(site.quat if site is not None else [1.0, 0, 0, 0], f32)
-        self._imu_rotation = jnp.asarray(_matrix(self._imu_quat), f32)
-        curriculum = task.curriculum
-        progress = jax.eval_shape(curriculum.first, jnp.int32(0)) if curriculum is not None else {}
-        batch = jax.tree.map(lambda x: jax.ShapeDtypeStruct((self.num_envs, *x.shape), x.dtype), progress)
-        self._figures = tuple(jax.eval_shape(curriculum.figures, batch)) if curriculum is not None else ()
-        fresh = jax.eval_shape(self._episodes, jax.random.key(0), progress)
-        command = fresh.command.shape
-        if command != (len(task.command.names),):
-            raise TaskError(
-                f"task {task.name!r}: its command has shape {command}, expected one entry for each of {task.command.names}"
-            )
-        view = View(
-            qpos=array(model.nq),
-            qvel=array(model.nv),
-            sensordata=array(model.nsensordata),
-            fields=fresh.fields,
-            command=array(*command),
-            action=array(self.num_actions),
-            last_action=array(self.num_actions),
-            memory={t.name: jax.eval_shape(lambda t=t: t.initial(self.layout)) for t in task.memory},
-            time=array(),
-            layout=self.layout,
-            dt=task.control_seconds,
-        )
-        proprioception = Proprioception(
-            array(self.num_actions), array(self.num_actions), array(4), array(3), array(*command), array(self.num_actions)
-        )
-        for term in task.memory:
-            self._expect(term, "memory", (view,), term.update, view.memory[term.name].shape)
-        scalars = {
-            "reward": task.rewards,
-            "termination": task.terminations,
-            "truncation": task.truncations,
-            "metric": task.metrics,
-        }
-        for kind, terms in scalars.items():
-            for term in terms:
-                self._expect(term, kind, (view,), term.function, ())
-        frame = [self._expect(t, "policy observation", (proprioception, robot), t.function) for t in task.policy_observation]
-        critic = [self._expect(t, "critic observation", (view,), t.function) for t in task.critic_observation]
-        self._frame_size = sum(frame)
-        self._sizes = {"policy": self._frame_size * task.observation_history, "critic": sum(critic)}
-
-    def _expect(self, term: Any, kind: str, args: tuple, function: Any, shape: tuple[int, ...] | None = None) -> int:
-        """The size of what a term gives; raises TaskError unless it has the shape, or at most one axis where none is given."""
-        name = f"task {self.task.name!r}: {kind} term {term.name!r}"
-        static = args[1:]  # a robot is no array
-        try:
-            out = jax.eval_shape(lambda a: function(a, *static), args[0])
-        except Exception as error:
-            raise TaskError(f"{name} raised {type(error).__name__}: {error}") from error
-        found = getattr(out, "shape", None)
-        if found is None:
-            raise TaskError(f"{name} gives {type(out).__name__}, expected one array")
-        if shape is not None and found != shape:
-            raise TaskError(f"{name} gives shape {found}, expected {shape or 'a scalar, ()'}")
-        if shape is None and len(found) > 1:
-            raise TaskError(f"{name} gives shape {found}, expected one axis")
-        if kind in ("termination", "truncation") and out.dtype != bool:
-            raise TaskError(f"{name} gives {out.dtype}, expected bool")
-        return math.prod(found)
 
 
 def _matrix(quat: jax.Array) -> jax.Array:

@@ -1,31 +1,22 @@
 """Everything that is drawn at the start of an episode, for one environment; and how it replaces what ended.
 
-Sampling costs far more than keeping, and few environments end in a step. `replace_where` therefore draws for small groups of
-those that ended until none is left, rather than for all.
+Sampling costs far more than keeping, and few environments end in a step, or are given a new command. `replace_where` and
+`renew_command` therefore draw for small groups of those until none is left, rather than for all.
 """
+
+from collections.abc import Callable
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
-from flax import struct
 
-from envs.curriculum import Progress
 from envs.proprioception import multiply, small_rotation
+from envs.start import Progress, Start
 from envs.task import Task
 from envs.view import Layout
 from sim.randomization.term import FieldSampler
 
-
-class Start(struct.PyTreeNode):
-    """The start of one environment's episode."""
-
-    qpos: jax.Array
-    qvel: jax.Array
-    fields: dict[str, jax.Array]
-    command: jax.Array
-    command_left: jax.Array
-    push_left: jax.Array
-    episode: dict[str, jax.Array]
-    curriculum: Progress
+Tree = TypeVar("Tree")
 
 
 class EpisodeSampler:
@@ -41,12 +32,10 @@ class EpisodeSampler:
         task, random = self._task, self._task.randomization
         keys = jax.random.split(key, 7)
         qpos, qvel = self._state(keys[0])
-        if task.curriculum is not None:
-            progress, qpos = task.curriculum.begin(jax.random.fold_in(key, len(keys)), progress, qpos)
         command, command_left = self.command(keys[1])
         dt = task.control_seconds
         bias = random.bias
-        return Start(
+        start = Start(
             qpos=qpos,
             qvel=qvel,
             fields=self._fields(keys[2]),
@@ -60,6 +49,9 @@ class EpisodeSampler:
             },
             curriculum=progress,
         )
+        if task.curriculum is None:
+            return start
+        return task.curriculum.begin(jax.random.fold_in(key, len(keys)), start, self._layout)
 
     def command(self, key: jax.Array) -> tuple[jax.Array, jax.Array]:
         """A command and how long it holds (s)."""
@@ -69,18 +61,19 @@ class EpisodeSampler:
 
     def replace_where(self, old: Start, mask: jax.Array, key: jax.Array) -> Start:
         """A batch of starts with new ones where mask holds. Environment i's depends on key and i alone."""
-        n = mask.shape[0]
-        group = min(n, max(8, n // 64))
 
-        def draw(carry: tuple[jax.Array, Start]) -> tuple[jax.Array, Start]:
-            pending, start = carry
-            (index,) = jnp.nonzero(pending, size=group, fill_value=n)
-            progress = jax.tree.map(lambda x: x.at[index].get(mode="clip"), start.curriculum)
-            fresh = jax.vmap(self)(jax.vmap(jax.random.fold_in, (None, 0))(key, index), progress)
-            start = jax.tree.map(lambda a, b: a.at[index].set(b.astype(a.dtype), mode="drop"), start, fresh)
-            return pending.at[index].set(False, mode="drop"), start
+        def draw(index: jax.Array) -> Start:
+            progress = jax.tree.map(lambda x: x.at[index].get(mode="clip"), old.curriculum)
+            return self(jax.random.fold_in(key, index), progress)
 
-        return jax.lax.while_loop(lambda carry: carry[0].any(), draw, (mask, old))[1]
+        return _replace_where(draw, old, mask)
+
+    def renew_command(
+        self, command: jax.Array, seconds: jax.Array, mask: jax.Array, key: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
+        """A batch of commands and of how long they hold (s), with new ones where mask holds."""
+        keys = jax.random.split(key, mask.shape[0])
+        return _replace_where(lambda index: self.command(keys[index]), (command, seconds), mask)
 
     def _state(self, key: jax.Array) -> tuple[jax.Array, jax.Array]:
         spread, layout = self._task.initial_state, self._layout
@@ -102,6 +95,21 @@ class EpisodeSampler:
             qvel = qvel.at[:3].set(around(keys[4], spread.linear_velocity, 3))
             qvel = qvel.at[3:6].set(around(keys[5], spread.angular_velocity, 3))
         return qpos, qvel
+
+
+def _replace_where(draw: Callable[[jax.Array], Tree], old: Tree, mask: jax.Array) -> Tree:
+    """A batch with `draw(i)` in the place of entry i where mask holds."""
+    n = mask.shape[0]
+    group = min(n, max(8, n // 64))
+
+    def replace(carry: tuple[jax.Array, Tree]) -> tuple[jax.Array, Tree]:
+        pending, batch = carry
+        (index,) = jnp.nonzero(pending, size=group, fill_value=n)
+        fresh = jax.vmap(draw)(index)
+        batch = jax.tree.map(lambda a, b: a.at[index].set(b.astype(a.dtype), mode="drop"), batch, fresh)
+        return pending.at[index].set(False, mode="drop"), batch
+
+    return jax.lax.while_loop(lambda carry: carry[0].any(), replace, (mask, old))[1]
 
 
 def _biases(key: jax.Array, angular_velocity: float, orientation: float) -> dict[str, jax.Array]:

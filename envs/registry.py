@@ -1,36 +1,72 @@
-"""Tasks by name: a kind of task for a robot, written `robot-kind`."""
+"""Tasks by name: a kind of task for a robot that it fits, written `robot-kind`; and those from outside (`envs.plugins`).
+
+Robots are made only when asked for, as one may need a model that is not at hand.
+"""
 
 import difflib
 from collections.abc import Callable
+from dataclasses import dataclass
 
-from assets.robots import GO2
+from assets.robots import GO2, SO101
+from assets.robots.panda import panda
 from assets.robots.robot import Robot
 from assets.scene import compile_for_physics
+from envs import plugins, reach, rough, velocity
 from envs.env import Env
-from envs.rough import velocity_rough
 from envs.task import Task, TaskError
-from envs.velocity import velocity_flat
 from sim.engine import Room, make_physics
 
-ROBOTS: dict[str, Robot] = {"go2": GO2}
-KINDS: dict[str, Callable[[Robot], Task]] = {"velocity-flat": velocity_flat, "velocity-rough": velocity_rough}
+ROBOTS: dict[str, Callable[[], Robot]] = {"go2": lambda: GO2, "so101": lambda: SO101, "panda": panda}
+"""The robot, or RobotError where its model cannot be had: the Panda's is MuJoCo Menagerie's."""
 
 
-def task_names() -> list[str]:
-    return [f"{robot}-{kind}" for robot in ROBOTS for kind in KINDS]
+@dataclass(frozen=True)
+class Kind:
+    """A kind of task."""
+
+    description: str
+    task: Callable[[Robot], Task]
+    robots: tuple[str, ...]
+    """Those of `ROBOTS` that it fits."""
+
+
+KINDS: dict[str, Kind] = {
+    "velocity-flat": Kind(velocity.DESCRIPTION, velocity.velocity_flat, robots=("go2",)),
+    "velocity-rough": Kind(rough.DESCRIPTION, rough.velocity_rough, robots=("go2",)),
+    "reach": Kind(reach.DESCRIPTION, reach.reach, robots=("so101", "panda")),
+}
+
+_MAKERS = {name: kind.task for name, kind in KINDS.items()}
+
+
+def task_descriptions() -> dict[str, str]:
+    """What each task asks, by its name: our own, then those that installed distributions bring."""
+    return _own_tasks() | find_plugins().tasks
+
+
+def find_plugins() -> plugins.Found:
+    """The tasks and robots that installed distributions bring."""
+    return plugins.find_all(_MAKERS, own_tasks=_own_tasks(), own_robots=ROBOTS)
 
 
 def make_task(name: str) -> Task:
-    """The task of that name. Raises TaskError with the nearest names where there is none."""
-    for robot, description in ROBOTS.items():
-        kind = name.removeprefix(f"{robot}-")
-        if kind != name and kind in KINDS:
-            return KINDS[kind](description)
-    near = difflib.get_close_matches(name, task_names(), n=3, cutoff=0.4)
+    """The task of that name, or of that `module:attribute`. Raises TaskError with the nearest names where there is none."""
+    for kind_name, kind in KINDS.items():
+        robot = name.removesuffix(f"-{kind_name}")
+        if robot in kind.robots and robot != name:
+            return kind.task(ROBOTS[robot]())
+    if (task := plugins.find_task(name, _MAKERS)) is not None:
+        return task
+    names = task_descriptions()
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
     hint = f"did you mean {' or '.join(near)}? " if near else ""
-    raise TaskError(f"unknown task {name!r}: {hint}there are: {', '.join(task_names())}")
+    raise TaskError(f"unknown task {name!r}: {hint}there are: {', '.join(names)}; or module:attribute for one of your own")
 
 
 def make_env(task: Task, num_envs: int, engine: str | None = None, room: Room | None = None) -> Env:
     """`num_envs` environments of a task on an engine (default: this machine's best)."""
     return Env(task, make_physics(compile_for_physics(task.scene()), num_envs, engine, room))
+
+
+def _own_tasks() -> dict[str, str]:
+    return {f"{robot}-{name}": kind.description for name, kind in KINDS.items() for robot in kind.robots}

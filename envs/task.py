@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import jax
 import mujoco
+import numpy as np
 
 from assets.robots.robot import Robot
 from assets.terrains import Terrain
@@ -81,6 +82,8 @@ class MetricTerm:
 
     name: str
     function: Callable[[View], jax.Array]
+    where: Callable[[View], jax.Array] | None = None
+    """Which steps count, a scalar bool; None for all. In a step that does not, the metric is NaN and in no mean."""
 
 
 @dataclass(frozen=True)
@@ -146,3 +149,5 @@ class Task:
     """Rewards of a step (before the costs of termination) are kept at or above this, per second."""
     termination_cost: float = 0.0
     """Subtracted once when an episode ends as failed."""
+    show: Callable[[mujoco.MjModel, np.ndarray], dict[str, np.ndarray]] | None = None
+    """From the scene's model and a command to the model fields that show the command in a picture; None where none does."""

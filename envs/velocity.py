@@ -36,6 +36,8 @@ from sim.randomization import (
     joint_damping,
 )
 
+DESCRIPTION = "walk at a commanded velocity and yaw rate on flat ground"
+
 
 def velocity_flat(robot: Robot) -> Task:
     """Follow a commanded forward and sideways velocity and yaw rate on flat ground, and stand still when they are zero."""
@@ -43,7 +45,7 @@ def velocity_flat(robot: Robot) -> Task:
         raise RobotError(f"robot {robot.name!r}: velocity tracking is for a quadruped with an IMU; it names feet {robot.feet}")
     return Task(
         name=f"{robot.name}-velocity-flat",
-        description="walk at a commanded velocity and yaw rate on flat ground",
+        description=DESCRIPTION,
         robot=robot,
         scene=lambda: scene_spec(robot),
         command=CommandTerm(
@@ -118,7 +120,7 @@ def velocity_flat(robot: Robot) -> Task:
         randomization=_randomization(robot),
         initial_state=InitialState(joint_position=0.1, joint_velocity=0.2, linear_velocity=0.3, angular_velocity=0.3, tilt=0.1),
         minimum_reward=-2.0,
-        termination_cost=1.0,
+        termination_cost=2.0,
     )
 
 

@@ -4,7 +4,6 @@ Quantities of the state itself come from `qpos` and `qvel`; sensors describe the
 """
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import jax
 import jax.numpy as jnp
@@ -14,8 +13,8 @@ from flax import struct
 
 from assets.robots.robot import Robot
 from assets.terrains import Terrain
-from assets.terrains.terrain import CELL_SIZE
-from envs.proprioception import rotate, rotate_inverse
+from assets.terrains.terrain import TILE_SIZE
+from envs.proprioception import multiply, rotate, rotate_inverse
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,8 +35,8 @@ class Layout:
     """In sensordata: those of all other bodies, but for the feet."""
     base_body: int
     floating: bool
-    terrain: Terrain | None = None
-    """What the robot walks on; None for a plane at height 0."""
+    ground: np.ndarray
+    """Geoms that are the boxes of a terrain; none where the ground is a plane at height 0."""
 
     @classmethod
     def of(cls, robot: Robot, model: mujoco.MjModel, terrain: Terrain | None = None) -> "Layout":
@@ -62,7 +61,7 @@ class Layout:
             limb_touch=np.array([i for name, i in touch.items() if name not in of_base | feet], int),
             base_body=int(base.id),
             floating=floating,
-            terrain=terrain,
+            ground=terrain.geom_ids(model) if terrain is not None else np.zeros(0, int),
         )
 
     def start_qpos(self) -> np.ndarray:
@@ -72,22 +71,6 @@ class Layout:
             qpos[2] = self.robot.standing_height
         qpos[self.qpos_index] = self.robot.default_pose
         return qpos
-
-    @cached_property
-    def ground_cells(self) -> jax.Array:
-        """`Terrain.cells` on the device, once for all terms."""
-        assert self.terrain is not None
-        with jax.ensure_compile_time_eval():
-            return jnp.asarray(self.terrain.cells)
-
-    def ground_height(self, points: jax.Array) -> jax.Array:
-        """Of the ground at points (..., 2) in the world, as `Terrain.height` (m)."""
-        if self.terrain is None:
-            return jnp.zeros(points.shape[:-1])
-        at = (points - jnp.asarray(self.terrain.corner, jnp.float32)) / CELL_SIZE
-        index = jnp.clip(jnp.floor(at).astype(jnp.int32), 0, jnp.array(self.terrain.cells.shape[:2]) - 1)
-        cell = self.ground_cells[index[..., 0], index[..., 1]]
-        return cell[..., 0] + cell[..., 1] * (at - index - 0.5)[..., 0] * CELL_SIZE
 
 
 class View(struct.PyTreeNode):
@@ -105,6 +88,8 @@ class View(struct.PyTreeNode):
     """What the task's memory terms keep, before this step's update."""
     time: jax.Array
     """Since the start of the episode (s)."""
+    command_time: jax.Array
+    """Since the command was given (s)."""
     layout: Layout = struct.field(pytree_node=False)
     dt: float = struct.field(pytree_node=False)
     """Control period (s)."""
@@ -144,9 +129,24 @@ class View(struct.PyTreeNode):
     @property
     def height_above_ground(self) -> jax.Array:
         """Of the floating base above the ground under the feet, their mean (m)."""
-        if self.layout.terrain is None:
+        if not self.layout.ground.size:
             return self.base_height
-        return self.base_height - self.layout.ground_height(self.foot_position[:, :2]).mean()
+        return self.base_height - self.ground_height(self.foot_position[:, :2]).mean()
+
+    def ground_height(self, points: jax.Array) -> jax.Array:
+        """Of the ground at points (..., 2) in the world (m); that of the nearest point at its edge beside it."""
+        ids = self.layout.ground
+        if not ids.size:
+            return jnp.zeros(points.shape[:-1])
+        pos, quat, size = (self.fields[name][ids] for name in ("geom_pos", "geom_quat", "geom_size"))
+        up = jax.vmap(rotate, (0, None))(quat, jnp.array([0.0, 0.0, 1.0]))
+        top = pos + up * size[:, 2:]
+        # Boxes lean about y only, and may not leave a crack between neighbours through rounding.
+        half = size[:, :2] * jnp.stack([up[:, 2], jnp.ones_like(up[:, 2])], axis=1) + 1e-5
+        edge = TILE_SIZE / 2
+        x, y = (jnp.clip(points[..., i, None], -edge, edge) - top[:, i] for i in (0, 1))
+        height = top[:, 2] - x * up[:, 0] / up[:, 2]
+        return jnp.max(jnp.where((jnp.abs(x) <= half[:, 0]) & (jnp.abs(y) <= half[:, 1]), height, -jnp.inf), axis=-1)
 
     @property
     def ground_around_feet(self) -> jax.Array:
@@ -156,13 +156,13 @@ class View(struct.PyTreeNode):
         forward = forward / (jnp.linalg.norm(forward) + 1e-6)
         axes = jnp.stack([forward, jnp.array([-forward[1], forward[0]])])
         square = jnp.stack(jnp.meshgrid(*[jnp.array([-0.1, 0.0, 0.1])] * 2, indexing="ij"), axis=-1).reshape(9, 2) @ axes
-        return self.layout.ground_height(self.foot_position[:, None, :2] + square)
+        return self.ground_height(self.foot_position[:, None, :2] + square)
 
     @property
     def foot_clearance(self) -> jax.Array:
         """Of each foot's centre above the highest ground around it, (feet,) m."""
         height = self.foot_position[:, 2]
-        return height if self.layout.terrain is None else height - self.ground_around_feet.max(axis=1)
+        return height - self.ground_around_feet.max(axis=1) if self.layout.ground.size else height
 
     @property
     def base_linear_velocity(self) -> jax.Array:
@@ -178,6 +178,19 @@ class View(struct.PyTreeNode):
     def projected_gravity(self) -> jax.Array:
         """Unit vector downwards in the base's frame."""
         return rotate_inverse(self.base_quaternion, jnp.array([0.0, 0.0, -1.0]))
+
+    @property
+    def end_effector_position(self) -> jax.Array:
+        """Of an arm on a fixed base, in the base's frame (m)."""
+        model, base = self.layout.model, self.layout.base_body
+        position = self.sensor(f"{self.layout.robot.end_effector}_pos")
+        return rotate_inverse(jnp.asarray(model.body_quat[base], jnp.float32), position - model.body_pos[base])
+
+    @property
+    def end_effector_quaternion(self) -> jax.Array:
+        """w, x, y, z, the base's frame from the end effector's; of an arm on a fixed base."""
+        into_base = jnp.asarray(self.layout.model.body_quat[self.layout.base_body] * [1, -1, -1, -1], jnp.float32)
+        return multiply(into_base, self.sensor(f"{self.layout.robot.end_effector}_quat"))
 
     @property
     def foot_position(self) -> jax.Array:

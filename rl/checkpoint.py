@@ -20,7 +20,7 @@ import orbax.checkpoint as ocp
 from rl.ppo import TrainState
 from rl.run import RunError, write_json
 
-_POLICY = ("params", "policy_normalizer", "critic_normalizer")
+_POLICY = ("params", "average", "policy_normalizer", "critic_normalizer")
 _DIGEST = "digest.json"
 
 logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax tells every step of its work

@@ -10,6 +10,8 @@ _PANELS = (
     ("episode_reward_rate", "reward (1/s)"),
     ("metric/planar_velocity_error", "planar velocity error (m/s)"),
     ("metric/yaw_rate_error", "yaw rate error (rad/s)"),
+    ("metric/settled_position_error", "position error (m)"),
+    ("metric/settled_orientation_error", "orientation error (rad)"),
     ("episode_seconds", "mean time to failure (s)"),
     ("curriculum/level", "level"),
 )

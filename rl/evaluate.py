@@ -42,8 +42,9 @@ class Group:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What was measured. Errors are means over all robots and control steps up to each robot's first failure. A robot whose
-    episode ends otherwise, as it leaves its tile of a terrain, goes on from a new start."""
+    """What was measured. Errors are means over all robots and control steps up to each robot's first failure; where a metric
+    counts in some steps only, over those. A robot whose episode ends otherwise, as it leaves its tile of a terrain, goes on from
+    a new start."""
 
     task: str
     robots: int
@@ -55,7 +56,7 @@ class Evaluation:
     """Of these, simulations that diverged."""
     metrics: dict[str, float]
     """The task's metrics: for walking planar_velocity_error (m/s), yaw_rate_error (rad/s), and what a robot that does not move
-    would have (`..._at_rest`)."""
+    would have (`..._at_rest`). Those that never counted are left out."""
     metrics_p95: dict[str, float]
     """The same, of the robot that is worse than 95 % of them."""
     updates: int
@@ -119,24 +120,26 @@ class Evaluator:
         n, total = env.num_envs, round(self._seconds / task.control_seconds)
         none = jnp.zeros(n, bool)
         env_state = self._reset(jax.random.fold_in(jax.random.key(_EVALUATION_STREAM), seed))
-        carry = (env_state, ~none, none, none, {name: jnp.zeros(n) for name in names}, jnp.zeros(n, jnp.int32))
-        acting = {"params": state.params, "policy_normalizer": state.policy_normalizer}
+        sums, counts = ({name: jnp.zeros(n) for name in names}, {name: jnp.zeros(n, jnp.int32) for name in names})
+        carry = (env_state, ~none, none, none, sums, counts)
+        acting = {"average": state.average, "policy_normalizer": state.policy_normalizer}
         for done in range(0, total, self._chunk):
             carry = self._advance(acting, carry)
             if progress is not None:
                 jax.block_until_ready(carry)
                 progress(min(1.0, (done + self._chunk) / total))
         env.physics.check_overflow(carry[0].physics)
-        _, _, fell, diverged, sums, count = jax.device_get(carry)
-        count = np.maximum(count, 1)
+        _, _, fell, diverged, sums, counts = jax.device_get(carry)
 
-        def means(rows: np.ndarray) -> dict[str, float]:
-            return {name: float(sums[name][rows].sum() / count[rows].sum()) for name in names}
+        def means(rows: np.ndarray | slice) -> dict[str, float]:
+            counted = [name for name in names if counts[name][rows].any()]
+            return {name: float(sums[name][rows].sum() / counts[name][rows].sum()) for name in counted}
 
         groups = [
             Group(labels, len(rows), int(fell[rows].sum()), int(diverged[rows].sum()), means(rows))
             for labels, rows in _places(task, jax.device_get(env_state.curriculum), n)
         ]
+        each = {name: sums[name][counts[name] > 0] / counts[name][counts[name] > 0] for name in names}
         return Evaluation(
             task=task.name,
             robots=n,
@@ -144,8 +147,8 @@ class Evaluator:
             seed=seed,
             falls=int(fell.sum()),
             diverged=int(diverged.sum()),
-            metrics=means(np.arange(n)),
-            metrics_p95={name: float(np.quantile(sums[name] / count, 0.95)) for name in names},
+            metrics=means(slice(None)),
+            metrics_p95={name: float(np.quantile(each[name], 0.95)) for name in names if each[name].size},
             updates=int(state.updates),
             groups=tuple(groups),
         )
@@ -154,15 +157,18 @@ class Evaluator:
         ppo, env = self._ppo, self._ppo.env
 
         def step(carry: tuple, _: None) -> tuple[tuple, None]:
-            state, alive, fell, diverged, sums, count = carry
+            state, alive, fell, diverged, sums, counts = carry
             observation = acting["policy_normalizer"](state.observation["policy"])
-            state = env.step(state, ppo.networks.policy(acting["params"], observation)[0])
+            state = env.step(state, ppo.networks.policy(acting["average"], observation)[0])
             # The step in which a robot fails counts for no error: its state is that of a new episode, or absurd.
             fails = alive & state.terminated
             diverged |= fails & (state.metrics["failed/diverged"] > 0)
             alive &= ~state.terminated
-            sums = {name: s + jnp.where(alive, state.metrics[f"metric/{name}"], 0.0) for name, s in sums.items()}
-            return (state, alive, fell | fails, diverged, sums, count + alive), None
+            values = {name: state.metrics[f"metric/{name}"] for name in sums}
+            count = {name: alive & ~jnp.isnan(value) for name, value in values.items()}
+            sums = {name: s + jnp.where(count[name], values[name], 0.0) for name, s in sums.items()}
+            counts = {name: c + count[name] for name, c in counts.items()}
+            return (state, alive, fell | fails, diverged, sums, counts), None
 
         return jax.lax.scan(step, carry, None, length=self._chunk)[0]
 

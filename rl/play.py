@@ -38,11 +38,13 @@ def record(
     qpos, command = rollout_qpos(ppo, state, seconds=seconds, seed=seed)
     every = max(1, round(1 / 25 / task.control_seconds))  # 25 pictures a second show a gait well
     shown = range(0, len(qpos), every)
-    with make_renderer(task.scene().compile(), width, height) as renderer:
+    model = task.scene().compile()
+    with make_renderer(model, width, height) as renderer:
 
         def frames() -> Iterator[np.ndarray]:
             for i in shown:
-                yield _caption(renderer.frame(qpos[i, 0]), task, command[i, 0])
+                fields = task.show(model, command[i, 0]) if task.show else None
+                yield _caption(renderer.frame(qpos[i, 0], fields), task, command[i, 0])
 
         write_video(path, frames(), 1 / (every * task.control_seconds), len(shown), progress)
 
@@ -70,6 +72,8 @@ def view(run: Run, *, seed: int = 1, places: Places | None = None) -> None:
             began = time.monotonic()
             env_state = step(env_state)
             data.qpos[:] = np.asarray(env_state.physics.qpos[0])
+            for name, value in (task.show(model, np.asarray(env_state.command[0])) if task.show else {}).items():
+                getattr(model, name)[...] = value
             mujoco.mj_forward(model, data)
             viewer.sync()
             time.sleep(max(0.0, task.control_seconds - (time.monotonic() - began)))

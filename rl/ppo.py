@@ -26,7 +26,7 @@ from rl.symmetry import policy_mirror
 class PPOConfig:
     rollout_length: int = 24
     """Control steps between updates."""
-    epochs: int = 4
+    epochs: int = 3
     minibatches: int = 4
     """Per epoch."""
     gamma: float = 0.97
@@ -34,22 +34,27 @@ class PPOConfig:
     clip: float = 0.2
     value_clip: float = 0.2
     value_weight: float = 1.0
-    entropy_weight: float = 0.005
+    entropy_weight: float = 0.001
     learning_rate: float = 5e-4
     """To start from."""
     target_kl: float = 0.02
     """How far an update is to move the policy (mean KL divergence in its last epoch); the learning rate follows."""
     learning_rate_range: tuple[float, float] = (1e-5, 3e-3)
     max_gradient_norm: float = 1.0
-    actor_hidden: tuple[int, ...] = (256, 128)
-    critic_hidden: tuple[int, ...] = (256, 128)
+    actor_hidden: tuple[int, ...] = (128, 128)
+    critic_hidden: tuple[int, ...] = (128, 128)
     initial_std: float = 0.5
+    averaging: float = 0.95
+    """The policy that is evaluated, shown and exported is an exponential moving average of the one that learns, over some
+    1 / (1 - averaging) updates: steadier than the last of them (Polyak and Juditsky 1992)."""
     symmetry: bool = True
     """Turn a random half of the samples into their mirror images, where the robot declares a mirror."""
 
 
 class TrainState(struct.PyTreeNode):
     params: Params
+    average: Params
+    """The moving average of the actor's parameters."""
     optimizer: Any
     learning_rate: jax.Array
     policy_normalizer: Normalizer
@@ -115,6 +120,7 @@ class PPO:
         params = self.networks.init(key_params, sizes["policy"], sizes["critic"])
         return TrainState(
             params=params,
+            average={"actor": params["actor"]},
             optimizer=self._optimizer.init(params),
             learning_rate=jnp.float32(self.config.learning_rate),
             policy_normalizer=Normalizer.of(sizes["policy"]),
@@ -126,8 +132,8 @@ class PPO:
         )
 
     def act(self, state: TrainState, observation: jax.Array) -> jax.Array:
-        """The policy's mean action, without exploration."""
-        return self.networks.policy(state.params, state.policy_normalizer(observation))[0]
+        """The averaged policy's mean action, without exploration."""
+        return self.networks.policy(state.average, state.policy_normalizer(observation))[0]
 
     def update(self, state: TrainState) -> tuple[TrainState, dict[str, jax.Array]]:
         """One rollout and the learning from it. Metrics are scalars."""
@@ -140,7 +146,9 @@ class PPO:
         key_mirror, key_learn = jax.random.split(key_learn)
         samples = self._samples(state, rollout, advantage, target, key_mirror)
         learned, losses = self._learn(state, samples, key_learn)
+        decay, actor = self.config.averaging, {"actor": learned.params["actor"]}
         learned = learned.replace(
+            average=jax.tree.map(lambda old, new: decay * old + (1 - decay) * new, state.average, actor),
             policy_normalizer=state.policy_normalizer.update(rollout.policy),
             critic_normalizer=state.critic_normalizer.update(rollout.critic),
             env=env,
@@ -178,14 +186,14 @@ class PPO:
                 reward=env.reward + gamma * bootstrap * env.truncated,
                 ended=ended,
             )
-            step_metrics = {name: value.mean() for name, value in env.metrics.items()}
+            step_metrics = {name: _mean(name, value) for name, value in env.metrics.items()}
             step_metrics |= {"reward": env.reward.mean(), "ended": ended.sum(), "failed": env.terminated.sum()}
             return env, (taken, step_metrics)
 
         env, (rollout, metrics) = jax.lax.scan(step, state.env, jax.random.split(key, self.config.rollout_length))
         summed = {"ended", "failed", *(name for name in metrics if name.startswith("failed/"))}
         scale = {name: self.env.num_envs if name.startswith("failed/") else 1 for name in metrics}
-        return env, rollout, {k: (v.sum() if k in summed else v.mean()) * scale[k] for k, v in metrics.items()}
+        return env, rollout, {k: (v.sum() if k in summed else _mean(k, v)) * scale[k] for k, v in metrics.items()}
 
     def _samples(self, state: TrainState, rollout: Rollout, advantage: jax.Array, target: jax.Array, key: jax.Array) -> Samples:
         rollout, advantage, target = jax.tree.map(
@@ -266,3 +274,8 @@ class PPO:
             "clipped": jnp.mean((jnp.abs(ratio - 1) > config.clip).astype(jnp.float32)),
         }
         return loss, aux
+
+
+def _mean(name: str, value: jax.Array) -> jax.Array:
+    """Of the task's metrics, the mean of what counts: NaN does not, and is left where nothing does."""
+    return jnp.nanmean(value) if name.startswith("metric/") else value.mean()

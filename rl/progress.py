@@ -17,6 +17,8 @@ _SHOWN = {
     "episode_reward_rate": "reward per second",
     "metric/planar_velocity_error": "planar velocity error (m/s)",
     "metric/yaw_rate_error": "yaw rate error (rad/s)",
+    "metric/settled_position_error": "position error (m)",
+    "metric/settled_orientation_error": "orientation error (rad)",
     "episode_seconds": "mean time to failure (s)",
     "curriculum/level": "level",
     "failed/diverged": "diverged",

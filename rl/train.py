@@ -145,6 +145,8 @@ def train(
             updates += 1
             steps += ppo.steps_per_update
             pending.append(metrics)
+            # One update runs while the next is prepared: a longer queue would outlast the budget and any wish to stop.
+            jax.block_until_ready(pending[-2:-1])
             if started is None:
                 jax.block_until_ready(metrics)
                 started = reported = saved = time.monotonic()
@@ -214,11 +216,16 @@ def _dump_crash(run: Run, env: Env, state: TrainState, progress: TrainingProgres
 
 
 def _summary(fetched: list[dict[str, np.ndarray]], ppo: PPO, seconds: float) -> dict[str, float]:
-    """Means over the updates since the last report; counts as sums."""
+    """Means over the updates since the last report, of a metric over those in which it counted; counts as sums."""
     steps = len(fetched) * ppo.steps_per_update
-    total = {name: float(np.sum([m[name] for m in fetched])) for name in fetched[0]}
-    counted = {"ended", "failed", *(name for name in total if name.startswith("failed/"))}
-    figures = {name: value if name in counted else value / len(fetched) for name, value in total.items()}
+    figures: dict[str, float] = {}
+    for name in fetched[0]:
+        values = np.array([m[name] for m in fetched])
+        if name.startswith("metric/"):
+            values = values[~np.isnan(values)]
+        if values.size:
+            counts = name in ("ended", "failed") or name.startswith("failed/")
+            figures[name] = float(values.sum() if counts else values.mean())
     figures["skipped_updates"] = float(fetched[-1]["skipped_updates"])
     dt = ppo.env.task.control_seconds
     figures["episode_reward_rate"] = figures.pop("reward") / dt

@@ -22,6 +22,7 @@ import mujoco
 import numpy as np
 
 from assets.scene import add_backdrop
+from sim.bounding import REFITTED_BY, refit_trees
 from sim.frozen_model import FrozenModel, FrozenModelError
 from sim.native import nominal_field
 from sim.physics import PhysicsError
@@ -90,6 +91,8 @@ class CrashRecord:
             _set_field(model, name, value)
         if any(name in mujoco.MjModel._setconst_inputs or name.startswith("opt.") for name in self.fields):
             mujoco.mj_setConst(model, mujoco.MjData(model))
+        if geometry := {name: getattr(model, name)[None] for name in REFITTED_BY & set(self.fields)}:
+            model.bvh_aabb[:] = refit_trees(model, geometry)[0]
         return model
 
     def compile_for_pictures(self) -> mujoco.MjModel:

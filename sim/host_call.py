@@ -199,7 +199,7 @@ def _array(buffer: _Buffer) -> np.ndarray:
         size *= extent
     if size == 0:
         return np.empty(shape, dtype)
-    memory = (ctypes.c_byte * size).from_address(buffer.data)
+    memory = memoryview((ctypes.c_byte * size).from_address(buffer.data))
     return np.frombuffer(memory, dtype).reshape(shape)
 
 

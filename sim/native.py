@@ -21,6 +21,7 @@ import mujoco
 import numpy as np
 from mujoco import batch
 
+from sim.bounding import REFITTED_BY, refit_trees
 from sim.host_call import HostCall
 from sim.physics import Fields, PhysicsError, PhysicsState
 
@@ -65,7 +66,8 @@ class NativePhysics:
 
     def __init__(self, model: mujoco.MjModel, num_envs: int, num_threads: int = 0):
         model = copy.copy(model)
-        if model.body_geomnum.max() <= _FEW_GEOMS:
+        self._has_trees = model.body_geomnum.max() > _FEW_GEOMS
+        if not self._has_trees:
             model.opt.disableflags |= int(mujoco.mjtDisableBit.mjDSBL_MIDPHASE)
         self.model = model
         self.num_envs = num_envs
@@ -103,24 +105,21 @@ class NativePhysics:
         def choose(new: jax.Array, old: jax.Array) -> jax.Array:
             return jnp.where(mask.reshape(-1, *[1] * (old.ndim - 1)), new.astype(old.dtype), old)
 
-        def restart(state: PhysicsState) -> PhysicsState:
-            chosen = {name: choose(fields[name], old) for name, old in state.fields.items()}
-            warmstart, rest = state.engine
-            state = state.replace(
-                qpos=choose(qpos, state.qpos),
-                qvel=choose(qvel, state.qvel),
-                act=choose(jnp.zeros_like(state.act), state.act),
-                fields=chosen,
-                engine=(choose(jnp.zeros_like(warmstart), warmstart), choose(jnp.asarray(self._rest_at_start), rest)),
-                diverged=state.diverged & ~mask,
-            )
-            names = tuple(chosen)
-            forward = HostCall(f"native forward {names} {self._digest}", functools.partial(self._forward, names))
-            shape = jax.ShapeDtypeStruct(state.sensordata.shape, jnp.float32)
-            sensordata = forward(shape, mask, state.qpos, state.qvel, state.act, state.sensordata, *chosen.values())
-            return state.replace(sensordata=sensordata)
-
-        return jax.lax.cond(mask.any(), restart, lambda state: state, state)
+        warmstart, rest = state.engine
+        state = state.replace(
+            qpos=choose(qpos, state.qpos),
+            qvel=choose(qvel, state.qvel),
+            act=choose(jnp.zeros_like(state.act), state.act),
+            fields={name: choose(fields[name], old) for name, old in state.fields.items()},
+            engine=(choose(jnp.zeros_like(warmstart), warmstart), choose(jnp.asarray(self._rest_at_start), rest)),
+            diverged=state.diverged & ~mask,
+        )
+        names = tuple(state.fields)
+        forward = HostCall(f"native forward {names} {self._digest}", functools.partial(self._forward, names))
+        shape = jax.ShapeDtypeStruct(state.sensordata.shape, jnp.float32)
+        values = state.fields.values()
+        sensordata = forward(shape, mask, state.qpos, state.qvel, state.act, state.sensordata, *values)
+        return state.replace(sensordata=sensordata)
 
     def step(self, state: PhysicsState, ctrl: jax.Array, num_substeps: int) -> PhysicsState:
         n, m = self.num_envs, self.model
@@ -166,14 +165,16 @@ class NativePhysics:
     def _forward(self, names: Sequence[str], mask, qpos, qvel, act, sensordata, *values) -> None:
         """The sensor readings with those of the masked environments computed anew."""
         *values, new_sensordata = values
+        new_sensordata[...] = sensordata
         rows = np.flatnonzero(mask)
+        if not rows.size:
+            return
         with _alone_and_quiet():
             self._load(rows, names, values, qpos, qvel, act)
             for name in ("qacc_warmstart", "ctrl"):
                 self._state[name][rows] = 0
             self._unpack_rest(self._rest_at_start, rows)
             failed = self._run(lambda: self._batch.forward(rows))
-            new_sensordata[...] = sensordata
             new_sensordata[rows] = self._sensordata[rows]
         new_sensordata[failed] = 0
 
@@ -201,10 +202,12 @@ class NativePhysics:
             self._state[name][rows] = value[rows]
 
     def _load_fields(self, rows: Rows, fields: dict[str, np.ndarray]) -> None:
-        changed = np.zeros(self.num_envs, bool)
+        changed, moved = np.zeros(self.num_envs, bool), np.zeros(self.num_envs, bool)
 
         def write(name: str, differs: np.ndarray, values: np.ndarray) -> None:
             self._batch.expand(name)[differs] = values[differs]
+            if name in REFITTED_BY and self._has_trees:
+                moved[differs] = True
             if name in _READ | _WRITTEN or name.startswith("opt."):
                 changed[differs] = True
 
@@ -218,6 +221,9 @@ class NativePhysics:
             if differs.any():
                 slots[differs] = values[differs]
                 write(name, differs, values)
+        if moved.any():
+            geometry = {k: v[moved] for k in REFITTED_BY if (v := self._batch.expanded(k)) is not None}
+            self._batch.expand("bvh_aabb")[moved] = refit_trees(self.model, geometry)
         if changed.any():
             self._derive(changed, fields)
 
@@ -263,7 +269,7 @@ def _digest(model: mujoco.MjModel, num_envs: int) -> str:
     """Of everything that a step depends on besides its arguments: programs that call it are kept by this."""
     content = np.empty(mujoco.mj_sizeModel(model), np.uint8)
     mujoco.mj_saveModel(model, None, content)
-    return hashlib.sha256(content).hexdigest()[:32] + f" {num_envs} {mujoco.__version__}"
+    return hashlib.sha256(content.tobytes()).hexdigest()[:32] + f" {num_envs} {mujoco.__version__}"
 
 
 @contextlib.contextmanager

@@ -23,6 +23,11 @@ from mujoco import mjx
 from sim.mjx import MjxPhysics
 from sim.physics import PhysicsError, PhysicsState
 
+# By default it tells of every kernel that it loads, in thousands of lines.
+if mjx_warp.WARP_INSTALLED:
+    _config = mjx_warp.warp.config
+    _config.log_level = max(_config.log_level, mjx_warp.warp.LOG_WARNING)
+
 # What MJX-Warp has no code for, though it puts such a model on the device without a word.
 _IGNORED = ("actuator_armature", "nhistory")
 

@@ -1,4 +1,5 @@
-"""What all tests share: the settings of the libraries, and the folder of recordings and models beside the repository."""
+"""What all tests share: the settings of the libraries, and the folders of recordings and models beside the repository. The
+vendors' models lie in the checkout that MENAGERIE_ROOT names, or in `shared/menagerie`."""
 
 import os
 from collections.abc import Callable
@@ -14,6 +15,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(REPOSITORY / ".cache" / "jax"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "1")
 os.environ.setdefault("MPLBACKEND", "agg")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 # The first example of a property compiles and the others do not: how long one takes says nothing.
 settings.register_profile(
@@ -41,3 +43,18 @@ def shared() -> Callable[[str], Path]:
         return path
 
     return find
+
+
+@pytest.fixture(scope="session")
+def menagerie_folder() -> Path:
+    root = Path(os.environ.get("MENAGERIE_ROOT") or REPOSITORY.parent / "shared" / "menagerie")
+    if not root.is_dir():
+        pytest.skip(f"no vendors' models: {root} does not exist; set MENAGERIE_ROOT to a checkout of MuJoCo Menagerie")
+    return root
+
+
+@pytest.fixture
+def menagerie(menagerie_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder, made known to `mujoco_menagerie`, so that nothing is downloaded."""
+    monkeypatch.setenv("MENAGERIE_ROOT", str(menagerie_folder))
+    return menagerie_folder

@@ -1,10 +1,12 @@
 from assets.robots.go2 import GO2, go2_spec
 from assets.robots.menagerie import menagerie_robot, menagerie_spec
 from assets.robots.robot import Mirror, Motor, Robot, RobotError
+from assets.robots.so101 import SO101, so101_spec
 from assets.robots.symmetry import find_foot_mirror, find_mirror
 
 __all__ = [
     "GO2",
+    "SO101",
     "Mirror",
     "Motor",
     "Robot",
@@ -14,4 +16,5 @@ __all__ = [
     "go2_spec",
     "menagerie_robot",
     "menagerie_spec",
+    "so101_spec",
 ]

@@ -11,8 +11,21 @@ import math
 from dataclasses import dataclass
 
 import mujoco
-import numpy as np
 
+from assets.robots.primitives import (
+    BOX,
+    CAPSULE,
+    CYLINDER,
+    ELLIPSOID,
+    SPHERE,
+    Inertial,
+    Material,
+    Shape,
+    add_body,
+    add_collision,
+    add_look,
+    add_materials,
+)
 from assets.robots.robot import Mirror, Motor, Robot
 
 
@@ -25,27 +38,13 @@ class _Leg:
     """+1 for a left leg, -1 for a right leg."""
 
 
-@dataclass(frozen=True)
-class _Inertial:
-    mass: float
-    com: tuple[float, float, float]
-    inertia: tuple[float, float, float, float, float, float]
-    """xx, yy, zz, xy, xz, yz about the centre of mass, along the body's axes."""
-
-    def mirrored(self, front: int, side: int) -> "_Inertial":
-        """The same link with its x axis turned where `front` is -1 and its y axis where `side` is -1."""
-        x, y, z = self.com
-        xx, yy, zz, xy, xz, yz = self.inertia
-        return _Inertial(self.mass, (front * x, side * y, z), (xx, yy, zz, front * side * xy, front * xz, side * yz))
-
-
 _LEGS = (_Leg("FL", 1, 1), _Leg("FR", 1, -1), _Leg("RL", -1, 1), _Leg("RR", -1, -1))
 
 # Front left leg; the others mirror it. The calf includes the foot.
-_BASE = _Inertial(6.921, (0.021112, 0.0, -0.005366), (0.02448, 0.098077, 0.107, 1.2166e-4, 1.4849e-3, -3.12e-5))
-_HIP = _Inertial(0.678, (-0.0054, 0.00194, -1.05e-4), (4.8e-4, 8.84e-4, 5.96e-4, -3.01e-6, 1.11e-6, -1.42e-6))
-_THIGH = _Inertial(1.152, (-0.00374, -0.0223, -0.0327), (5.84e-3, 5.8e-3, 1.03e-3, 8.72e-5, -2.89e-4, 8.08e-4))
-_CALF = _Inertial(
+_BASE = Inertial(6.921, (0.021112, 0.0, -0.005366), (0.02448, 0.098077, 0.107, 1.2166e-4, 1.4849e-3, -3.12e-5))
+_HIP = Inertial(0.678, (-0.0054, 0.00194, -1.05e-4), (4.8e-4, 8.84e-4, 5.96e-4, -3.01e-6, 1.11e-6, -1.42e-6))
+_THIGH = Inertial(1.152, (-0.00374, -0.0223, -0.0327), (5.84e-3, 5.8e-3, 1.03e-3, 8.72e-5, -2.89e-4, 8.08e-4))
+_CALF = Inertial(
     0.241352,
     (0.00629595, -0.000622121, -0.141417),
     (1.463537e-3, 1.489993e-3, 5.326933e-5, 2.17545e-7, 5.966814e-6, 1.224787e-5),
@@ -65,41 +64,17 @@ _THIGH_POSE, _CALF_POSE = 0.8, -1.6
 _LEAN = _THIGH_POSE + _CALF_POSE
 _STANDING_HEIGHT = _LINK * math.cos(_THIGH_POSE) + _LINK * math.cos(_LEAN) + _FOOT_X * math.sin(_LEAN) + _FOOT_RADIUS
 
-_BOX = mujoco.mjtGeom.mjGEOM_BOX
-_CAPSULE = mujoco.mjtGeom.mjGEOM_CAPSULE
-_CYLINDER = mujoco.mjtGeom.mjGEOM_CYLINDER
-_ELLIPSOID = mujoco.mjtGeom.mjGEOM_ELLIPSOID
-_SPHERE = mujoco.mjtGeom.mjGEOM_SPHERE
-
-
-@dataclass(frozen=True)
-class _Shape:
-    """A primitive in the frame of its body, as it sits on the front left leg (m)."""
-
-    kind: mujoco.mjtGeom
-    size: tuple[float, ...]
-    """Radius of a sphere, a capsule or a cylinder; half axes of a box or an ellipsoid."""
-    at: tuple[float, float, float]
-    """Centre; of a capsule or a cylinder, the start of its axis."""
-    to: tuple[float, float, float] | None = None
-    """End of the axis of a capsule or a cylinder."""
-    pitch: float = 0.0
-    """Turn of a box or an ellipsoid about y (rad)."""
-    material: str = ""
-
-
 # What collides. A leg has the vendor's sizes, its cylinders and boxes made capsules and spheres: every engine knows those.
 _TRUNK_COLLISION = {
-    "trunk": _Shape(_BOX, (0.1881, 0.04675, 0.057), (0, 0, 0)),
-    "head": _Shape(_CAPSULE, (0.05,), (0.285, 0, 0.005), (0.293, 0, -0.057)),
+    "trunk": Shape(BOX, (0.1881, 0.04675, 0.057), (0, 0, 0)),
+    "head": Shape(CAPSULE, (0.05,), (0.285, 0, 0.005), (0.293, 0, -0.057)),
 }
-_HIP_COLLISION = _Shape(_SPHERE, (0.046,), (0, 0.08, 0))
-_THIGH_COLLISION = _Shape(_CAPSULE, (0.017,), (0, 0, 0), (0, 0, -_LINK))
-_CALF_COLLISION = _Shape(_CAPSULE, (0.013,), (0.002, 0, 0), (0.018, 0, -0.175))
-_FOOT_COLLISION = _Shape(_SPHERE, (_FOOT_RADIUS,), (_FOOT_X, 0, -_LINK))
+_HIP_COLLISION = Shape(SPHERE, (0.046,), (0, 0.08, 0))
+_THIGH_COLLISION = Shape(CAPSULE, (0.017,), (0, 0, 0), (0, 0, -_LINK))
+_CALF_COLLISION = Shape(CAPSULE, (0.013,), (0.002, 0, 0), (0.018, 0, -0.175))
+_FOOT_COLLISION = Shape(SPHERE, (_FOOT_RADIUS,), (_FOOT_X, 0, -_LINK))
 
-_MATERIALS = {
-    # rgba, specular, shininess
+_MATERIALS: dict[str, Material] = {
     "shell": ((0.80, 0.82, 0.84, 1), 0.5, 0.6),
     "metal": ((0.56, 0.58, 0.62, 1), 0.6, 0.7),
     "carbon": ((0.09, 0.09, 0.10, 1), 0.4, 0.5),
@@ -109,41 +84,41 @@ _MATERIALS = {
 
 _TRUNK_LOOK = (
     # core between the hips, and the wider belly between the legs
-    _Shape(_BOX, (0.19, 0.042, 0.048), (0, 0, -0.002), material="carbon"),
-    _Shape(_BOX, (0.108, 0.086, 0.034), (0, 0, -0.012), material="carbon"),
-    _Shape(_CAPSULE, (0.02,), (-0.095, 0.07, -0.037), (0.095, 0.07, -0.037), material="carbon"),
-    _Shape(_CAPSULE, (0.02,), (-0.095, -0.07, -0.037), (0.095, -0.07, -0.037), material="carbon"),
+    Shape(BOX, (0.19, 0.042, 0.048), (0, 0, -0.002), material="carbon"),
+    Shape(BOX, (0.108, 0.086, 0.034), (0, 0, -0.012), material="carbon"),
+    Shape(CAPSULE, (0.02,), (-0.095, 0.07, -0.037), (0.095, 0.07, -0.037), material="carbon"),
+    Shape(CAPSULE, (0.02,), (-0.095, -0.07, -0.037), (0.095, -0.07, -0.037), material="carbon"),
     # shell: two flanks, and a back that runs on to the head and the tail
-    _Shape(_ELLIPSOID, (0.15, 0.028, 0.034), (0, 0.074, 0.022), material="shell"),
-    _Shape(_ELLIPSOID, (0.15, 0.028, 0.034), (0, -0.074, 0.022), material="shell"),
-    _Shape(_ELLIPSOID, (0.27, 0.085, 0.022), (-0.005, 0, 0.04), material="shell"),
-    _Shape(_CAPSULE, (0.008,), (-0.08, 0, 0.057), (0.08, 0, 0.057), material="carbon"),
+    Shape(ELLIPSOID, (0.15, 0.028, 0.034), (0, 0.074, 0.022), material="shell"),
+    Shape(ELLIPSOID, (0.15, 0.028, 0.034), (0, -0.074, 0.022), material="shell"),
+    Shape(ELLIPSOID, (0.27, 0.085, 0.022), (-0.005, 0, 0.04), material="shell"),
+    Shape(CAPSULE, (0.008,), (-0.08, 0, 0.057), (0.08, 0, 0.057), material="carbon"),
     # head: neck, skull, face with its lamp, and the lidar under the chin
-    _Shape(_BOX, (0.035, 0.034, 0.036), (0.225, 0, 0.006), material="carbon"),
-    _Shape(_ELLIPSOID, (0.062, 0.043, 0.042), (0.262, 0, 0.016), pitch=0.15, material="shell"),
-    _Shape(_CAPSULE, (0.013,), (0.315, 0, -0.024), (0.312, 0, 0.044), material="carbon"),
-    _Shape(_CYLINDER, (0.008,), (0.320, 0, 0.03), (0.327, 0, 0.03), material="lens"),
-    _Shape(_CYLINDER, (0.034,), (0.285, 0, -0.02), (0.289, 0, -0.05), material="carbon"),
-    _Shape(_SPHERE, (0.036,), (0.29, 0, -0.062), material="rubber"),
+    Shape(BOX, (0.035, 0.034, 0.036), (0.225, 0, 0.006), material="carbon"),
+    Shape(ELLIPSOID, (0.062, 0.043, 0.042), (0.262, 0, 0.016), pitch=0.15, material="shell"),
+    Shape(CAPSULE, (0.013,), (0.315, 0, -0.024), (0.312, 0, 0.044), material="carbon"),
+    Shape(CYLINDER, (0.008,), (0.320, 0, 0.03), (0.327, 0, 0.03), material="lens"),
+    Shape(CYLINDER, (0.034,), (0.285, 0, -0.02), (0.289, 0, -0.05), material="carbon"),
+    Shape(SPHERE, (0.036,), (0.29, 0, -0.062), material="rubber"),
 )
 _HIP_LOOK = (
-    _Shape(_CYLINDER, (0.044,), (-0.069, 0, 0), (0.02, 0, 0), material="metal"),
-    _Shape(_CYLINDER, (0.046,), (0, -0.03, 0), (0, 0.04, 0), material="shell"),
-    _Shape(_CYLINDER, (0.049,), (0, -0.008, 0), (0, 0.016, 0), material="metal"),
+    Shape(CYLINDER, (0.044,), (-0.069, 0, 0), (0.02, 0, 0), material="metal"),
+    Shape(CYLINDER, (0.046,), (0, -0.03, 0), (0, 0.04, 0), material="shell"),
+    Shape(CYLINDER, (0.049,), (0, -0.008, 0), (0, 0.016, 0), material="metal"),
 )
 _THIGH_LOOK = (
-    _Shape(_CYLINDER, (0.048,), (0, -0.056, 0), (0, -0.042, 0), material="metal"),
-    _Shape(_CYLINDER, (0.046,), (0, -0.042, 0), (0, -0.02, 0), material="shell"),
-    _Shape(_ELLIPSOID, (0.049, 0.036, 0.049), (0, -0.018, 0), material="metal"),
-    _Shape(_ELLIPSOID, (0.034, 0.019, 0.105), (-0.008, -0.003, -0.075), pitch=0.05, material="shell"),
-    _Shape(_CAPSULE, (0.0175,), (-0.014, 0, -0.1), (0, 0, -0.205), material="shell"),
-    _Shape(_CYLINDER, (0.02,), (0, -0.0185, -_LINK), (0, 0.0185, -_LINK), material="metal"),
+    Shape(CYLINDER, (0.048,), (0, -0.056, 0), (0, -0.042, 0), material="metal"),
+    Shape(CYLINDER, (0.046,), (0, -0.042, 0), (0, -0.02, 0), material="shell"),
+    Shape(ELLIPSOID, (0.049, 0.036, 0.049), (0, -0.018, 0), material="metal"),
+    Shape(ELLIPSOID, (0.034, 0.019, 0.105), (-0.008, -0.003, -0.075), pitch=0.05, material="shell"),
+    Shape(CAPSULE, (0.0175,), (-0.014, 0, -0.1), (0, 0, -0.205), material="shell"),
+    Shape(CYLINDER, (0.02,), (0, -0.0185, -_LINK), (0, 0.0185, -_LINK), material="metal"),
 )
 _CALF_LOOK = (
-    _Shape(_CAPSULE, (0.0135,), (-0.004, 0, 0), (0.017, 0, -0.085), material="metal"),
-    _Shape(_CAPSULE, (0.012,), (0.017, 0, -0.085), (0.016, 0, -0.15), material="metal"),
-    _Shape(_CAPSULE, (0.0145,), (0.016, 0, -0.15), (0, 0, -0.2), material="metal"),
-    _Shape(_ELLIPSOID, (0.0225, 0.0205, _FOOT_RADIUS), (_FOOT_X, 0, -_LINK), material="rubber"),
+    Shape(CAPSULE, (0.0135,), (-0.004, 0, 0), (0.017, 0, -0.085), material="metal"),
+    Shape(CAPSULE, (0.012,), (0.017, 0, -0.085), (0.016, 0, -0.15), material="metal"),
+    Shape(CAPSULE, (0.0145,), (0.016, 0, -0.15), (0, 0, -0.2), material="metal"),
+    Shape(ELLIPSOID, (0.0225, 0.0205, _FOOT_RADIUS), (_FOOT_X, 0, -_LINK), material="rubber"),
 )
 
 
@@ -156,14 +131,13 @@ def go2_spec() -> mujoco.MjSpec:
     spec = mujoco.MjSpec()
     spec.modelname = "go2"
     spec.compiler.degree = False
-    for name, (rgba, specular, shininess) in _MATERIALS.items():
-        spec.add_material(name=name, rgba=rgba, specular=specular, shininess=shininess)
-    base = _add_body(spec.worldbody, "base_link", (0.0, 0.0, 0.445), _BASE)
+    add_materials(spec, _MATERIALS)
+    base = add_body(spec.worldbody, "base_link", (0.0, 0.0, 0.445), _BASE)
     base.add_freejoint(name="base_joint")
     base.add_site(name="imu", pos=(-0.02557, 0.0, 0.04232), size=(0.005,) * 3, group=4)
     for name, shape in _TRUNK_COLLISION.items():
-        _add_collision(base, name, shape)
-    _add_look(base, _TRUNK_LOOK)
+        add_collision(base, name, shape)
+    add_look(base, _TRUNK_LOOK)
     for leg in _LEGS:
         _add_leg(base, leg)
     return spec
@@ -171,28 +145,22 @@ def go2_spec() -> mujoco.MjSpec:
 
 def _add_leg(base: mujoco.MjsBody, leg: _Leg) -> None:
     name, side = leg.name, leg.side
-    hip = _add_body(base, f"{name}_hip", (leg.front * _HIP_X, side * _HIP_Y, 0.0), _HIP.mirrored(leg.front, side))
+    hip = add_body(base, f"{name}_hip", (leg.front * _HIP_X, side * _HIP_Y, 0.0), _HIP.mirrored(leg.front, side))
     _add_joint(hip, f"{name}_hip_joint", (1, 0, 0), _HIP_RANGE)
-    _add_collision(hip, f"{name}_hip", _HIP_COLLISION, side=side)
-    _add_look(hip, _HIP_LOOK, leg.front, side)
+    add_collision(hip, f"{name}_hip", _HIP_COLLISION.mirrored(1, side))
+    add_look(hip, tuple(shape.mirrored(leg.front, side) for shape in _HIP_LOOK))
 
-    thigh = _add_body(hip, f"{name}_thigh", (0.0, side * _THIGH_Y, 0.0), _THIGH.mirrored(1, side))
+    thigh = add_body(hip, f"{name}_thigh", (0.0, side * _THIGH_Y, 0.0), _THIGH.mirrored(1, side))
     _add_joint(thigh, f"{name}_thigh_joint", (0, 1, 0), _THIGH_RANGE[leg.front])
-    _add_collision(thigh, f"{name}_thigh", _THIGH_COLLISION, side=side)
-    _add_look(thigh, _THIGH_LOOK, side=side)
+    add_collision(thigh, f"{name}_thigh", _THIGH_COLLISION.mirrored(1, side))
+    add_look(thigh, tuple(shape.mirrored(1, side) for shape in _THIGH_LOOK))
 
-    calf = _add_body(thigh, f"{name}_calf", (0.0, 0.0, -_LINK), _CALF.mirrored(1, side))
+    calf = add_body(thigh, f"{name}_calf", (0.0, 0.0, -_LINK), _CALF.mirrored(1, side))
     _add_joint(calf, f"{name}_calf_joint", (0, 1, 0), _CALF_RANGE)
-    _add_collision(calf, f"{name}_calf", _CALF_COLLISION, side=side)
-    foot = _add_collision(calf, name, _FOOT_COLLISION, side=side)
+    add_collision(calf, f"{name}_calf", _CALF_COLLISION.mirrored(1, side))
+    foot = add_collision(calf, name, _FOOT_COLLISION.mirrored(1, side))
     foot.priority = 1
-    _add_look(calf, _CALF_LOOK, side=side)
-
-
-def _add_body(parent: mujoco.MjsBody, name: str, pos: tuple[float, float, float], inertial: _Inertial) -> mujoco.MjsBody:
-    return parent.add_body(
-        name=name, pos=pos, mass=inertial.mass, ipos=inertial.com, fullinertia=inertial.inertia, explicitinertial=True
-    )
+    add_look(calf, tuple(shape.mirrored(1, side) for shape in _CALF_LOOK))
 
 
 def _add_joint(body: mujoco.MjsBody, name: str, axis: tuple[int, int, int], limits: tuple[float, float]) -> None:
@@ -200,32 +168,6 @@ def _add_joint(body: mujoco.MjsBody, name: str, axis: tuple[int, int, int], limi
     joint.damping[0] = 0.1
     joint.armature = 0.01
     joint.frictionloss = 0.2
-
-
-def _add_collision(body: mujoco.MjsBody, name: str, shape: _Shape, side: int = 1) -> mujoco.MjsGeom:
-    geom = _add_shape(body, name, shape, 1, side)
-    geom.group, geom.contype, geom.conaffinity, geom.condim = 3, 0, 1, 3
-    geom.friction = (0.8, 0.02, 0.01)
-    return geom
-
-
-def _add_look(body: mujoco.MjsBody, shapes: tuple[_Shape, ...], front: int = 1, side: int = 1) -> None:
-    for i, shape in enumerate(shapes):
-        geom = _add_shape(body, f"{body.name}_look_{i}", shape, front, side)
-        geom.group, geom.contype, geom.conaffinity = 2, 0, 0
-        geom.material = shape.material
-
-
-def _add_shape(body: mujoco.MjsBody, name: str, shape: _Shape, front: int, side: int) -> mujoco.MjsGeom:
-    start = np.multiply((front, side, 1), shape.at)
-    pos, size = start, list(shape.size)
-    quat = np.array([math.cos(shape.pitch / 2), 0, math.sin(shape.pitch / 2), 0])
-    if shape.to is not None:
-        axis = np.multiply((front, side, 1), shape.to) - start
-        pos = start + axis / 2
-        size.append(float(np.linalg.norm(axis)) / 2)
-        mujoco.mju_quatZ2Vec(quat, axis)
-    return body.add_geom(name=name, type=shape.kind, size=size + [0.0] * (3 - len(size)), pos=pos, quat=quat, mass=0)
 
 
 def _each_leg(hip: float, thigh: float, calf: float) -> tuple[float, ...]:

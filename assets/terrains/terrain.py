@@ -1,21 +1,18 @@
-"""Ground that is a grid of tiles, a row for each level of difficulty and a column for each kind, made of boxes.
+"""Ground made of boxes: a tile for each kind and level of difficulty, of which every environment has one under its robot.
 
     terrain = rough_terrain()                             # assets.terrains.rough
-    spec = scene_spec(GO2, terrain)                       # a Terrain adds itself to a scene
-    x, y, z = terrain.origins[level, kind]                # the middle of a tile's flat platform (m)
-    terrain.height([[x + 1.2, y]])                        # of the ground there (m)
+    spec = scene_spec(GO2, terrain)                       # a Terrain adds its boxes to a scene, as a floor of planks
+    fields = terrain.fields(model, level=3, kind=0)       # what makes a tile of them: geom_pos, geom_quat, geom_size, ...
+    terrain.height(3, 0, [[1.2, 0.5]])                    # of the ground there (m)
 
-A tile is `TILE_SIZE` square, and its boxes end where it ends. Edges seen from above lie on a grid of `CELL_SIZE`, and only
-slopes along x are tilted, so that a height and a slope for each cell describe the ground exactly, edges included.
+A tile is `TILE_SIZE` square about the origin of the world, with a flat platform at height 0 in its middle. A scene has as many
+boxes as the tile that needs most of them; a tile is model fields, which each environment has its own of. So a terrain may have
+any number of tiles, and a robot's geoms are tested against some thirty boxes rather than against all that there are.
 
-Why boxes: every engine has code for them against spheres, capsules and boxes, and their edges are as sharp as a step's. With
-the C engine, on one thread of a busy machine, a grid of 779 gave 3,900 to 5,300 control steps a second of a Go2, the same
-ground as a height field of cells of 5 or 10 cm 3,900 to 6,200, and a plane 6,500 to 10,100. Some 20 ns a box and step go to
-boxes that are nowhere near the robot, so few are better. They belong to the world body, which the engine searches as a tree; a
-body for each tile was slower (2,600 to 3,500), and so was no tree (1,000 to 1,200).
+Why boxes: every engine has exact code for them against spheres, capsules and boxes, and their edges are as sharp as a step's.
+A height field rounds edges off to its grid; MJX compiles its reach in, and on MuJoCo Warp robots sink into it.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,13 +23,14 @@ import numpy as np
 TILE_SIZE = 8.0
 """Width of a tile along x and y (m)."""
 
-CELL_SIZE = 0.05
-"""Width of a cell of the height map (m)."""
-
 THICKNESS = 0.5
 """How far the boxes reach down (m): a foot that penetrates one is nearer to its top than to its bottom."""
 
-_COLORS = ((0.46, 0.50, 0.54, 1.0), (0.56, 0.55, 0.50, 1.0))
+FIELDS = ("geom_pos", "geom_quat", "geom_size", "geom_rbound", "geom_aabb")
+"""The model fields that make a tile of a scene's boxes."""
+
+_COLORS = ((0.46, 0.50, 0.54, 1.0), (0.56, 0.55, 0.50, 1.0), (0.41, 0.47, 0.45, 1.0))
+_SPARE = 0.001  # half the width of a box that a tile has no use for (m)
 
 
 class TerrainError(ValueError):
@@ -50,22 +48,22 @@ class Box:
     slope: float = 0.0
     """dz/dx of the top."""
 
-    def height(self, x: np.ndarray) -> np.ndarray:
-        """Of the top at x, within the box."""
-        return self.top + self.slope * (x - sum(self.x) / 2)
+    @property
+    def middle(self) -> tuple[float, float]:
+        return sum(self.x) / 2, sum(self.y) / 2
 
 
 Tile = tuple[Box, ...]
+"""Neighbours in it should be neighbours on the ground: the C engine's search tree is made of their order."""
 Kind = Callable[[int], Tile]
-"""The tile of a level, which counts from 0, with a flat platform in its middle."""
+"""The tile of a level, which counts from 0."""
 
 
 @dataclass(frozen=True, eq=False)
 class Terrain:
-    """See the module. Rows run along y, columns along x, and the grid's middle is the world's origin."""
+    """See the module."""
 
     kinds: tuple[str, ...]
-    """Of the columns."""
     tiles: tuple[tuple[Tile, ...], ...]
     """[level][kind]"""
     platform: float
@@ -78,93 +76,109 @@ class Terrain:
         return cls(tuple(kinds), tiles, platform)
 
     def __post_init__(self) -> None:
-        half = TILE_SIZE / 2 + 1e-9
         for level, row in enumerate(self.tiles):
             if len(row) != len(self.kinds):
                 raise TerrainError(
                     f"level {level} has {len(row)} tiles, expected {len(self.kinds)}: one for each of {self.kinds}"
                 )
             for kind, tile in zip(self.kinds, row, strict=True):
-                for box in tile:
-                    edges = np.array([*box.x, *box.y])
-                    off_grid = np.abs(edges / CELL_SIZE - np.round(edges / CELL_SIZE)).max() > 1e-6
-                    if np.abs(edges).max() > half or off_grid or box.x[0] >= box.x[1] or box.y[0] >= box.y[1]:
-                        raise TerrainError(
-                            f"kind {kind!r}, level {level}: {box} must lie within {TILE_SIZE / 2} m of the tile's middle,"
-                            f" with edges at multiples of {CELL_SIZE} m"
-                        )
+                _check(tile, f"kind {kind!r}, level {level}", self.platform)
 
     @property
     def num_levels(self) -> int:
         return len(self.tiles)
 
-    @cached_property
-    def origins(self) -> np.ndarray:
-        """Where the middle of each tile's platform is, (levels, kinds, 3) m."""
-        origins = np.zeros((self.num_levels, len(self.kinds), 3))
-        origins[..., 0] = (np.arange(len(self.kinds)) - (len(self.kinds) - 1) / 2) * TILE_SIZE
-        origins[..., 1] = ((np.arange(self.num_levels) - (self.num_levels - 1) / 2) * TILE_SIZE)[:, None]
-        origins[..., 2] = [[_height_at_middle(tile) for tile in row] for row in self.tiles]
-        return origins
-
     @property
-    def corner(self) -> np.ndarray:
-        """Least x and y of the ground, (2,) m."""
-        return self.origins[0, 0, :2] - TILE_SIZE / 2
+    def num_boxes(self) -> int:
+        """Of a scene."""
+        return max(len(tile) for row in self.tiles for tile in row)
 
     @cached_property
-    def cells(self) -> np.ndarray:
-        """The height map: height at the middle of each cell (m) and dz/dx, (nx, ny, 2) float32, x and y counting up."""
-        cells = [[_cells(tile) for tile in row] for row in self.tiles]
-        return np.concatenate([np.concatenate([row[kind] for row in cells], axis=1) for kind in range(len(self.kinds))], axis=0)
+    def table(self) -> dict[str, np.ndarray]:
+        """Rows of `FIELDS` for the scene's boxes, each (levels, kinds, num_boxes, ...) float32. What a tile does not need is
+        buried in its last box."""
+        tiles = [[_rows(tile, self.num_boxes) for tile in row] for row in self.tiles]
+        return {name: np.array([[rows[name] for rows in row] for row in tiles], np.float32) for name in FIELDS}
 
-    def height(self, points: np.ndarray) -> np.ndarray:
-        """Of the ground at points (..., 2), in m; at an edge of the ground, that of the nearest cell."""
-        at = (np.asarray(points) - self.corner) / CELL_SIZE
-        index = np.clip(np.floor(at).astype(int), 0, np.array(self.cells.shape[:2]) - 1)
-        height, slope = np.moveaxis(self.cells[index[..., 0], index[..., 1]], -1, 0)
-        return height + slope * (at - index - 0.5)[..., 0] * CELL_SIZE
+    def geom_ids(self, model: mujoco.MjModel) -> np.ndarray:
+        """Of the boxes, in a model of a scene with this terrain."""
+        return np.array([model.geom(name).id for name in self._names])
+
+    def fields(self, model: mujoco.MjModel, level: int, kind: int) -> dict[str, np.ndarray]:
+        """`FIELDS` of the model with a tile under its robot."""
+        ids, fields = self.geom_ids(model), {name: np.array(getattr(model, name)) for name in FIELDS}
+        for name, value in fields.items():
+            value[ids] = self.table[name][level, kind]
+        return fields
+
+    def height(self, level: int, kind: int, points: np.ndarray) -> np.ndarray:
+        """Of the ground of a tile at points (..., 2) on it, in m; NaN beside it."""
+        return _height(self.tiles[level][kind], np.asarray(points, float))
 
     def __call__(self, spec: mujoco.MjSpec) -> None:
-        """Add the ground to a scene."""
-        for level, row in enumerate(self.tiles):
-            for kind, tile in enumerate(row):
-                for i, box in enumerate(tile):
-                    name = f"{self.kinds[kind]}_{level}_{i}"
-                    self._add(spec, name, box, self.origins[level, kind] * (1, 1, 0), _COLORS[(level + kind) % 2])
+        """Add the boxes to a scene, as planks side by side: flat ground, until a tile's fields are set."""
+        width = TILE_SIZE / self.num_boxes
+        for i, name in enumerate(self._names):
+            spec.worldbody.add_geom(
+                name=name,
+                type=mujoco.mjtGeom.mjGEOM_BOX,
+                size=[width / 2, TILE_SIZE / 2, THICKNESS / 2],
+                pos=[(i + 0.5) * width - TILE_SIZE / 2, 0.0, -THICKNESS / 2],
+                quat=[0.0, 0.0, 0.0, 1.0],  # half a turn: of a geom that has none the compiler takes it that it never will
+                contype=1,
+                conaffinity=0,
+                condim=3,
+                friction=[self.friction, 0.005, 0.0001],
+                rgba=_COLORS[i % len(_COLORS)],
+            )
 
-    def _add(self, spec: mujoco.MjSpec, name: str, box: Box, origin: np.ndarray, color: tuple[float, ...]) -> None:
-        # A tilted box turns about the middle of its top, so that its top covers just what it is to cover.
-        lean = math.atan(box.slope)
-        middle = origin + np.array([sum(box.x) / 2, sum(box.y) / 2, box.top])
-        spec.worldbody.add_geom(
-            name=name,
-            type=mujoco.mjtGeom.mjGEOM_BOX,
-            size=[(box.x[1] - box.x[0]) / 2 / math.cos(lean), (box.y[1] - box.y[0]) / 2, THICKNESS / 2],
-            pos=middle - THICKNESS / 2 * np.array([-math.sin(lean), 0.0, math.cos(lean)]),
-            quat=[math.cos(lean / 2), 0.0, -math.sin(lean / 2), 0.0],
-            contype=1,
-            conaffinity=0,
-            condim=3,
-            friction=[self.friction, 0.005, 0.0001],
-            rgba=color,
-        )
+    @property
+    def _names(self) -> list[str]:
+        return [f"ground_{i}" for i in range(self.num_boxes)]
 
 
-def _cells(tile: Tile) -> np.ndarray:
-    n = round(TILE_SIZE / CELL_SIZE)
-    middles = (np.arange(n) + 0.5) * CELL_SIZE - TILE_SIZE / 2
-    height, slope = np.full((n, n), -np.inf, np.float32), np.zeros((n, n), np.float32)
+def _height(tile: Tile, points: np.ndarray) -> np.ndarray:
+    heights = np.full(points.shape[:-1], np.nan)
     for box in tile:
-        where = np.ix_((middles > box.x[0]) & (middles < box.x[1]), (middles > box.y[0]) & (middles < box.y[1]))
-        top = np.broadcast_to(box.height(middles[where[0]]), height[where].shape)
-        higher = top > height[where]
-        height[where] = np.where(higher, top, height[where])
-        slope[where] = np.where(higher, box.slope, slope[where])
-    if not np.isfinite(height).all():
-        raise TerrainError("a tile has a hole: no box covers some of it, and what falls in would fall for ever")
-    return np.stack([height, slope], axis=-1)
+        low, high = np.array([box.x, box.y]).T
+        top = box.top + box.slope * (points[..., 0] - box.middle[0])
+        heights = np.where(((low <= points) & (points <= high)).all(-1), np.fmax(heights, top), heights)
+    return heights
 
 
-def _height_at_middle(tile: Tile) -> float:
-    return max(box.top for box in tile if box.x[0] <= 0 <= box.x[1] and box.y[0] <= 0 <= box.y[1])
+def _rows(tile: Tile, num_boxes: int) -> dict[str, np.ndarray]:
+    """`FIELDS` of a tile's boxes, one row for each."""
+    lean = np.arctan([box.slope for box in tile])
+    extent = np.array([[box.x, box.y] for box in tile]) @ [-0.5, 0.5]
+    # A tilted box turns about the middle of its top, so that its top covers just what it is to cover.
+    size = np.stack([extent[:, 0] / np.cos(lean), extent[:, 1], np.full(len(tile), THICKNESS / 2)], 1)
+    up = np.stack([-np.sin(lean), 0 * lean, np.cos(lean)], 1)
+    pos = np.array([(*box.middle, box.top) for box in tile]) - THICKNESS / 2 * up
+    quat = np.stack([np.cos(lean / 2), 0 * lean, -np.sin(lean / 2), 0 * lean], 1)
+    spare = num_boxes - len(tile)
+    pos, quat = (np.concatenate([rows, np.repeat(rows[-1:], spare, 0)]) for rows in (pos, quat))
+    size = np.concatenate([size, np.full((spare, 3), _SPARE)])
+    return {
+        "geom_pos": pos,
+        "geom_quat": quat,
+        "geom_size": size,
+        "geom_rbound": np.linalg.norm(size, axis=1),
+        "geom_aabb": np.concatenate([np.zeros_like(size), size], axis=1),
+    }
+
+
+def _check(tile: Tile, name: str, platform: float) -> None:
+    """Raise TerrainError unless the boxes lie on the tile, leave no hole in it and have the platform in their middle."""
+    half = TILE_SIZE / 2
+    edges = np.array([[box.x, box.y] for box in tile])
+    if np.abs(edges).max() > half + 1e-9 or (edges[..., 0] >= edges[..., 1]).any():
+        raise TerrainError(f"{name}: its boxes must have a width and lie within {half} m of the tile's middle")
+    # Between two neighbouring edges the ground is of one piece: one point of each tells of all.
+    between = [np.convolve(np.unique(edges[:, axis].round(9)), [0.5, 0.5], "valid") for axis in (0, 1)]
+    points = np.stack(np.meshgrid(*between, indexing="ij"), -1)
+    heights = _height(tile, points)
+    if np.isnan(heights).any() or not np.allclose([edges.min((0, 2)), edges.max((0, 2))], [[-half] * 2, [half] * 2]):
+        raise TerrainError(f"{name}: it has a hole, where no box covers it, and what falls in would fall for ever")
+    flat = heights[(np.abs(points) < platform).all(-1)]
+    if not np.allclose(flat, 0.0):
+        raise TerrainError(f"{name}: within {platform} m of its middle it must be flat, at height 0")

@@ -27,36 +27,35 @@ def slope(angle: float, up: bool) -> Tile:
     top = rise * (end - PLATFORM)
     full = (-_HALF, _HALF)
     return (
+        Box((-_HALF, -end), full, top),
+        Box((-end, -PLATFORM), full, top / 2, -rise),
         Box((-PLATFORM, PLATFORM), full, 0.0),
         Box((PLATFORM, end), full, top / 2, rise),
-        Box((-end, -PLATFORM), full, top / 2, -rise),
         Box((end, _HALF), full, top),
-        Box((-_HALF, -end), full, top),
     )
 
 
 def stairs(riser: float, tread: float = 0.3) -> Tile:
     """Two flights from the platform to the rims, one up and one down, each step `riser` high (m)."""
-    starts = np.arange(PLATFORM, _HALF - _RIM + 1e-9, tread)
+    starts = np.arange(PLATFORM, _HALF - _RIM + 1e-9, tread).tolist()
     ends = [*starts[1:], _HALF]
     full = (-_HALF, _HALF)
     up = [Box((a, b), full, (i + 1) * riser) for i, (a, b) in enumerate(zip(starts, ends, strict=True))]
     down = [Box((-b, -a), full, -(i + 1) * riser) for i, (a, b) in enumerate(zip(starts, ends, strict=True))]
-    return (Box((-PLATFORM, PLATFORM), full, 0.0), *up, *down)
+    return (*reversed(down), Box((-PLATFORM, PLATFORM), full, 0.0), *up)
 
 
 def steps(height: float, width: float = 0.4, pitch: float = 1.2) -> Tile:
     """Square sills, `height` high and `width` wide, one every `pitch` (m): each is a step up and a step down."""
-    starts = np.arange(PLATFORM + 0.1, _HALF - _RIM, pitch)
-    return (_square(_HALF, 0.0), *(box for start in starts for box in _ring(start, start + width, height)))
+    starts = np.arange(PLATFORM + 0.1, _HALF - _RIM, pitch).tolist()
+    return (*_rings([(start, start + width) for start in starts], height), _square(_HALF, 0.0))
 
 
 def gaps(width: float, pitch: float = 1.0, depth: float = 0.3) -> Tile:
     """Square trenches, `width` wide, one every `pitch` (m)."""
-    starts = np.arange(PLATFORM, _HALF - _RIM, pitch)
-    ends = [*starts[1:], _HALF]
-    banks = [_ring(start + width, end, 0.0) for start, end in zip(starts, ends, strict=True)]
-    return (_square(PLATFORM, 0.0), *(box for bank in banks for box in bank), _square(_HALF, -depth))
+    starts = np.arange(PLATFORM, _HALF - _RIM, pitch).tolist()
+    banks = [(start + width, end) for start, end in zip(starts, [*starts[1:], _HALF], strict=True)]
+    return (*_rings(banks, 0.0), _square(PLATFORM, 0.0), _square(_HALF, -depth))
 
 
 def rough(amplitude: float, seed: int, width: float = 0.5) -> Tile:
@@ -71,18 +70,18 @@ def rough(amplitude: float, seed: int, width: float = 0.5) -> Tile:
         for along_y, tops in enumerate(heights)
         for a, b, top in zip(edges[:-1], edges[1:], tops.tolist(), strict=True)
     ]
-    return (_square(PLATFORM, 0.0), *beams)
+    return (*beams, _square(PLATFORM, 0.0))
 
 
 def _square(half: float, top: float) -> Box:
     return Box((-half, half), (-half, half), top)
 
 
-def _ring(inner: float, outer: float, top: float) -> Tile:
-    """What lies between two squares."""
+def _rings(bounds: list[tuple[float, float]], top: float) -> Tile:
+    """What lies between squares, for each inner and outer half width: side by side."""
     return (
-        Box((-outer, outer), (inner, outer), top),
-        Box((-outer, outer), (-outer, -inner), top),
-        Box((inner, outer), (-inner, inner), top),
-        Box((-outer, -inner), (-inner, inner), top),
+        *(Box((-outer, outer), (inner, outer), top) for inner, outer in bounds),
+        *(Box((-outer, outer), (-outer, -inner), top) for inner, outer in bounds),
+        *(Box((inner, outer), (-inner, inner), top) for inner, outer in bounds),
+        *(Box((-outer, -inner), (-inner, inner), top) for inner, outer in bounds),
     )

@@ -37,6 +37,12 @@ def yaw_rate_error_at_rest(view: View) -> jax.Array:
     return jnp.abs(view.command[2])
 
 
+def speed_along_command(view: View) -> jax.Array:
+    """How fast the base goes in the direction commanded (m/s); 0 where none is."""
+    direction = view.command[:2] / jnp.maximum(jnp.linalg.norm(view.command[:2]), 1e-6)
+    return jnp.dot(view.base_linear_velocity[:2], direction)
+
+
 def track_planar_velocity(view: View) -> jax.Array:
     """exp(-e^2 / 0.25), 1 at the commanded velocity (Rudin et al. 2022, table 3)."""
     return jnp.exp(-jnp.square(planar_velocity_error(view)) / 0.25)

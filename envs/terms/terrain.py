@@ -9,6 +9,7 @@ which a robot that was told to turn is not blamed for. Needs the memories of thi
 
 import difflib
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import jax
@@ -17,15 +18,17 @@ import numpy as np
 
 from assets.terrains import Terrain, TerrainError
 from assets.terrains.terrain import TILE_SIZE
-from envs.curriculum import Progress
+from envs.start import Progress, Start
 from envs.task import MemoryTerm
-from envs.view import View
+from envs.terms import locomotion
+from envs.view import Layout, View
+from sim.native import nominal_field
 
 _START = 0.15
 """Half the width of the square on the platform where robots start (m)."""
 _BORDER = 0.45
-"""A base this near to the edge of its tile has feet that could meet the next one (m)."""
-_FAR_ENOUGH = 0.8
+"""A base this near to the edge of its tile has feet that could step beyond it (m)."""
+_FAR_ENOUGH = 0.75
 """Share of the commanded distance that earns a level."""
 _TOO_LITTLE = 0.5
 """Share below which a level is lost."""
@@ -45,11 +48,15 @@ class HeldTiles:
     def judge(self, progress: Progress, view: View, failed: jax.Array) -> Progress:
         return progress
 
-    def begin(self, key: jax.Array, progress: Progress, qpos: jax.Array) -> tuple[Progress, jax.Array]:
-        """The robot as it was drawn, somewhere on the tile's platform."""
-        origin = jnp.asarray(self.terrain.origins, jnp.float32)[progress["level"], progress["kind"]]
+    def begin(self, key: jax.Array, start: Start, layout: Layout) -> Start:
+        """The robot somewhere on the platform, and its tile under it."""
+        at = (start.curriculum["level"], start.curriculum["kind"])
+        fields = dict(start.fields)
+        for name, table in self.terrain.table.items():
+            value = fields.get(name, jnp.asarray(nominal_field(layout.model, name), jnp.float32))
+            fields[name] = value.at[layout.ground].set(jnp.asarray(table)[at])
         offset = jax.random.uniform(key, (2,), minval=-_START, maxval=_START)
-        return progress, qpos.at[:3].add(origin.at[:2].add(offset))
+        return start.replace(fields=fields, qpos=start.qpos.at[:2].add(offset))
 
     def figures(self, progress: Progress) -> dict[str, jax.Array]:
         return {}
@@ -98,13 +105,13 @@ class TerrainCurriculum:
         down = covered < _TOO_LITTLE * asked
         return progress | {"level": jnp.maximum(progress["level"] + up.astype(jnp.int32) - down.astype(jnp.int32), 0)}
 
-    def begin(self, key: jax.Array, progress: Progress, qpos: jax.Array) -> tuple[Progress, jax.Array]:
+    def begin(self, key: jax.Array, start: Start, layout: Layout) -> Start:
         """Beyond the last level a random one: so that what was learned first is not forgotten."""
         key_level, key_place = jax.random.split(key)
-        levels = self.terrain.num_levels
-        anywhere = jax.random.randint(key_level, (), 0, levels)
-        level = jnp.where(progress["level"] >= levels, anywhere, progress["level"])
-        return self.held({}).begin(key_place, progress | {"level": level}, qpos)
+        level, levels = start.curriculum["level"], self.terrain.num_levels
+        level = jnp.where(level >= levels, jax.random.randint(key_level, (), 0, levels), level)
+        start = start.replace(curriculum=start.curriculum | {"level": level})
+        return self.held({}).begin(key_place, start, layout)
 
     def figures(self, progress: Progress) -> dict[str, jax.Array]:
         """Mean level, of all and by kind."""
@@ -132,16 +139,12 @@ def update_commanded_distance(view: View) -> jax.Array:
 
 def update_covered_distance(view: View) -> jax.Array:
     """How far the base has come in the directions commanded (m)."""
-    speed = jnp.linalg.norm(view.command[:2])
-    along = jnp.dot(view.base_linear_velocity[:2], view.command[:2]) / jnp.maximum(speed, 1e-6)
-    return view.memory["covered_distance"] + view.dt * along
+    return view.memory["covered_distance"] + view.dt * locomotion.speed_along_command(view)
 
 
 def distance_from_middle(view: View) -> jax.Array:
-    """Of the base from the middle of the tile that it is on, the larger of x and y (m)."""
-    assert view.layout.terrain is not None
-    corner = jnp.asarray(view.layout.terrain.corner, jnp.float32)
-    return jnp.abs((view.qpos[:2] - corner) % TILE_SIZE - TILE_SIZE / 2).max()
+    """Of the base from the middle of its tile, the larger of x and y (m)."""
+    return jnp.abs(view.qpos[:2]).max()
 
 
 def update_farthest(view: View) -> jax.Array:
@@ -159,13 +162,18 @@ MEMORIES = (
 
 
 def leaves_tile(view: View) -> jax.Array:
-    """The robot is about to step on another tile."""
+    """The robot is about to step off its tile."""
     return distance_from_middle(view) > TILE_SIZE / 2 - _BORDER
 
 
-# The critic's
+# What the critic sees, and what is measured
 
 
 def ground_around_feet(view: View) -> jax.Array:
     """Height of the ground around each foot relative to the foot's centre, (feet * 9) m."""
     return (view.ground_around_feet - view.foot_position[:, 2:]).ravel()
+
+
+def off_platform(terrain: Terrain) -> Callable[[View], jax.Array]:
+    """1 where the base has left the flat platform of its tile."""
+    return lambda view: (distance_from_middle(view) > terrain.platform).astype(jnp.float32)

@@ -25,6 +25,7 @@ def view_of(robot: Robot, data: mujoco.MjData) -> View:
         last_action=none,
         memory={},
         time=jnp.zeros(()),
+        command_time=jnp.zeros(()),
         layout=Layout.of(robot, data.model),
         dt=0.02,
     )

@@ -53,6 +53,21 @@ def test_another_seed_gives_another_curve(trained):
     assert float(metrics["metric/error"]) != curve[0]
 
 
+def test_the_policy_that_acts_is_the_average_of_those_that_learned(trained):
+    ppo, update, *_ = trained
+    state = jax.jit(ppo.init)(jax.random.key(0))
+    decay, learned = ppo.config.averaging, [jax.device_get(state.params["actor"])]
+    for _ in range(3):
+        state, _ = update(state)
+        learned.append(jax.device_get(state.params["actor"]))
+    weights = [decay**3, *((1 - decay) * decay**k for k in (2, 1, 0))]
+    expected = jax.tree.map(lambda *leaves: sum(w * leaf for w, leaf in zip(weights, leaves, strict=True)), *learned)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), state.average["actor"], expected)
+    observation = jnp.ones((1, ppo.env.observation_size["policy"]))
+    mean, _ = ppo.networks.policy({"actor": expected}, state.policy_normalizer(observation))
+    np.testing.assert_allclose(ppo.act(state, observation), mean, atol=1e-5)
+
+
 def test_one_compilation_serves_all_updates(trained):
     _, update, _, _ = trained
     assert update._cache_size() == 1

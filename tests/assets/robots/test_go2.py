@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assets.robots import GO2, find_foot_mirror, find_mirror, go2_spec
+from tests.assets.robots.inertia import inertia_tensor
 
 LINKS = ("base_link", *(f"{leg}_{part}" for leg in ("FL", "FR", "RL", "RR") for part in ("hip", "thigh", "calf")))
 MODEL = go2_spec().compile()
@@ -16,14 +17,6 @@ def vendor(menagerie_folder) -> mujoco.MjModel:
     if not file.is_file():
         pytest.skip(f"{file} does not exist")
     return mujoco.MjModel.from_xml_path(str(file))
-
-
-def inertia_tensor(model: mujoco.MjModel, body: str) -> np.ndarray:
-    """About the centre of mass, along the body's axes, (3, 3), kg m²."""
-    axes = np.zeros(9)
-    mujoco.mju_quat2Mat(axes, model.body(body).iquat)
-    axes = axes.reshape(3, 3)
-    return axes @ np.diag(model.body(body).inertia) @ axes.T
 
 
 def posed(joints: np.ndarray, model: mujoco.MjModel = MODEL) -> mujoco.MjData:

@@ -36,6 +36,7 @@ def view(
         "last_action": jnp.zeros(NUM_JOINTS),
         "memory": {},
         "time": jnp.zeros(()),
+        "command_time": jnp.zeros(()),
         "layout": LAYOUT,
         "dt": 0.02,
     }

@@ -1,0 +1,135 @@
+"""Reaching for commanded poses, for any `Robot` that is an arm on a fixed base with an end effector."""
+
+import mujoco
+import numpy as np
+
+from assets.robots.robot import Robot
+from assets.scene import scene_spec
+from envs.kinematics import Kinematics
+from envs.task import CommandTerm, CriticTerm, InitialState, MetricTerm, PolicyTerm, RewardTerm, Task
+from envs.terms import locomotion, observations, reaching
+from sim.randomization import (
+    ActuatorGains,
+    Inertia,
+    JointOffset,
+    Latency,
+    Mass,
+    MotorStrength,
+    Randomization,
+    SensorNoise,
+    Uniform,
+    armature,
+    friction_loss,
+    joint_damping,
+)
+
+DESCRIPTION = "bring the gripper to a commanded pose"
+
+_TARGET = "target"
+
+
+def reach(robot: Robot) -> Task:
+    """Bring the end effector to a commanded position and orientation, drawn anew every few seconds and reachable.
+
+    The metrics `settled_position_error` (m) and `settled_orientation_error` (rad) are means over the steps that come 2 s or
+    more after a new command, about the second half of each command's time: how near the arm gets, not how far it started.
+    `position_error` and `orientation_error` are means over all steps; `..._at_rest` are those of an arm that stays in its
+    default pose. Encoders are off by up to 0.01 rad, which no policy can measure: part of the error is theirs.
+    """
+    arm = Kinematics.of(robot)
+    return Task(
+        name=f"{robot.name}-reach",
+        description=DESCRIPTION,
+        robot=robot,
+        scene=lambda: _scene(robot),
+        command=CommandTerm(
+            names=("x (m)", "y (m)", "z (m)", "qw", "qx", "qy", "qz"),
+            sample=reaching.reachable_pose(arm, robot, clearance=0.03),
+            seconds=(3.0, 5.0),
+        ),
+        policy_observation=(
+            PolicyTerm("joint_position", observations.joint_position),
+            PolicyTerm("joint_velocity", observations.joint_velocity, scale=0.1),
+            PolicyTerm("last_action", observations.last_action),
+            PolicyTerm("command", observations.command),
+            PolicyTerm("way_to_go", reaching.way_to_go(arm, length=0.2)),
+        ),
+        critic_observation=(
+            CriticTerm("joint_position", observations.true_joint_position),
+            CriticTerm("joint_velocity", lambda v: v.joint_velocity, scale=0.1),
+            CriticTerm("joint_torque", lambda v: v.joint_torque, scale=0.1),
+            CriticTerm("last_action", lambda v: v.action),
+            CriticTerm("command", lambda v: v.command),
+            CriticTerm("end_effector", lambda v: v.end_effector_position),
+            CriticTerm("shift", lambda v: v.command[:3] - v.end_effector_position),
+            CriticTerm("position_error", reaching.position_error),
+            CriticTerm("near_position", reaching.near_position(0.02)),
+            CriticTerm("orientation_error", reaching.orientation_error),
+            CriticTerm("motor_gains", observations.motor_gains),
+        ),
+        rewards=(
+            RewardTerm("position_error", reaching.position_error, -4.0),
+            RewardTerm("near_position", reaching.near_position(0.1), 1.0),
+            RewardTerm("at_position", reaching.near_position(0.02), 2.0),
+            RewardTerm("orientation_error", reaching.orientation_error, -0.5),
+            RewardTerm("near_orientation", reaching.near_orientation(0.2), 1.0),
+            RewardTerm("joint_speed", reaching.joint_speed, -0.05),
+            RewardTerm("action_rate", locomotion.action_rate, -0.01),
+            RewardTerm("joint_limits", locomotion.joint_limits, -1.0),
+            RewardTerm("limb_contact", locomotion.limb_contact, -0.5),
+        ),
+        terminations=(),
+        metrics=(
+            MetricTerm("settled_position_error", reaching.position_error, reaching.is_settled),
+            MetricTerm("settled_orientation_error", reaching.orientation_error, reaching.is_settled),
+            MetricTerm("position_error", reaching.position_error),
+            MetricTerm("orientation_error", reaching.orientation_error),
+            MetricTerm("position_error_at_rest", reaching.position_error_at_rest(arm, robot)),
+            MetricTerm("orientation_error_at_rest", reaching.orientation_error_at_rest(arm, robot)),
+        ),
+        randomization=_RANDOMIZATION,
+        initial_state=InitialState(joint_position=0.5, joint_velocity=0.2),
+        show=_show,
+    )
+
+
+_RANDOMIZATION = Randomization(
+    model=(
+        Mass(Uniform(0.9, 1.1)),
+        Inertia(Uniform(0.9, 1.1)),
+        armature(Uniform(0.8, 1.2)),
+        joint_damping(Uniform(0.7, 1.3)),
+        friction_loss(Uniform(0.5, 1.5)),
+        ActuatorGains(Uniform(0.9, 1.1), Uniform(0.9, 1.1)),
+        MotorStrength(Uniform(0.9, 1.1)),
+        JointOffset(Uniform(-0.01, 0.01)),
+    ),
+    action_latency=Latency(Uniform(0.0, 0.02), Uniform(-0.002, 0.002), longest=0.025),
+    observation_latency=Latency(Uniform(0.0, 0.01), Uniform(-0.002, 0.002), longest=0.015),
+    noise=SensorNoise(joint_position=0.005, joint_velocity=0.3),
+)
+
+
+def _scene(robot: Robot) -> mujoco.MjSpec:
+    """The arm on a table, and in pictures the commanded pose: a red, a green and a blue stick along its axes."""
+    spec = scene_spec(robot)
+    target = spec.body(robot.base).add_body(name=_TARGET)
+    for i, axis in enumerate(np.eye(3)):
+        target.add_geom(
+            name=f"{_TARGET}_{'xyz'[i]}",
+            type=mujoco.mjtGeom.mjGEOM_CAPSULE,
+            size=[0.003, 0, 0],
+            fromto=[0, 0, 0, *(0.05 * axis)],
+            rgba=[*axis, 1],
+            group=2,
+            contype=0,
+            conaffinity=0,
+            mass=0,
+        )
+    return spec
+
+
+def _show(model: mujoco.MjModel, command: np.ndarray) -> dict[str, np.ndarray]:
+    pos, quat, target = model.body_pos.copy(), model.body_quat.copy(), model.body(_TARGET).id
+    pos[target], quat[target] = command[:3], command[3:]
+    return {"body_pos": pos, "body_quat": quat}

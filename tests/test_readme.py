@@ -1,0 +1,86 @@
+"""The README's own task, taken from the README as a reader would, trained, continued and evaluated by the README's commands."""
+
+import json
+import re
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+
+import zerogap
+
+
+@pytest.fixture(scope="module")
+def section(repository: Path) -> str:
+    text = (repository / "README.md").read_text()
+    return text.split("## Your own task\n")[1].split("\n## ")[0]
+
+
+@pytest.fixture(scope="module")
+def commands(section: str) -> dict[str, list[str]]:
+    """The section's commands by their verbs."""
+    lines = [shlex.split(line)[1:] for line in re.findall(r"^    (zerogap .*)$", section, re.MULTILINE)]
+    return {words[0]: words for words in lines}
+
+
+@pytest.fixture(scope="module")
+def folder(section: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with nothing but the module that the README shows, under the name that it gives it."""
+    (code,) = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+    (name,) = re.findall(r"saved as\s`(\w+\.py)`", section)
+    folder = tmp_path_factory.mktemp("readme")
+    (folder / name).write_text(code)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _in_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+
+
+SMALL = ["--engine", "native", "--num-envs", "16", "--steps", "1000"]
+
+
+@pytest.fixture(scope="module")
+def trained(folder: Path, commands: dict[str, list[str]]) -> Path:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr(sys, "path", list(sys.path))
+        assert zerogap.main([*commands["train"], *SMALL]) == 0
+    return folder / commands["eval"][1]
+
+
+def test_the_task_trains(trained: Path) -> None:
+    assert json.loads((trained / "run.json").read_text())["task"] == "my_arm:track"
+    rows = [json.loads(line) for line in (trained / "progress.jsonl").read_text().splitlines()]
+    assert rows[-1]["steps"] == 3 * 24 * 16  # updates of 24 steps until 1,000 are done
+    assert 0 < rows[-1]["metric/angle_error"] < 2
+
+
+def test_the_run_evaluates_and_goes_on_by_the_same_name(trained: Path, commands: dict[str, list[str]]) -> None:
+    assert zerogap.main([*commands["eval"], "--robots", "8", "--seconds", "1", "--json", "evaluation.json"]) == 0
+    told = json.loads(Path("evaluation.json").read_text())
+    assert told["task"] == "arm-track"
+    assert told["robots"] == 8
+    assert 0 < told["angle_error"] < 2
+    assert zerogap.main(["train", commands["train"][1], "--resume", str(trained), "--steps", "300"]) == 0
+    assert max(int(path.name) for path in (trained / "checkpoints").iterdir() if path.name.isdigit()) == 4
+
+
+def test_a_run_whose_module_is_elsewhere_says_so(
+    trained: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "my_arm", raising=False)
+    monkeypatch.setattr(sys, "path", [path for path in sys.path if path != str(trained.parents[1])])
+    assert zerogap.main(["eval", str(trained), "--robots", "2"]) == 2
+    told = " ".join(capsys.readouterr().err.split())
+    assert "no module 'my_arm'" in told
+    assert "PYTHONPATH" in told
+
+
+def test_the_commands_are_those_that_there_are(commands: dict[str, list[str]]) -> None:
+    assert list(commands) == ["train", "eval", "play"]
+    assert commands["train"][commands["train"].index("--out") + 1] == commands["eval"][1] == commands["play"][1]
