@@ -9,6 +9,7 @@ from rl.run import RunError
 
 BENCHMARKS = {
     "throughput": "control steps a second: raw Batch, native, mjx, warp; and how native grows with the number of environments",
+    "rough": "an hour of training on rough ground: falls, errors and distance on every kind and level of it",
     "walk": "minutes from nothing to walking over five seeds, and where the time goes",
 }
 

@@ -144,6 +144,8 @@ class View(struct.PyTreeNode):
         # Boxes lean about y only, and may not leave a crack between neighbours through rounding.
         half = size[:, :2] * jnp.stack([up[:, 2], jnp.ones_like(up[:, 2])], axis=1) + 1e-5
         edge = TILE_SIZE / 2
+        # Else XLA computes all of this anew for every pair of a point and a box.
+        points, top, half, up = jax.lax.optimization_barrier((points, top, half, up))
         x, y = (jnp.clip(points[..., i, None], -edge, edge) - top[:, i] for i in (0, 1))
         height = top[:, 2] - x * up[:, 0] / up[:, 2]
         return jnp.max(jnp.where((jnp.abs(x) <= half[:, 0]) & (jnp.abs(y) <= half[:, 1]), height, -jnp.inf), axis=-1)

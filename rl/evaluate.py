@@ -78,8 +78,8 @@ def hold_places(task: Task, places: Places | None = None) -> Task:
     """The task with its curriculum held still, at these places or at all of them. Raises TaskError where it has none."""
     if task.curriculum is not None:
         return dataclasses.replace(task, curriculum=task.curriculum.held(dict(places or {})))
-    if places and any(places.values()):
-        raise TaskError(f"task {task.name!r} has no curriculum, and so no {' or '.join(places)} to choose: leave it out")
+    if named := [label for label, values in (places or {}).items() if values]:
+        raise TaskError(f"task {task.name!r} has no curriculum, and so no {' or '.join(named)} to choose: leave it out")
     return task
 
 
@@ -184,8 +184,20 @@ def _places(task: Task, progress: dict[str, np.ndarray], n: int) -> list[tuple[d
     return [(dict(labels), np.array(rows)) for labels, rows in robots.items()]
 
 
-def rollout_qpos(ppo: PPO, state: TrainState, *, seconds: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Generalised positions (steps, num_envs, nq) and commands (steps, num_envs, size) of the policy, to be shown."""
+@dataclass(frozen=True)
+class Rollout:
+    """What robots did under a policy, to be shown."""
+
+    qpos: np.ndarray
+    """(steps, num_envs, nq)"""
+    command: np.ndarray
+    """(steps, num_envs, size)"""
+    fields: dict[str, np.ndarray]
+    """Their model fields at the start, (num_envs, *shape in MjModel) each."""
+
+
+def roll_out(ppo: PPO, state: TrainState, *, seconds: float, seed: int = 0) -> Rollout:
+    """The policy in all environments of `ppo.env`, each beginning anew where its episode ends."""
     env = ppo.env
     key = jax.random.fold_in(jax.random.key(_EVALUATION_STREAM), seed)
 
@@ -195,4 +207,5 @@ def rollout_qpos(ppo: PPO, state: TrainState, *, seconds: float, seed: int = 0) 
 
     steps = round(seconds / env.task.control_seconds)
     start = jax.jit(env.reset)(key)
-    return jax.device_get(jax.jit(lambda s: jax.lax.scan(step, s, None, length=steps)[1])(start))
+    qpos, command = jax.device_get(jax.jit(lambda s: jax.lax.scan(step, s, None, length=steps)[1])(start))
+    return Rollout(qpos, command, jax.device_get(start.physics.fields))

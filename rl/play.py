@@ -9,10 +9,10 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from envs.task import Task
-from rl.evaluate import Places, load_policy, rollout_qpos
+from rl.evaluate import Places, load_policy, roll_out
 from rl.run import Run
 from sim.crash import CrashRecord
-from sim.render import make_renderer, write_video
+from sim.render import make_renderer, show_geoms, write_video
 from sim.replay import Trajectory
 
 Progress = Callable[[float], None]
@@ -35,16 +35,18 @@ def record(
     """
     ppo, state = load_policy(run, 1, places=places)
     task = ppo.env.task
-    qpos, command = rollout_qpos(ppo, state, seconds=seconds, seed=seed)
+    rollout = roll_out(ppo, state, seconds=seconds, seed=seed)
+    qpos, command = rollout.qpos[:, 0], rollout.command[:, 0]
     every = max(1, round(1 / 25 / task.control_seconds))  # 25 pictures a second show a gait well
     shown = range(0, len(qpos), every)
     model = task.scene().compile()
+    show_geoms(model, ppo.env.physics.model, {name: value[0] for name, value in rollout.fields.items()})
     with make_renderer(model, width, height) as renderer:
 
         def frames() -> Iterator[np.ndarray]:
             for i in shown:
-                fields = task.show(model, command[i, 0]) if task.show else None
-                yield _caption(renderer.frame(qpos[i, 0], fields), task, command[i, 0])
+                fields = task.show(model, command[i]) if task.show else None
+                yield _caption(renderer.frame(qpos[i], fields), task, command[i])
 
         write_video(path, frames(), 1 / (every * task.control_seconds), len(shown), progress)
 
@@ -63,9 +65,10 @@ def view(run: Run, *, seed: int = 1, places: Places | None = None) -> None:
 
     ppo, state = load_policy(run, 1, places=places)
     env, task = ppo.env, ppo.env.task
-    model = task.scene().compile()
-    data = mujoco.MjData(model)
     env_state = jax.jit(env.reset)(jax.random.key(seed))
+    model = task.scene().compile()
+    show_geoms(model, env.physics.model, {name: np.asarray(value[0]) for name, value in env_state.physics.fields.items()})
+    data = mujoco.MjData(model)
     step = jax.jit(lambda s: env.step(s, ppo.act(state, s.observation["policy"])))
     with mujoco.viewer.launch_passive(model, data) as viewer:
         while viewer.is_running():

@@ -26,6 +26,7 @@ from sim.bounding import REFITTED_BY, refit_trees
 from sim.frozen_model import FrozenModel, FrozenModelError
 from sim.native import nominal_field
 from sim.physics import PhysicsError
+from sim.render import show_geoms
 
 _FORMAT = 1
 _MAX_BYTES = 512 * 2**20  # unpacked; a megabyte is usual, some tens with detailed meshes
@@ -100,9 +101,11 @@ class CrashRecord:
         try:
             spec = self.model.spec()
             add_backdrop(spec)
-            return spec.compile()
+            model = spec.compile()
         except ValueError as error:
             raise CrashError(f"the model doesn't compile: {error}") from error
+        show_geoms(model, self.compile(), self.fields)
+        return model
 
 
 # Files

@@ -201,6 +201,18 @@ def write_video(
             part.unlink()
 
 
+def show_geoms(model: mujoco.MjModel, physics: mujoco.MjModel, fields: Mapping[str, np.ndarray]) -> None:
+    """Place and size the geoms of a model that is to be drawn as an environment has them: the named ones of the model that
+    simulates, `physics`, of which `fields` are the environment's own model fields."""
+    rows = {model.geom(i).name: i for i in range(model.ngeom)}
+    pairs = [(rows[name], i) for i in range(physics.ngeom) if (name := physics.geom(i).name) and name in rows]
+    if pairs:
+        shown, simulated = np.array(pairs).T
+        for name in ("geom_pos", "geom_quat", "geom_size"):
+            if name in fields:
+                getattr(model, name)[shown] = np.asarray(fields[name])[simulated]
+
+
 # Which OpenGL
 
 

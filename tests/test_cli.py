@@ -73,6 +73,38 @@ def fails(capsys, arguments: list[str], *expected: str) -> None:
         assert text in told
 
 
+@pytest.fixture(scope="module")
+def trained_on_rough_ground(tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "rough"
+    arguments = ["train", "go2-velocity-rough", "--engine", "native", "--num-envs", "12", "--steps", "288", "--out", str(out)]
+    assert zerogap.main(arguments) == 0
+    return out
+
+
+def test_an_evaluation_on_some_of_the_terrain_tells_of_each_place(trained_on_rough_ground, tmp_path, capsys):
+    figures = tmp_path / "evaluation.json"
+    arguments = ["eval", str(trained_on_rough_ground), "--robots", "12", "--seconds", "1", "--json", str(figures)]
+    assert zerogap.main([*arguments, "--kinds", "steps", "slope_up", "--levels", "3", "1"]) == 0
+    told = json.loads(figures.read_text())
+    places = {(group["kind"], group["level"]): group["robots"] for group in told["groups"]}
+    assert places == {("steps", 3): 3, ("slope_up", 3): 3, ("steps", 1): 3, ("slope_up", 1): 3}
+    assert sum(group["falls"] for group in told["groups"]) == told["falls"]
+    printed = capsys.readouterr().out
+    assert "steps" in printed
+    assert "slope_up" in printed
+
+
+def test_the_levels_of_a_training_are_drawn(trained_on_rough_ground):
+    assert (trained_on_rough_ground / "levels.png").stat().st_size > 1000
+
+
+def test_a_place_that_is_not_there_is_told_with_those_that_are(capsys, trained, trained_on_rough_ground):
+    run = ["eval", str(trained_on_rough_ground), "--robots", "12"]
+    fails(capsys, [*run, "--kinds", "stares"], "no kind 'stares'", "did you mean 'stairs'")
+    fails(capsys, [*run, "--levels", "7"], "no level '7'", "there are: 0, 1, 2, 3, 4")
+    fails(capsys, ["eval", str(trained), "--kinds", "steps"], f"task '{TASK}' has no curriculum", "leave it out")
+
+
 def test_an_unknown_task_offers_the_nearest_and_leaves_nothing(capsys, tmp_path):
     out = tmp_path / "run"
     fails(capsys, ["train", "go2-velocity-flt", "--out", str(out)], "go2-velocity-flt", f"did you mean {TASK}")

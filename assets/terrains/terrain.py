@@ -10,7 +10,8 @@ boxes as the tile that needs most of them; a tile is model fields, which each en
 any number of tiles, and a robot's geoms are tested against some thirty boxes rather than against all that there are.
 
 Why boxes: every engine has exact code for them against spheres, capsules and boxes, and their edges are as sharp as a step's.
-A height field rounds edges off to its grid; MJX compiles its reach in, and on MuJoCo Warp robots sink into it.
+A height field rounds edges off to its grid; MJX compiles in how much of it a geom can touch, and on MuJoCo Warp quadrupeds were
+found to sink into it, after minutes of compilation (google-deepmind/mujoco_warp, issue 736).
 """
 
 from collections.abc import Callable
@@ -174,7 +175,8 @@ def _check(tile: Tile, name: str, platform: float) -> None:
     if np.abs(edges).max() > half + 1e-9 or (edges[..., 0] >= edges[..., 1]).any():
         raise TerrainError(f"{name}: its boxes must have a width and lie within {half} m of the tile's middle")
     # Between two neighbouring edges the ground is of one piece: one point of each tells of all.
-    between = [np.convolve(np.unique(edges[:, axis].round(9)), [0.5, 0.5], "valid") for axis in (0, 1)]
+    lines = [np.unique([*edges[:, axis].round(9).ravel(), -platform, platform]) for axis in (0, 1)]
+    between = [(line[1:] + line[:-1]) / 2 for line in lines]
     points = np.stack(np.meshgrid(*between, indexing="ij"), -1)
     heights = _height(tile, points)
     if np.isnan(heights).any() or not np.allclose([edges.min((0, 2)), edges.max((0, 2))], [[-half] * 2, [half] * 2]):

@@ -59,12 +59,14 @@ def gaps(width: float, pitch: float = 1.0, depth: float = 0.3) -> Tile:
 
 
 def rough(amplitude: float, seed: int, width: float = 0.5) -> Tile:
-    """A weave of beams along x and along y, each at a height drawn from (-amplitude, 0) m: squares of `width`, no two alike.
+    """A weave of beams along x and along y, in turns low and high, each in its own third of (-amplitude, 0) m: squares of
+    `width`, no two alike, of which a quarter are pits.
 
     So many squares take as few boxes as the sum of rows and columns, not the product.
     """
     edges = np.arange(-_HALF, _HALF + width / 2, width)
-    heights = np.random.default_rng(seed).uniform(-amplitude, 0.0, (2, len(edges) - 1))
+    draw = np.random.default_rng(seed).random((2, len(edges) - 1))
+    heights = -amplitude * (draw + 2 * (np.arange(len(edges) - 1) % 2)) / 3
     beams = [
         Box((a, b), (-_HALF, _HALF), top) if along_y else Box((-_HALF, _HALF), (a, b), top)
         for along_y, tops in enumerate(heights)

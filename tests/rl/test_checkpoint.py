@@ -4,7 +4,7 @@ import pytest
 
 from rl.checkpoint import CheckpointError, Checkpoints
 from rl.ppo import PPO, PPOConfig
-from tests.rl.tracking import make_env, tracking_task
+from tests.rl.tracking import Heavier, make_env, tracking_task
 
 CONFIG = PPOConfig(rollout_length=8, epochs=2, minibatches=2, actor_hidden=(16,), critic_hidden=(16,))
 
@@ -36,6 +36,22 @@ def test_a_resumed_run_goes_on_as_if_never_stopped(learner, tmp_path):
     restored = Checkpoints(tmp_path).restore(jax.eval_shape(fresh.init, jax.random.key(0)))
     assert_equal(half, restored)
     assert_equal(straight, run(jax.jit(fresh.update), restored, 10))
+
+
+def test_a_resumed_curriculum_goes_on_as_if_never_stopped(tmp_path):
+    def learner() -> PPO:
+        return PPO(make_env(tracking_task(episode_seconds=0.3, curriculum=Heavier()), 32), CONFIG)
+
+    ppo = learner()
+    update, state = jax.jit(ppo.update), jax.jit(ppo.init)(jax.random.key(0))
+    straight = run(update, state, 12)
+    half = run(update, state, 6)
+    assert len(np.unique(half.env.curriculum["level"])) > 1, "else nothing has moved"
+    Checkpoints(tmp_path).save(half)
+    fresh = learner()
+    restored = Checkpoints(tmp_path).restore(jax.eval_shape(fresh.init, jax.random.key(0)))
+    assert_equal(half, restored)
+    assert_equal(straight, run(jax.jit(fresh.update), restored, 6))
 
 
 def test_a_damaged_newest_checkpoint_is_reported_and_the_one_before_used(learner, tmp_path):

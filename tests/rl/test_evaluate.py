@@ -1,11 +1,12 @@
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
-from envs.task import MetricTerm
-from rl.evaluate import Evaluator
+from envs.task import MetricTerm, TaskError, TerminationTerm
+from rl.evaluate import Evaluator, hold_places
 from rl.ppo import PPO, PPOConfig
-from tests.rl.tracking import make_env, tracking_task
+from tests.rl.tracking import Heavier, make_env, tracking_task
 
 
 def seconds(view):
@@ -30,3 +31,30 @@ def test_a_metric_is_a_mean_over_the_steps_in_which_it_counts():
     assert found.metrics["late"] == pytest.approx(sum(late) / len(late), rel=1e-4)
     assert found.metrics_p95["late"] == pytest.approx(sum(late) / len(late), rel=1e-4)
     assert "never" not in found.metrics
+
+
+def test_the_places_of_a_curriculum_make_up_the_whole():
+    # What swings out far fails, so that some of each place do and others do not.
+    falls = TerminationTerm("swings out", lambda view: jnp.abs(view.joint_velocity[0]) > 4.0)
+    task = tracking_task(curriculum=Heavier(), terminations=(falls,))
+    ppo = PPO(make_env(hold_places(task, {"level": ("0", "3", "1")}), 30), PPOConfig(minibatches=1, actor_hidden=(8,)))
+    found = Evaluator(ppo, seconds=1.0)(jax.jit(ppo.init)(jax.random.key(0)))
+    labels = [tuple(group.labels.values()) for group in found.groups]
+    assert sorted(labels) == sorted((kind, level) for kind in ("even", "odd") for level in (0, 1, 3))
+    assert [group.robots for group in found.groups] == [5] * 6
+    assert 0 < found.falls == sum(group.falls for group in found.groups) < 30
+    errors = [group.metrics["error"] for group in found.groups]
+    assert min(errors) < found.metrics["error"] < max(errors)
+    told = found.to_json()["groups"]
+    assert isinstance(told, list)
+    assert told[0] == {**found.groups[0].labels, "robots": 5, "falls": found.groups[0].falls, "diverged": 0, "error": errors[0]}
+    # Without failures every robot counts all steps, and the whole is the mean of its places.
+    ppo = PPO(make_env(hold_places(tracking_task(curriculum=Heavier())), 24), PPOConfig(minibatches=1, actor_hidden=(8,)))
+    found = Evaluator(ppo, seconds=1.0)(jax.jit(ppo.init)(jax.random.key(0)))
+    assert found.metrics["error"] == pytest.approx(np.mean([group.metrics["error"] for group in found.groups]), rel=1e-5)
+
+
+def test_a_task_without_a_curriculum_has_no_places():
+    assert hold_places(tracking_task(), {"level": ()}).curriculum is None
+    with pytest.raises(TaskError, match="task 'hinge-track' has no curriculum, and so no level to choose"):
+        hold_places(tracking_task(), {"level": ("3",)})

@@ -1,14 +1,19 @@
 """A task small enough to be solved in a test: one joint that is to follow a commanded angle."""
 
+from dataclasses import dataclass
+
 import jax
 import jax.numpy as jnp
 import mujoco
+import numpy as np
 
 from assets.robots.robot import Robot
 from assets.scene import compile_for_physics, scene_spec
 from envs.env import Env
+from envs.start import Progress, Start
 from envs.task import CommandTerm, CriticTerm, InitialState, MetricTerm, PolicyTerm, RewardTerm, Task
 from envs.terms import observations
+from envs.view import Layout, View
 from sim.native import NativePhysics
 from sim.randomization import Mass, Randomization, Uniform
 
@@ -70,6 +75,36 @@ def tracking_task(**changes) -> Task:
         "episode_seconds": 2.0,
     }
     return Task(**(told | changes))
+
+
+@dataclass(frozen=True)
+class Heavier:
+    """Gravity grows by a half a level; an episode that ends near its angle moves up, another down. Places: which environments,
+    and how heavy."""
+
+    moves: bool = True
+    levels: tuple[int, ...] = (0,)
+
+    def first(self, index: jax.Array) -> Progress:
+        return {"level": jnp.array(self.levels)[index % len(self.levels)], "odd": index % 2}
+
+    def judge(self, progress: Progress, view: View, failed: jax.Array) -> Progress:
+        near = jnp.abs(view.joint_position[0] - view.command[0]) < 0.5
+        step = jnp.where(near & ~failed, 1, -1) * self.moves
+        return progress | {"level": jnp.clip(progress["level"] + step, 0, 3)}
+
+    def begin(self, key: jax.Array, start: Start, layout: Layout) -> Start:
+        gravity = jnp.array([0.0, 0.0, -9.81]) * (1 + 0.5 * start.curriculum["level"])
+        return start.replace(fields=start.fields | {"opt.gravity": gravity})
+
+    def figures(self, progress: Progress) -> dict[str, jax.Array]:
+        return {"level": progress["level"].mean()}
+
+    def labels(self, progress: dict[str, np.ndarray]) -> dict[str, str | int]:
+        return {"kind": "odd" if progress["odd"] else "even", "level": int(progress["level"])}
+
+    def held(self, places: dict[str, tuple[str, ...]]) -> "Heavier":
+        return Heavier(moves=False, levels=tuple(map(int, places.get("level") or "0123")))
 
 
 def make_env(task: Task, num_envs: int) -> Env:

@@ -1,4 +1,4 @@
-"""The Go2 of the walking task on every engine, against `mj_step` in float64: the same targets for 20 control steps (0.4 s)."""
+"""The Go2 of the walking tasks on every engine, against `mj_step` in float64: the same targets for 20 control steps (0.4 s)."""
 
 import jax
 import jax.numpy as jnp
@@ -8,8 +8,11 @@ import pytest
 
 from assets.robots import GO2
 from assets.scene import compile_for_physics, scene_spec
+from assets.terrains import rough_terrain
+from assets.terrains.terrain import FIELDS
 from sim.engine import make_physics
-from sim.physics import ENGINES
+from sim.physics import ENGINES, Fields, Physics, PhysicsState
+from tests.assets.terrains.tile_model import robot_on, set_tile
 
 NUM_STEPS, NUM_SUBSTEPS, NUM_ENVS = 20, 4, 2
 
@@ -34,22 +37,66 @@ def targets() -> np.ndarray:
     return (np.array(GO2.default_pose) + spread).astype(np.float32)
 
 
+def simulate(physics: Physics, fields: Fields, qpos: np.ndarray, ctrl: np.ndarray, state: PhysicsState | None = None):
+    """qpos, qvel and sensordata after each control step, and the last state; from the given one, or at rest at qpos."""
+    if state is None:
+        state = physics.init(fields)
+        at_rest = jnp.zeros_like(state.qvel)
+        state = physics.reset(state, jnp.ones(len(qpos), bool), jnp.asarray(qpos, jnp.float32), at_rest, fields)
+    step = jax.jit(lambda state, ctrl: physics.step(state, ctrl, NUM_SUBSTEPS))
+    found = []
+    for target in ctrl:
+        state = step(state, jnp.asarray(target))
+        found.append((np.asarray(state.qpos), np.asarray(state.qvel), np.asarray(state.sensordata)))
+    return found, state
+
+
+def compare(model: mujoco.MjModel, qpos: np.ndarray, ctrl: np.ndarray, found: list) -> None:
+    """What one environment did with what the C engine does in float64."""
+    data = mujoco.MjData(model)
+    data.qpos[:] = qpos
+    for target, (position, velocity, readings) in zip(ctrl, found, strict=True):
+        data.ctrl[:] = target
+        mujoco.mj_step(model, data, NUM_SUBSTEPS)
+        np.testing.assert_allclose(position, data.qpos, atol=5e-6, rtol=0)
+        np.testing.assert_allclose(velocity, data.qvel, atol=2e-4, rtol=0)
+        np.testing.assert_allclose(readings, data.sensordata, atol=5e-3, rtol=1e-3)
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_go2_moves_as_in_the_c_engine(quick_to_compile, model, engine):
     physics = make_physics(model, NUM_ENVS, engine)
-    state = physics.init({}).replace(qpos=jnp.tile(start(model), (NUM_ENVS, 1)))
-    step = jax.jit(lambda state, ctrl: physics.step(state, ctrl, NUM_SUBSTEPS))
-    found = []
-    for ctrl in targets():
-        state = step(state, ctrl)
-        found.append((np.asarray(state.qpos), np.asarray(state.qvel), np.asarray(state.sensordata)))
+    qpos = np.tile(start(model), (NUM_ENVS, 1))
+    found, _ = simulate(physics, {}, qpos, targets())
     for env in range(NUM_ENVS):
-        data = mujoco.MjData(model)
-        data.qpos[:] = start(model)
-        for ctrl, (qpos, qvel, readings) in zip(targets()[:, env], found, strict=True):
-            data.ctrl[:] = ctrl
-            mujoco.mj_step(model, data, NUM_SUBSTEPS)
-            np.testing.assert_allclose(qpos[env], data.qpos, atol=5e-6, rtol=0)
-            np.testing.assert_allclose(qvel[env], data.qvel, atol=2e-4, rtol=0)
-            np.testing.assert_allclose(readings[env], data.sensordata, atol=5e-3, rtol=1e-3)
+        compare(model, qpos[env], targets()[:, env], [[array[env] for array in moment] for moment in found])
     assert np.abs(found[-1][0] - start(model)).max() > 0.05, "the robot hardly moved"
+
+
+TERRAIN = rough_terrain()
+LEVEL = 3
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_on_every_kind_of_ground_too_and_stands_there(quick_to_compile, engine):
+    """Standing across an edge of each kind where it has one near, the terrain's boxes set as each environment's own fields."""
+    kinds = range(len(TERRAIN.kinds))
+    model = robot_on(GO2, TERRAIN)
+    fields = [TERRAIN.fields(model, LEVEL, kind) for kind in kinds]
+    fields = {name: jnp.asarray(np.stack([f[name] for f in fields]), jnp.float32) for name in FIELDS}
+    qpos = np.tile(start(model), (len(kinds), 1))
+    qpos[:, 0] += 0.45  # the front feet are off the platform, the rear feet are on it
+    front = np.array([[TERRAIN.height(LEVEL, kind, [0.65, y]) for y in (-0.14, 0.14)] for kind in kinds])
+    qpos[:, 2] += np.maximum(front.max(axis=1), 0.0) + 0.01
+    physics = make_physics(model, len(kinds), engine)
+    moves = np.repeat(targets()[:, :1], len(kinds), axis=1)
+    found, state = simulate(physics, fields, qpos, moves)
+    for kind in kinds:
+        own = set_tile(robot_on(GO2, TERRAIN), TERRAIN, LEVEL, kind)
+        compare(own, qpos[kind], moves[:, kind], [[array[kind] for array in moment] for moment in found])
+    stands = np.tile(np.array(GO2.default_pose, np.float32), (40, len(kinds), 1))
+    found, state = simulate(physics, fields, qpos, stands, state)
+    physics.check_overflow(state)
+    for kind, at in enumerate(found[-1][0]):
+        ground = np.nanmin(TERRAIN.height(LEVEL, kind, at[:2] + np.array([[x, y] for x in (-0.2, 0.2) for y in (-0.14, 0.14)])))
+        assert at[2] > ground + 0.15, f"on {TERRAIN.kinds[kind]} it has sunk"

@@ -1,4 +1,4 @@
-"""The ground that a terrain promises is the ground that MuJoCo has."""
+"""What the tiles of a terrain are like, found by rays and by robots, and which are refused."""
 
 import math
 
@@ -11,82 +11,105 @@ from hypothesis import strategies as st
 from assets.robots import GO2
 from assets.scene import compile_for_physics, flat_ground, scene_spec
 from assets.terrains import Box, Terrain, TerrainError, rough_terrain, tiles
+from assets.terrains.terrain import TILE_SIZE
+from tests.assets.terrains.tile_model import bare, ray_height, robot_on, set_tile
 
 TERRAIN = rough_terrain()
+LEVELS, KINDS = range(TERRAIN.num_levels), range(len(TERRAIN.kinds))
 
 
 @pytest.fixture(scope="module")
-def ground() -> tuple[mujoco.MjModel, mujoco.MjData]:
-    spec = mujoco.MjSpec()
-    TERRAIN(spec)
-    model = spec.compile()
-    data = mujoco.MjData(model)
-    mujoco.mj_forward(model, data)
-    return model, data
+def ground() -> dict[tuple[int, int], mujoco.MjData]:
+    """Every tile, by level and kind."""
+    found = {}
+    for level in LEVELS:
+        for kind in KINDS:
+            found[level, kind] = mujoco.MjData(set_tile(bare(TERRAIN), TERRAIN, level, kind))
+            mujoco.mj_forward(found[level, kind].model, found[level, kind])
+    return found
 
 
-def ray_height(ground, x: float, y: float) -> float:
-    start, geom = np.array([x, y, 5.0]), np.zeros(1, np.int32)
-    return 5.0 - mujoco.mj_ray(*ground, start, np.array([0, 0, -1.0]), None, 1, -1, geom)
+INSIDE = st.floats(-TILE_SIZE / 2 + 1e-3, TILE_SIZE / 2 - 1e-3)
 
 
-@given(st.floats(0.0, 1.0), st.floats(0.0, 1.0))
-def test_the_height_map_is_what_a_ray_meets(ground, u, v):
-    cells = np.array([u, v]) * (np.array(TERRAIN.cells.shape[:2]) - 1) * 0.05
-    # On the very line between two cells either is right.
-    x, y = TERRAIN.corner + np.clip(np.floor(cells / 0.05) * 0.05 + np.clip(cells % 0.05, 0.001, 0.049), 0, None)
-    assert TERRAIN.height([x, y]) == pytest.approx(ray_height(ground, x, y), abs=1e-5)
+@given(st.sampled_from(LEVELS), st.sampled_from(KINDS), INSIDE, INSIDE)
+def test_heights_are_what_a_ray_meets(ground, level, kind, x, y):
+    # On the very edge of a box either side is right.
+    around = TERRAIN.height(level, kind, [[x + dx, y + dy] for dx in (-1e-5, 1e-5) for dy in (-1e-5, 1e-5)])
+    assert around.min() - 1e-5 <= ray_height(ground[level, kind], x, y) <= around.max() + 1e-5
 
 
-@pytest.mark.parametrize("level", range(TERRAIN.num_levels))
-@pytest.mark.parametrize("kind, sign", [("slope_up", 1), ("slope_down", -1)])
-def test_slopes_are_as_steep_as_promised(ground, level, kind, sign):
-    x, y, z = TERRAIN.origins[level, TERRAIN.kinds.index(kind)]
-    rise = ray_height(ground, x + 3.0, y) - ray_height(ground, x + 1.0, y)
-    assert math.degrees(math.atan2(rise, 2.0)) == pytest.approx(sign * 3.75 * (level + 1), abs=1e-4)
-    assert ray_height(ground, x, y) == pytest.approx(z)
+def profile(data: mujoco.MjData, y: float = 0.013) -> np.ndarray:
+    """Heights along x, a centimetre apart."""
+    return np.array([ray_height(data, x, y) for x in np.arange(-3.995, 4.0, 0.01)])
 
 
-@pytest.mark.parametrize("level", range(TERRAIN.num_levels))
-def test_steps_stairs_rough_ground_and_gaps_are_as_high_and_wide_as_promised(ground, level):
-    def profile(kind: str) -> np.ndarray:
-        x, y, _ = TERRAIN.origins[level, TERRAIN.kinds.index(kind)]
-        return np.array([ray_height(ground, x + dx, y + 0.01) for dx in np.arange(-3.99, 4.0, 0.01)])
+@pytest.mark.parametrize("level", LEVELS)
+def test_slopes_are_as_steep_as_promised(ground, level):
+    for name, sign in (("slope_up", 1), ("slope_down", -1)):
+        data = ground[level, TERRAIN.kinds.index(name)]
+        for side in (-1, 1):
+            rise = ray_height(data, side * 3.0, 0.3) - ray_height(data, side * 1.0, 0.3)
+            assert math.degrees(math.atan2(rise, 2.0)) == pytest.approx(sign * 3.75 * (level + 1), abs=1e-3)
 
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_steps_stairs_and_gaps_are_as_high_and_wide_as_promised(ground, level):
     height = 0.02 * (level + 1)
-    jumps = np.abs(np.diff(profile("steps")))
-    np.testing.assert_allclose(jumps[jumps > 1e-6], height, atol=1e-6)
-    rises = np.diff(profile("stairs"))
-    np.testing.assert_allclose(rises[np.abs(rises) > 1e-6], height, atol=1e-6)
-    assert np.count_nonzero(rises > 1e-6) == 22
-    rough = profile("rough")
-    assert -height <= rough.min() < rough.max() <= 1e-9
-    below = profile("gaps") < -0.2
-    assert np.count_nonzero(below) / np.count_nonzero(np.diff(below.astype(int)) == 1) == pytest.approx(
-        5 * (level + 1), abs=0.5
+    steps, stairs, gaps = (profile(ground[level, TERRAIN.kinds.index(n)]) for n in ("steps", "stairs", "gaps"))
+    jumps = np.abs(np.diff(steps))
+    np.testing.assert_allclose(jumps[jumps > 1e-5], height, atol=1e-6)
+    assert np.count_nonzero(jumps > 1e-5) == 12  # three sills on either side, up and down each
+    rises = np.diff(stairs)
+    np.testing.assert_allclose(rises[np.abs(rises) > 1e-5], height, atol=1e-6)
+    assert np.count_nonzero(rises > 1e-5) == 22
+    below = gaps < -0.2
+    crossed = np.count_nonzero(np.diff(below.astype(int)) == 1)
+    assert crossed == 6
+    assert np.count_nonzero(below) / crossed == pytest.approx(5 * (level + 1), abs=1)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_a_quarter_of_rough_ground_is_pits(ground, level):
+    height = 0.02 * (level + 1)
+    middles = np.arange(-3.75, 4.0, 0.5)
+    found = np.array([[ray_height(ground[level, TERRAIN.kinds.index("rough")], x, y) for y in middles] for x in middles])
+    pits = found < -height / 2
+    pits[7:9, 7:9] = True  # the platform is where one would be
+    assert pits.mean() == pytest.approx(0.25, abs=0.02)
+    assert len(np.unique(found.round(6))) > 28
+    assert -height - 1e-6 <= found.min() <= found.max() <= 1e-6
+
+
+def test_rough_ground_is_the_same_wherever_it_is_made():
+    first, second = tiles.rough(0.1, seed=0), tiles.rough(0.1, seed=0)
+    assert first == second
+    assert first != tiles.rough(0.1, seed=1)
+    # Numpy's PCG64 with seed 0 draws 0.63696169, 0.26978671, 0.04097352, ... on every machine.
+    assert [box.top for box in first[:3]] == pytest.approx(
+        [-0.1 * u / 3 for u in (0.63696169, 2.26978671, 0.04097352)], abs=1e-9
     )
 
 
 def test_a_robot_stands_on_every_tile_as_on_a_plane():
-    def settle(terrain, origin) -> tuple[float, float]:
-        model = terrain
+    def settle(model: mujoco.MjModel) -> tuple[float, float]:
         data = mujoco.MjData(model)
-        data.qpos[:3] = origin + np.array([0, 0, GO2.standing_height])
-        data.qpos[7:] = GO2.default_pose
+        data.qpos[2] = GO2.standing_height
+        data.qpos[7:] = data.ctrl[:] = GO2.default_pose
         mujoco.mj_forward(model, data)
         depth = min((contact.dist for contact in data.contact), default=0.0)
-        data.ctrl[:] = GO2.default_pose
         for _ in range(60):
             mujoco.mj_step(model, data)
-        return depth, data.qpos[2] - origin[2]
+        return depth, data.qpos[2]
 
-    flat = compile_for_physics(scene_spec(GO2, flat_ground))
-    rough = compile_for_physics(scene_spec(GO2, TERRAIN))
-    depth_on_plane, height_on_plane = settle(flat, np.zeros(3))
-    for origin in TERRAIN.origins.reshape(-1, 3):
-        depth, height = settle(rough, origin)
-        assert depth == pytest.approx(depth_on_plane, abs=1e-6)
-        assert height == pytest.approx(height_on_plane, abs=1e-3)
+    depth_on_plane, height_on_plane = settle(compile_for_physics(scene_spec(GO2, flat_ground)))
+    model = robot_on(GO2, TERRAIN)
+    assert settle(model) == pytest.approx((depth_on_plane, height_on_plane), abs=1e-3), "before a tile is set"
+    for level in LEVELS:
+        for kind in KINDS:
+            depth, height = settle(set_tile(model, TERRAIN, level, kind))
+            assert depth == pytest.approx(depth_on_plane, abs=1e-6)
+            assert height == pytest.approx(height_on_plane, abs=1e-3)
 
 
 def test_a_ball_rolls_over_the_seams_of_even_boxes_as_over_a_plane():
@@ -97,6 +120,8 @@ def test_a_ball_rolls_over_the_seams_of_even_boxes_as_over_a_plane():
         body.add_freejoint()
         body.add_geom(type=mujoco.mjtGeom.mjGEOM_SPHERE, size=[0.022, 0, 0], mass=0.5, contype=0, conaffinity=1)
         model = spec.compile()
+        if isinstance(ground, Terrain):
+            set_tile(model, ground, 0, 0)
         data = mujoco.MjData(model)
         data.qvel[0], data.qvel[4] = 1.0, 1.0 / 0.022
         heights = []
@@ -111,12 +136,24 @@ def test_a_ball_rolls_over_the_seams_of_even_boxes_as_over_a_plane():
     assert even[0] == pytest.approx(plane[0], rel=0.05)  # six seams take 3 % of its speed
 
 
-def test_a_tile_with_a_hole_is_refused():
-    terrain = Terrain(("hole",), (((Box((-1.0, 1.0), (-1.0, 1.0), 0.0),),),), 1.0)
-    with pytest.raises(TerrainError, match="hole"):
-        _ = terrain.cells
+WHOLE = Box((-4.0, 4.0), (-4.0, 4.0), 0.0)
 
 
-def test_a_box_off_the_grid_is_refused():
-    with pytest.raises(TerrainError, match="multiples of"):
-        Terrain.of({"odd": lambda level: tiles.steps(0.1, width=0.41)}, 1, 0.5)
+@pytest.mark.parametrize(
+    "tile, complaint",
+    [
+        ((Box((-4.0, 4.0), (-4.0, 3.0), 0.0),), "kind 'odd', level 0: it has a hole"),
+        ((Box((-4.0, 0.0), (-4.0, 4.0), 0.0), Box((0.1, 4.0), (-4.0, 4.0), 0.0)), "it has a hole"),
+        ((WHOLE, Box((3.0, 4.5), (-1.0, 1.0), 0.0)), "lie within 4.0 m"),
+        ((WHOLE, Box((3.0, 3.0), (-1.0, 1.0), 0.0)), "must have a width"),
+        ((WHOLE, Box((0.2, 1.0), (-1.0, 1.0), 0.1)), "within 0.5 m of its middle it must be flat, at height 0"),
+    ],
+)
+def test_a_tile_that_no_robot_could_start_on_is_refused(tile, complaint):
+    with pytest.raises(TerrainError, match=complaint):
+        Terrain.of({"odd": lambda level: tile}, 1, 0.5)
+
+
+def test_a_level_without_a_tile_for_every_kind_is_refused():
+    with pytest.raises(TerrainError, match="level 1 has 1 tiles, expected 2"):
+        Terrain(("a", "b"), (((WHOLE,), (WHOLE,)), ((WHOLE,),)), 0.5)

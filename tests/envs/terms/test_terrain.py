@@ -4,16 +4,23 @@ from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
+import mujoco
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from assets.robots import GO2
 from assets.terrains import TerrainError, rough_terrain
-from envs.terms.terrain import TerrainCurriculum, distance_from_middle
+from assets.terrains.terrain import FIELDS, TILE_SIZE
+from envs.start import Start
+from envs.terms.terrain import TerrainCurriculum
+from envs.view import Layout, View
+from tests.assets.terrains.tile_model import ray_height, robot_on, set_tile
 
 TERRAIN = rough_terrain()
 CURRICULUM = TerrainCurriculum(TERRAIN, episode_seconds=20.0)
+LAYOUT = Layout.of(GO2, robot_on(GO2, TERRAIN), TERRAIN)
 
 
 def judged(level: int, *, commanded: float, covered: float, farthest: float = 3.0, time: float = 20.0, failed=False) -> int:
@@ -23,7 +30,7 @@ def judged(level: int, *, commanded: float, covered: float, farthest: float = 3.
         time=time,
     )
     progress = {"level": jnp.int32(level), "kind": jnp.int32(1)}
-    after = CURRICULUM.judge(progress, view, jnp.bool_(failed))
+    after = CURRICULUM.judge(progress, view, jnp.bool_(failed))  # type: ignore[arg-type]
     assert int(after["kind"]) == 1
     return int(after["level"])
 
@@ -51,23 +58,67 @@ def test_a_robot_that_was_told_to_stand_keeps_its_level():
     assert judged(2, commanded=0.0, covered=0.0, farthest=0.1) == 2
 
 
+def drawn(level: int | jax.Array, kind: int) -> Start:
+    """A start at the origin of the world, before the curriculum sees it."""
+    zero = jnp.zeros(())
+    progress = {"level": jnp.int32(level), "kind": jnp.int32(kind)}
+    mass = {"body_mass": jnp.asarray(LAYOUT.model.body_mass, jnp.float32)}
+    return Start(jnp.asarray(LAYOUT.start_qpos()), jnp.zeros(LAYOUT.model.nv), mass, jnp.zeros(3), zero, zero, {}, progress)
+
+
+def begun(seed: int, level: int, kind: int) -> Start:
+    return CURRICULUM.begin(jax.random.key(seed), drawn(level, kind), LAYOUT)
+
+
 def test_beyond_the_last_level_comes_any():
-    begin = jax.vmap(CURRICULUM.begin, (0, None, None))
-    beyond = {"level": jnp.int32(TERRAIN.num_levels), "kind": jnp.int32(0)}
-    progress, _ = begin(jax.random.split(jax.random.key(0), 200), beyond, jnp.zeros(7))
-    assert set(np.unique(progress["level"])) == set(range(TERRAIN.num_levels))
+    levels = jax.vmap(lambda key: CURRICULUM.begin(key, drawn(TERRAIN.num_levels, 0), LAYOUT).curriculum["level"])
+    assert set(np.unique(levels(jax.random.split(jax.random.key(0), 100)))) == set(range(TERRAIN.num_levels))
 
 
-@given(st.integers(0, TERRAIN.num_levels - 1), st.integers(0, len(TERRAIN.kinds) - 1), st.integers(0, 2**31 - 1))
-def test_robots_start_on_the_platform_of_their_tile(level, kind, seed):
-    qpos = jnp.zeros(19).at[2].set(0.3)
-    progress, placed = CURRICULUM.begin(jax.random.key(seed), {"level": jnp.int32(level), "kind": jnp.int32(kind)}, qpos)
-    assert int(progress["level"]) == level
-    offset = np.asarray(placed[:3]) - TERRAIN.origins[level, kind]
-    assert np.abs(offset[:2]).max() < TERRAIN.platform
-    assert offset[2] == pytest.approx(0.3, abs=1e-6)
-    view = SimpleNamespace(qpos=placed, layout=SimpleNamespace(terrain=TERRAIN))
-    assert float(distance_from_middle(view)) == pytest.approx(np.abs(offset[:2]).max(), abs=1e-5)
+@pytest.mark.parametrize("level, kind", [(0, 0), (3, 1), (4, 2), (2, 3), (1, 4), (3, 5)])
+def test_a_tile_is_put_under_its_robot_and_nothing_else_changes(level, kind):
+    start = begun(level, level, kind)
+    expected = TERRAIN.fields(LAYOUT.model, level, kind)
+    assert set(start.fields) == {"body_mass", *FIELDS}
+    for name, value in expected.items():
+        np.testing.assert_allclose(start.fields[name], value, atol=1e-6)
+    assert np.abs(start.qpos[:2]).max() < TERRAIN.platform - 0.3  # feet and all
+    np.testing.assert_array_equal(start.qpos[2:], LAYOUT.start_qpos()[2:])
+
+
+def view_at(level: int, kind: int) -> View:
+    none = jnp.zeros(0)
+    fields = {k: jnp.asarray(v, jnp.float32) for k, v in TERRAIN.fields(LAYOUT.model, level, kind).items()}
+    sensors, qpos = jnp.zeros(LAYOUT.model.nsensordata), jnp.asarray(LAYOUT.start_qpos())
+    return View(qpos, none, sensors, fields, none, none, none, {}, jnp.zeros(()), jnp.zeros(()), LAYOUT, 0.02)
+
+
+@pytest.fixture(scope="module")
+def grounds() -> list[tuple[mujoco.MjData, View]]:
+    """Of every kind at level 3, for rays and for tasks."""
+    model, found = robot_on(GO2, TERRAIN), []
+    for kind in range(len(TERRAIN.kinds)):
+        data = mujoco.MjData(set_tile(robot_on(GO2, TERRAIN), TERRAIN, 3, kind))
+        data.qpos[2] = -10.0  # out of the rays' way
+        mujoco.mj_forward(data.model, data)
+        found.append((data, view_at(3, kind)))
+    assert model.ngeom == found[0][0].model.ngeom
+    return found
+
+
+COORDINATE = st.floats(-TILE_SIZE / 2 + 0.01, TILE_SIZE / 2 - 0.01)
+
+
+@given(st.sampled_from(range(len(TERRAIN.kinds))), COORDINATE, COORDINATE)
+def test_the_ground_that_terms_see_is_what_a_ray_meets(grounds, kind, x, y):
+    data, view = grounds[kind]
+    near = [ray_height(data, x + dx, y + dy) for dx in (-1e-4, 0, 1e-4) for dy in (-1e-4, 0, 1e-4)]
+    assert min(near) - 1e-4 <= float(view.ground_height(jnp.array([x, y]))) <= max(near) + 1e-4
+
+
+def test_beside_the_tile_the_ground_is_that_of_its_edge(grounds):
+    _, view = grounds[TERRAIN.kinds.index("stairs")]
+    assert float(view.ground_height(jnp.array([7.0, -9.0]))) == pytest.approx(11 * 0.08, abs=1e-5)
 
 
 def test_environments_are_shared_evenly_among_kinds_and_start_easy():
