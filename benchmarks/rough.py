@@ -1,8 +1,8 @@
 """What an hour of training on this machine's best engine makes of rough ground: falls, errors and distance, by kind and level.
 
-The goal is steps of 8 cm and slopes of 15 degrees: 85 % of 512 robots that no training saw walk 20 s without a fall, and go most
-of the way that they are told to, so that standing still does not pass. Every other kind and level is evaluated as well. An
-interrupted training goes on where it stopped; a finished one is evaluated anew.
+The goal is steps of 8 cm and slopes of 15 degrees: 85 % of 512 robots that no training saw walk 20 s without a fall, and go
+most of the way that they are told to, so that standing still does not pass. Every other kind and level is evaluated as well.
+An interrupted training goes on where it stopped; a finished one is evaluated anew.
 """
 
 from pathlib import Path

@@ -91,7 +91,9 @@ def _check_base(task: Task, layout: Layout) -> None:
     site = model.site(robot.imu_site) if robot.imu_site else None
     if site is not None and layout.floating and site.bodyid[0] != layout.base_body:
         found = model.body(site.bodyid[0]).name
-        raise TaskError(f"task {task.name!r}: the IMU site {robot.imu_site!r} sits on {found!r}, expected the base, {robot.base!r}")
+        raise TaskError(
+            f"task {task.name!r}: the IMU site {robot.imu_site!r} sits on {found!r}, expected the base, {robot.base!r}"
+        )
 
 
 def _expect(name: str, evaluate: Callable[[], Any], shape: tuple[int, ...] | None, dtype: Any) -> int:

@@ -1,8 +1,8 @@
 """Velocity tracking over rough terrain, for any quadruped `Robot`: the terms of `envs.velocity` on other ground.
 
-The policy sees what it sees on flat ground, of a few moments, and feels its way; the critic sees the ground around the feet as
-well. Heights, of the base and of swinging feet, count from the ground. An episode ends at the edge of its tile, and a curriculum
-moves each environment to harder or easier ones.
+The policy sees what it sees on flat ground, of a few moments, and feels its way; the critic sees the ground around the feet
+as well. Heights, of the base and of swinging feet, count from the ground. An episode ends at the edge of its tile, and a
+curriculum moves each environment to harder or easier ones.
 """
 
 import dataclasses

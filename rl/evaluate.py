@@ -43,8 +43,8 @@ class Group:
 @dataclass(frozen=True)
 class Evaluation:
     """What was measured. Errors are means over all robots and control steps up to each robot's first failure; where a metric
-    counts in some steps only, over those. A robot whose episode ends otherwise, as it leaves its tile of a terrain, goes on from
-    a new start."""
+    counts in some steps only, over those. A robot whose episode ends otherwise, as it leaves its tile of a terrain, goes on
+    from a new start."""
 
     task: str
     robots: int

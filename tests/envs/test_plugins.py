@@ -152,7 +152,8 @@ def test_entry_points_are_listed_and_made(module, install):
     name = module()
     install("alpha", {"stroll": f"{name}:walk"}, {"spot": f"{name}:SPOT"})
     found = find_plugins()
-    assert found.tasks == {"stroll": "walk about", "spot-velocity-flat": make_task("go2-velocity-flat").description}
+    walks = {f"spot-{kind}": make_task(f"go2-{kind}").description for kind in ("velocity-flat", "velocity-rough")}
+    assert found.tasks == {"stroll": "walk about", **walks}
     assert found.robots == ("spot",)
     assert not found.problems
     assert {"stroll", "spot-velocity-flat", "go2-velocity-flat"} <= task_descriptions().keys()

@@ -48,9 +48,7 @@ def test_the_critic_sees_the_ground_and_the_policy_does_not(rough):
     physics = rough.start.physics.replace(qpos=rough.start.physics.qpos.at[:, 2].add(1.0))
     ground = rough.env.layout.ground
     lower = physics.fields | {"geom_pos": physics.fields["geom_pos"].at[:, ground, 2].add(-0.1)}
-    here, there = (
-        rough.step(rough.start.replace(physics=p)).observation for p in (physics, physics.replace(fields=lower))
-    )
+    here, there = (rough.step(rough.start.replace(physics=p)).observation for p in (physics, physics.replace(fields=lower)))
     np.testing.assert_array_equal(here["policy"], there["policy"])
     differs = np.asarray(here["critic"] != there["critic"])
     critic = [term.name for term in rough.env.task.critic_observation]
