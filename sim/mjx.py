@@ -63,6 +63,10 @@ _IGNORED = (
 
 _MIN_FRICTIONLOSS = 1e-9  # MJX-JAX takes a friction loss of zero, where it has a row for it, as a brake of unlimited strength
 
+MAX_CONTACT_POINTS = "max_contact_points"
+"""A number in a model (`MjSpec.add_numeric`), of contacts that MJX-JAX has room for in each environment. Without it there is
+room for every pair of geoms at once, and each costs rows in the solver, in touch or not."""
+
 _Arrays = dict[str, jax.Array]
 
 
@@ -136,7 +140,15 @@ class MjxPhysics:
         return self._step(state, ctrl.astype(jnp.float32))
 
     def check_overflow(self, state: PhysicsState) -> None:
-        """Nothing overflows in MJX-JAX: each pair of geoms has its own room."""
+        """Raise PhysicsError where more contacts than the model has room for were at work at once since `init`. Without the
+        number `max_contact_points` in the model nothing overflows: each pair of geoms has its own room."""
+        if self._room_for_contacts is not None:
+            most = int(np.max(state.engine.watched["contacts"]))
+            if most >= self._room_for_contacts:
+                raise PhysicsError(
+                    f"up to {most} contacts at once, all that the {self.name} engine has room for, and it may have dropped others:"
+                    f" raise the model's number max_contact_points, {self._room_for_contacts}, or take it out"
+                )
 
     # Compiled
 
@@ -321,17 +333,25 @@ class MjxPhysics:
         """What one environment carries beyond its PhysicsState, at the start of an episode."""
         return {"time": np.zeros((), np.float32), "qacc_warmstart": np.zeros(self.model.nv, np.float32)}
 
-    # What is watched: nothing, in MJX-JAX, whose buffers hold whatever the model can need
+    # What is watched: how many contacts are at work, where a number in the model limits them
+
+    @functools.cached_property
+    def _room_for_contacts(self) -> int | None:
+        index = mujoco.mj_name2id(self.model, mujoco.mjtObj.mjOBJ_NUMERIC, MAX_CONTACT_POINTS)
+        return int(self.model.numeric_data[self.model.numeric_adr[index]]) if index >= 0 else None
 
     def _watch(self, data: mjx.Data) -> _Arrays:
         """What to watch of one environment's last substep."""
-        return {}
+        if self._room_for_contacts is None:
+            return {}
+        contact = data._impl.contact
+        return {"contacts": jnp.sum(contact.dist < contact.includemargin)}
 
     def _merge_watched(self, old: _Arrays, new: _Arrays) -> _Arrays:
-        return {}
+        return {name: jnp.maximum(old[name], new[name]) for name in old}
 
     def _watched_at_start(self) -> _Arrays:
-        return {}
+        return {} if self._room_for_contacts is None else {"contacts": jnp.zeros(self.num_envs, jnp.int32)}
 
 
 def _turn_on(model: mujoco.MjModel, name: str) -> None:

@@ -31,6 +31,7 @@ FIELDS = ("geom_pos", "geom_quat", "geom_size", "geom_rbound", "geom_aabb")
 """The model fields that make a tile of a scene's boxes."""
 
 _COLORS = ((0.46, 0.50, 0.54, 1.0), (0.56, 0.55, 0.50, 1.0), (0.41, 0.47, 0.45, 1.0))
+_MOST_CONTACTS = 48  # at once: more than a robot that lies on its side has
 _SPARE = 0.001  # half the width of a box that a tile has no use for (m)
 
 
@@ -118,6 +119,8 @@ class Terrain:
 
     def __call__(self, spec: mujoco.MjSpec) -> None:
         """Add the boxes to a scene, as planks side by side: flat ground, until a tile's fields are set."""
+        # Else MJX-JAX would solve for every pair of a box and a geom of the robot, in touch or not.
+        spec.add_numeric(name="max_contact_points", data=[_MOST_CONTACTS])
         width = TILE_SIZE / self.num_boxes
         for i, name in enumerate(self._names):
             spec.worldbody.add_geom(

@@ -6,7 +6,7 @@ import mujoco
 import numpy as np
 import pytest
 
-from sim.mjx import MjxPhysics
+from sim.mjx import MAX_CONTACT_POINTS, MjxPhysics
 from sim.physics import PhysicsError
 
 pytestmark = pytest.mark.usefixtures("quick_to_compile")
@@ -113,3 +113,30 @@ def test_resets_in_several_chunks_reach_every_masked_environment() -> None:
     state = physics.reset(state, jnp.asarray(mask), qpos, jnp.ones((n, 1)), {})
     np.testing.assert_array_equal(np.asarray(state.qpos), np.where(mask[:, None], qpos, 0.0))
     np.testing.assert_array_equal(np.asarray(state.qvel)[:, 0], mask)
+
+
+_BALLS = """
+<mujoco>
+  <worldbody>
+    <geom type="plane" size="0 0 1"/>
+    <body pos="0 0 .099"><freejoint/><geom size=".1"/></body>
+    <body pos="1 0 .099"><freejoint/><geom size=".1"/></body>
+    <body pos="2 0 .3"><freejoint/><geom size=".1"/></body>
+  </worldbody>
+</mujoco>
+"""
+
+
+@pytest.mark.parametrize("room, told", [(3, False), (2, True)])
+def test_contacts_that_fill_the_models_own_room_are_told(room: int, told: bool) -> None:
+    spec = mujoco.MjSpec.from_string(_BALLS)
+    spec.add_numeric(name=MAX_CONTACT_POINTS, data=[room])
+    physics = MjxPhysics(spec.compile(), 1)
+    state = physics.init({})
+    physics.check_overflow(state)
+    state = physics.step(state, jnp.zeros((1, 0)), 1)
+    if told:
+        with pytest.raises(PhysicsError, match="up to 2 contacts at once.*raise the model's number max_contact_points, 2"):
+            physics.check_overflow(state)
+    else:
+        physics.check_overflow(state)
