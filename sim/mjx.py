@@ -146,8 +146,8 @@ class MjxPhysics:
             most = int(np.max(state.engine.watched["contacts"]))
             if most >= self._room_for_contacts:
                 raise PhysicsError(
-                    f"up to {most} contacts at once, all that the {self.name} engine has room for, and it may have dropped others:"
-                    f" raise the model's number max_contact_points, {self._room_for_contacts}, or take it out"
+                    f"up to {most} contacts at once, all that the {self.name} engine has room for, and it may have dropped"
+                    f" others: raise the model's number max_contact_points, {self._room_for_contacts}, or take it out"
                 )
 
     # Compiled

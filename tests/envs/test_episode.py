@@ -25,7 +25,7 @@ def replace_where(sampler):
 
 @pytest.fixture(scope="module")
 def old(sampler) -> Start:
-    shapes = jax.eval_shape(sampler, jax.random.key(0))
+    shapes = jax.eval_shape(sampler, jax.random.key(0), {})
     return jax.tree.map(lambda x: jnp.full((N, *x.shape), -7, x.dtype), shapes)
 
 

@@ -136,7 +136,7 @@ def test_contacts_that_fill_the_models_own_room_are_told(room: int, told: bool) 
     physics.check_overflow(state)
     state = physics.step(state, jnp.zeros((1, 0)), 1)
     if told:
-        with pytest.raises(PhysicsError, match="up to 2 contacts at once.*raise the model's number max_contact_points, 2"):
+        with pytest.raises(PhysicsError, match=r"up to 2 contacts at once.*raise the model's number max_contact_points, 2"):
             physics.check_overflow(state)
     else:
         physics.check_overflow(state)
