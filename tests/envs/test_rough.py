@@ -10,13 +10,14 @@ from envs.env import Env, EnvState
 from envs.registry import make_env, make_task
 
 NUM_ENVS = 12
+QUICK = {"xla_backend_optimization_level": 0}  # to optimise would take longer than all that is simulated
 
 
 class Rough:
     def __init__(self):
         self.env: Env = make_env(make_task("go2-velocity-rough"), NUM_ENVS, "native")
-        self.start: EnvState = jax.jit(self.env.reset)(jax.random.key(0))
-        self._step = jax.jit(self.env.step)
+        self.start: EnvState = jax.jit(self.env.reset, compiler_options=QUICK)(jax.random.key(0))
+        self._step = jax.jit(self.env.step, compiler_options=QUICK)
 
     def step(self, state: EnvState) -> EnvState:
         return self._step(state, jnp.zeros((NUM_ENVS, self.env.num_actions)))
