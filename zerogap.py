@@ -84,6 +84,10 @@ def train(
     seed: int | None = None,
     out: Path | None = None,
     resume: Path | None = None,
+    devices: int | None = None,
+    coordinator: Annotated[str | None, tyro.conf.arg(metavar="HOST:PORT")] = None,
+    processes: int | None = None,
+    process_id: int | None = None,
     contacts_per_env: int | None = None,
     constraints_per_env: int | None = None,
     json_file: Json = None,
@@ -93,6 +97,9 @@ def train(
     Example: zerogap train go2-velocity-flat --minutes 15 --out runs/go2
 
     Example, to go on: zerogap train go2-velocity-flat --resume runs/go2 --minutes 5
+
+    Example, on two machines: zerogap train go2-velocity-flat --coordinator 10.0.0.1:7654 --processes 2 --process-id 0, and the
+    same with --process-id 1 on the other.
 
     Ctrl-C saves a checkpoint and ends; --resume goes on as if it had never stopped.
 
@@ -105,20 +112,35 @@ def train(
         seed: of everything random; 0 by default. The same seed gives the same run on the native engine.
         out: the run's directory, which must be new or empty; runs/TASK by default.
         resume: a run's directory: continue it, with the task, engine and sizes it was started with.
+        devices: share the environments among this many devices of this machine; by default all of its GPUs. A CPU counts as
+            one, or as many as asked for.
+        coordinator: where the processes of one training meet: an address of the machine of process 0, and a free port there.
+        processes: how many they are. They share the environments, and process 0 writes the run.
+        process_id: which of them this is, from 0.
         contacts_per_env: room for contacts on the warp engine, which names the number to set where its estimate is too small.
         constraints_per_env: room for constraint rows, likewise.
         json_file: write the last figures to this file.
     """
     from rl.run import Run, RunError
-    from rl.train import Budget, start_run
+    from rl.train import Budget, share_run, start_run
     from rl.train import train as run_training
+    from sim.devices import Devices, join_processes, split_cpu
     from sim.engine import Room
 
     room = Room(contacts_per_env, constraints_per_env)
     budget = Budget(steps, minutes if minutes is not None or steps is not None else 15.0)
-    if resume is None:
-        run = start_run(task, out or Path("runs") / task.replace(":", "."), engine, num_envs, seed or 0, room=room)
-    else:
+    if devices is not None:
+        split_cpu(devices)
+    if (coordinator, processes, process_id) != (None, None, None):
+        join_processes(coordinator, processes, process_id)
+    shared = Devices.all(devices)
+
+    def new_run() -> Run:
+        directory = out or Path("runs") / task.replace(":", ".")
+        return start_run(task, directory, engine, num_envs, seed or 0, room=room)
+
+    def old_run() -> Run:
+        assert resume is not None
         run = Run.open(resume)
         given = {"task": task, "engine": engine, "num_envs": num_envs, "seed": seed, "out": out, **vars(room)}
         told = {**vars(run), **vars(run.room), "out": run.directory}
@@ -126,7 +148,12 @@ def train(
             stored = told[name]
             if value is not None and value != stored:
                 raise RunError(f"{resume} was started with {name} {stored!r}, not {value!r}: leave it out, or start a new run")
-    result = run_training(run, budget, resume=resume is not None)
+        return run
+
+    run = share_run(new_run if resume is None else old_run, resume or out or Path("runs"), shared)
+    result = run_training(run, budget, resume=resume is not None, devices=shared)
+    if not shared.first:
+        return {}
     print(f"run        {run.directory}\ncurve      {run.directory / 'curve.png'}\nevaluate   zerogap eval {run.directory}")
     if result.interrupted:
         raise SystemExit(130)
@@ -361,6 +388,7 @@ def main(args: list[str] | None = None) -> int:
     from envs.task import TaskError
     from rl.run import RunError
     from sim.crash import CrashError
+    from sim.devices import DevicesError
     from sim.physics import PhysicsError
     from sim.randomization import RandomizationError
     from sim.render import RenderError
@@ -384,7 +412,7 @@ def main(args: list[str] | None = None) -> int:
         tyro.extras.subcommand_cli_from_dict(
             {name: noting(function) for name, function in _COMMANDS.items()}, prog="zerogap", description=__doc__, args=args
         )
-    except (RobotError, TaskError, RunError, CrashError, PhysicsError, RandomizationError, RenderError) as error:
+    except (RobotError, TaskError, RunError, CrashError, DevicesError, PhysicsError, RandomizationError, RenderError) as error:
         _console.print(f"[red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         return 2
     return 0

@@ -23,6 +23,7 @@ from envs.proprioception import Proprioception, multiply, rotate, small_rotation
 from envs.recorder import Recorder
 from envs.task import MetricTerm, Task, TaskError
 from envs.view import Layout, View
+from sim.devices import Devices
 from sim.physics import Physics, PhysicsState
 from sim.randomization.actuators import joint_offset
 from sim.randomization.disturbances import delayed_commands, interpolate_delay
@@ -69,9 +70,11 @@ class EnvState(struct.PyTreeNode):
 class Env:
     """`physics.num_envs` environments of a task. Functions may be called inside `jax.jit`."""
 
-    def __init__(self, task: Task, physics: Physics):
+    def __init__(self, task: Task, physics: Physics, devices: Devices | None = None):
+        """`devices` are those that `physics` was made for."""
         self.task = task
         self.physics = physics
+        self.devices = devices or Devices()
         self.num_envs = physics.num_envs
         self.layout = Layout.of(task.robot, physics.model)
         timestep = float(physics.model.opt.timestep)
@@ -101,7 +104,11 @@ class Env:
         n = self.num_envs
         data = jax.random.key_data(key) if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) else key
         draw_key, observe_key, key = jax.random.split(jax.random.wrap_key_data(data), 3)
-        fresh = jax.vmap(self._episodes)(jax.vmap(jax.random.fold_in, (None, 0))(draw_key, jnp.arange(n)))
+        fresh = self.devices.each(
+            lambda key, _, index: jax.vmap(self._episodes)(jax.vmap(jax.random.fold_in, (None, 0))(key, index)),
+            draw_key,
+            jnp.arange(n),
+        )
         physics = self.physics.init(fresh.fields)
         physics = self.physics.reset(physics, jnp.ones(n, bool), fresh.qpos, fresh.qvel, fresh.fields)
         zeros = jnp.zeros(n)
@@ -129,6 +136,10 @@ class Env:
         )
         state = self._begin(state, jnp.ones(n, bool))
         return self._observe(state, observe_key, jnp.ones(n, bool))
+
+    def axes(self, state: EnvState) -> EnvState:
+        """Which axis of each array is that of the environments; None where there is none."""
+        return jax.tree.map(lambda _: 0, state).replace(key=None, recorder=state.recorder.axes())
 
     def step(self, state: EnvState, action: jax.Array) -> EnvState:
         """Apply the policy's actions for one control period."""
@@ -179,7 +190,10 @@ class Env:
         # Ask anew.
         command_left = state.command_left - dt
         renew = command_left <= 0
-        command, command_left = self._episodes.renew_command(state.command, command_left, renew, key_command)
+        keys = jax.random.split(key_command, self.num_envs)
+        command, command_left = self.devices.each(
+            lambda _, start, *arrays: self._episodes.renew_command(*arrays), (), state.command, command_left, renew, keys
+        )
         state = state.replace(
             physics=physics,
             key=jax.random.key_data(key),
@@ -258,7 +272,9 @@ class Env:
             push_left=state.push_left,
             episode=state.episode,
         )
-        start = self._episodes.replace_where(start, mask, key)
+        start = self.devices.each(
+            lambda key, first, old, mask: self._episodes.replace_where(old, mask, key, first), key, start, mask
+        )
         state = state.replace(
             physics=self.physics.reset(physics, mask, start.qpos, start.qvel, start.fields),
             command=start.command,

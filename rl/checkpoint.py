@@ -59,7 +59,7 @@ class Checkpoints:
             self.directory.mkdir(parents=True, exist_ok=True)
             shutil.rmtree(partial, ignore_errors=True)
             for item, leaves in _items(values).items():
-                with ocp.StandardCheckpointer() as checkpointer:
+                with _checkpointer() as checkpointer:
                     checkpointer.save(partial / item, leaves)
             write_json(partial / _DIGEST, _digests(partial))
             shutil.rmtree(path, ignore_errors=True)
@@ -96,11 +96,17 @@ class Checkpoints:
         raise CheckpointError("no checkpoint can be read: " + "; ".join(self.warnings))
 
 
+def _checkpointer() -> ocp.StandardCheckpointer:
+    """Of this process alone, whichever others there are."""
+    alone = ocp.options.MultiprocessingOptions(primary_host=jax.process_index(), active_processes={jax.process_index()})
+    return ocp.StandardCheckpointer(multiprocessing_options=alone)
+
+
 def _read(path: Path, expected: dict[str, Leaves]) -> Leaves:
     values: Leaves = {}
     for item, leaves in expected.items():
         shapes = {name: jax.ShapeDtypeStruct(x.shape, x.dtype) for name, x in leaves.items()}
-        with ocp.StandardCheckpointer() as checkpointer:
+        with _checkpointer() as checkpointer:
             _expect_same(path / item, checkpointer.metadata(path / item), shapes)
             values |= checkpointer.restore(path / item, shapes)
     return values

@@ -131,6 +131,16 @@ class PPO:
             skipped=jnp.int32(0),
         )
 
+    def shardings(self) -> TrainState | None:
+        """Where the arrays of a training state lie: each device has its environments, and all of them the rest."""
+        devices = self.env.devices
+        if devices.count == 1:
+            return None
+        state = jax.eval_shape(self.init, jax.random.key(0))
+        everywhere = jax.tree.map(lambda _: devices.sharding(None), state)
+        axes = self.env.axes(state.env)
+        return everywhere.replace(env=jax.tree.map(devices.sharding, axes, is_leaf=lambda axis: axis is None))
+
     def act(self, state: TrainState, observation: jax.Array) -> jax.Array:
         """The averaged policy's mean action, without exploration."""
         return self.networks.policy(state.average, state.policy_normalizer(observation))[0]
@@ -171,10 +181,8 @@ class PPO:
             env = self.env.step(env, action)
             ended = env.terminated | env.truncated
             # Time ran out, the world did not end: the reward goes on as the value of where the robot stood.
-            bootstrap = jax.lax.cond(
-                env.truncated.any(),
-                lambda: self.networks.value(params, state.critic_normalizer(env.last_critic_observation)),
-                lambda: jnp.zeros_like(value),
+            bootstrap = self.env.devices.each(
+                self._value_where, (params, state.critic_normalizer), env.last_critic_observation, env.truncated
             )
             taken = Rollout(
                 policy=observation["policy"],
@@ -186,29 +194,31 @@ class PPO:
                 reward=env.reward + gamma * bootstrap * env.truncated,
                 ended=ended,
             )
-            step_metrics = {name: _mean(name, value) for name, value in env.metrics.items()}
-            step_metrics |= {"reward": env.reward.mean(), "ended": ended.sum(), "failed": env.terminated.sum()}
+            # Not yet over the environments: that would have the devices wait for each other in every step.
+            step_metrics = env.metrics | {"reward": env.reward, "ended": ended, "failed": env.terminated}
             return env, (taken, step_metrics)
 
         env, (rollout, metrics) = jax.lax.scan(step, state.env, jax.random.split(key, self.config.rollout_length))
-        summed = {"ended", "failed", *(name for name in metrics if name.startswith("failed/"))}
-        scale = {name: self.env.num_envs if name.startswith("failed/") else 1 for name in metrics}
-        return env, rollout, {k: (v.sum() if k in summed else _mean(k, v)) * scale[k] for k, v in metrics.items()}
+        return env, rollout, {name: _over_all(name, value) for name, value in metrics.items()}
+
+    def _value_where(self, critic: tuple[Params, Normalizer], _: Any, observation: jax.Array, mask: jax.Array) -> jax.Array:
+        """Values of the observations; anything where mask holds nowhere."""
+        params, normalizer = critic
+        return jax.lax.cond(
+            mask.any(), lambda: self.networks.value(params, normalizer(observation)), lambda: jnp.zeros(mask.shape)
+        )
 
     def _samples(self, state: TrainState, rollout: Rollout, advantage: jax.Array, target: jax.Array, key: jax.Array) -> Samples:
-        rollout, advantage, target = jax.tree.map(
-            lambda x: x.reshape(self.steps_per_update, *x.shape[2:]), (rollout, advantage, target)
-        )
         policy, action, mean = rollout.policy, rollout.action, rollout.mean
         if self._mirror is not None:
             # A mirrored robot doing the mirrored action would have had the same advantage: half of the samples become those.
             # They were drawn with the density of what was really done, and importance sampling weighs them by that: an action
             # that the policy would hardly take in the mirror teaches little.
-            flip = jax.random.bernoulli(key, 0.5, (policy.shape[0], 1))
+            flip = jax.random.bernoulli(key, 0.5, (self.steps_per_update, 1)).reshape(*policy.shape[:-1], 1)
             policy = jnp.where(flip, self._mirror.observation(policy), policy)
             action = jnp.where(flip, self._mirror.action(action), action)
             mean, _ = self.networks.policy(state.params, state.policy_normalizer(policy))
-        return Samples(
+        samples = Samples(
             policy=state.policy_normalizer(policy),
             action=action,
             old_log_prob=rollout.log_prob,
@@ -218,6 +228,8 @@ class PPO:
             advantage=advantage,
             target=target,
         )
+        # Any sample may be in any minibatch: every device gets all of them.
+        return jax.tree.map(lambda x: x.reshape(self.steps_per_update, *x.shape[2:]), self.env.devices.whole(samples))
 
     def _learn(self, state: TrainState, samples: Samples, key: jax.Array) -> tuple[TrainState, dict[str, jax.Array]]:
         config = self.config
@@ -226,7 +238,7 @@ class PPO:
 
         def minibatch(carry, index):
             params, optimizer, skipped = carry
-            batch = jax.tree.map(lambda x: x[index], samples)
+            batch = self.env.devices.divided(jax.tree.map(lambda x: x[index], samples))
             (_, aux), gradient = jax.value_and_grad(self._loss, has_aux=True)(params, batch, old_std)
             finite = jnp.isfinite(optax.tree.norm(gradient))
             updates, new_optimizer = self._optimizer.update(gradient, optimizer, params)
@@ -276,6 +288,9 @@ class PPO:
         return loss, aux
 
 
-def _mean(name: str, value: jax.Array) -> jax.Array:
-    """Of the task's metrics, the mean of what counts: NaN does not, and is left where nothing does."""
+def _over_all(name: str, value: jax.Array) -> jax.Array:
+    """Of a figure of all steps and environments, the sum if it counts something, else the mean. A metric of the task is NaN where
+    it does not count, and so is its mean where it counts nowhere."""
+    if name in ("ended", "failed") or name.startswith("failed/"):
+        return value.sum()
     return jnp.nanmean(value) if name.startswith("metric/") else value.mean()

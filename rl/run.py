@@ -66,8 +66,18 @@ class Run:
             directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise RunError(f"cannot make the run directory {directory}: {error.strerror}") from error
-        write_json(directory / "run.json", {"format": _FORMAT, **run._told(), "hash": run.hash})
+        write_json(directory / "run.json", run.to_json())
         return run
+
+    def to_json(self) -> dict[str, Any]:
+        return {"format": _FORMAT, **self._told(), "hash": self.hash}
+
+    @classmethod
+    def from_json(cls, directory: Path, told: Any) -> "Run":
+        """What `to_json` gave. Raises KeyError or TypeError where it did not."""
+        settings: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in told["ppo"].items()}
+        sizes = (told["task"], told["engine"], told["num_envs"], told["seed"])
+        return cls(directory, *sizes, PPOConfig(**settings), told["versions"], Room(**told["room"]))
 
     @classmethod
     def open(cls, directory: Path) -> "Run":
@@ -80,10 +90,7 @@ class Run:
             told = json.loads(path.read_text())
             if told["format"] != _FORMAT:
                 raise RunError(f"{path} has format {told['format']!r}, expected {_FORMAT}: it was written by another version")
-            settings: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in told["ppo"].items()}
-            ppo = PPOConfig(**settings)
-            sizes = (told["task"], told["engine"], told["num_envs"], told["seed"])
-            return cls(directory, *sizes, ppo, told["versions"], Room(**told["room"]))
+            return cls.from_json(directory, told)
         except (json.JSONDecodeError, KeyError, TypeError) as error:
             raise RunError(f"{path} is damaged: {type(error).__name__}: {error}") from error
 

@@ -1,5 +1,6 @@
 """The training loop: updates, progress, checkpoints, and an orderly end whatever ends it."""
 
+import json
 import signal
 import threading
 import time
@@ -9,7 +10,6 @@ from pathlib import Path
 from types import FrameType
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from envs.env import Env
@@ -17,9 +17,10 @@ from envs.registry import make_env, make_task
 from rl.checkpoint import Checkpoints
 from rl.curve import plot_curve
 from rl.ppo import PPO, PPOConfig, TrainState
-from rl.progress import TrainingProgress
+from rl.progress import Silence, TrainingProgress
 from rl.run import Run, RunError
 from sim.crash import CrashError, CrashRecord, save_crash
+from sim.devices import Devices
 from sim.engine import Room, check_engine, check_room, default_engine
 from sim.frozen_model import FrozenModelError, freeze_model
 
@@ -104,6 +105,13 @@ def start_run(
     return Run.create(directory, task, engine, num_envs, seed, ppo or PPOConfig(), room)
 
 
+def share_run(make: Callable[[], Run], directory: Path, devices: Devices) -> Run:
+    """The run that `make` gives in the first process, in all of them; the others need not see its directory."""
+    run = devices.on_first(make)
+    told = devices.text_of_first(None if run is None else json.dumps(run.to_json()))
+    return run or Run.from_json(directory, json.loads(told))
+
+
 def train(
     run: Run,
     budget: Budget,
@@ -111,36 +119,47 @@ def train(
     resume: bool = False,
     save_minutes: float = 2.0,
     keep: int | None = 3,
+    devices: Devices | None = None,
     on_update: Callable[[TrainState, int, float], None] | None = None,
 ) -> TrainResult:
     """Train until the budget is used or someone interrupts; the newest state is always saved at the end.
 
+    The environments are divided among `devices` (by default, the one that JAX picks). Where these are of several processes, all
+    of them must call this; the first writes.
+
     `on_update(state, steps, seconds)` is called after each update, for benchmarks. Raises RunError and its kin.
     """
-    env = make_env(make_task(run.task), run.num_envs, run.engine, run.room)
+    devices = devices or Devices()
+    env = make_env(make_task(run.task), run.num_envs, run.engine, run.room, devices)
     ppo = PPO(env, run.ppo)
     checkpoints = Checkpoints(run.checkpoints, keep)
-    update = jax.jit(ppo.update, donate_argnums=0)
+    shardings = ppo.shardings()
+    placed = {} if shardings is None else {"out_shardings": (shardings, devices.sharding(None))}
+    update = jax.jit(ppo.update, donate_argnums=0, **placed)
     began = time.monotonic()
     if resume:
-        state = checkpoints.restore(jax.eval_shape(ppo.init, jax.random.key(run.seed)))
-        state = jax.tree.map(jnp.asarray, state)
+        like = jax.eval_shape(ppo.init, jax.random.key(run.seed))
+        restored = devices.on_first(lambda: checkpoints.restore(like))
+        zeros = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), like)
+        state = devices.put(devices.told_by_first(restored or zeros), shardings)
     else:
-        state = jax.jit(ppo.init)(jax.random.key(run.seed))
+        key = np.asarray(jax.random.key_data(jax.random.key(run.seed)))
+        state = jax.jit(lambda data: ppo.init(jax.random.wrap_key_data(data)), out_shardings=shardings)(key)
     updates = int(state.updates)
     steps = first_steps = updates * ppo.steps_per_update
     figures: dict[str, float] = {}
-    with _Stop() as stop, TrainingProgress(f"training {run.task}", run.directory, total=1.0) as progress:
+    title = f"training {run.task}"
+    with _Stop() as stop, TrainingProgress(title, run.directory, total=1.0) if devices.first else Silence() as progress:
         for warning in checkpoints.warnings:
             progress.say(f"warning: {warning}")
         compiling = time.monotonic()
-        progress.say(f"{run.num_envs} environments on {run.engine}; compiling the first update")
+        shared = f" divided among {devices.count} devices" if devices.count > 1 else ""
+        progress.say(f"{run.num_envs} environments on {run.engine}{shared}; compiling the first update")
         pending: list[dict[str, jax.Array]] = []
         started: float | None = None
         reported = saved = compiling
-        while not stop.requested:
-            if started is not None and budget.share(steps - first_steps, time.monotonic() - started) >= 1:
-                break
+        (stopped,), used = devices.agree(stop.requested), False
+        while not stopped and not used:
             state, metrics = update(state)
             updates += 1
             steps += ppo.steps_per_update
@@ -153,21 +172,26 @@ def train(
                 figures["seconds_to_first_update"] = started - began
                 progress.say(f"first update after {started - began:.1f} s, {started - compiling:.1f} s of it compilation")
                 pending.clear()
-                continue
             now = time.monotonic()
-            if now - reported > _REPORT_SECONDS:
+            stopped, used, report, save = devices.agree(
+                stop.requested,
+                budget.share(steps - first_steps, now - started) >= 1,
+                now - reported > _REPORT_SECONDS,
+                now - saved > 60 * save_minutes,
+            )
+            if report and pending:
                 fetched = jax.device_get(pending)
                 now = time.monotonic()
                 figures |= _summary(fetched, ppo, now - reported)
                 figures["seconds"] = now - started
                 progress.report(budget.share(steps - first_steps, now - started), steps, figures)
                 env.physics.check_overflow(state.env.physics)
-                if figures["failed/diverged"]:
+                if figures["failed/diverged"] and devices.first:
                     _dump_crash(run, env, state, progress)
                 pending.clear()
                 reported = now
-            if now - saved > 60 * save_minutes:
-                checkpoints.save(state)
+            if save:
+                _save(checkpoints, state, devices)
                 saved = time.monotonic()
             if on_update is not None:
                 on_update(state, steps, now - started)
@@ -175,18 +199,23 @@ def train(
             figures |= _summary(jax.device_get(pending), ppo, time.monotonic() - reported)
         figures["seconds"] = time.monotonic() - (started or compiling)
         progress.report(1.0, steps, figures)
-        path = checkpoints.save(state)
-        if stop.requested:
+        path = _save(checkpoints, state, devices)
+        if stopped:
             progress.say(f"interrupted; saved {path}. Continue with: zerogap train {run.task} --resume {run.directory}")
-    plot_curve(run.directory)
-    return TrainResult(run, state, figures, stop.requested)
+    devices.on_first(lambda: plot_curve(run.directory))
+    return TrainResult(run, state, figures, stopped)
+
+
+def _save(checkpoints: Checkpoints, state: TrainState, devices: Devices) -> Path | None:
+    values = devices.fetch(state)
+    return devices.on_first(lambda: checkpoints.save(values))
 
 
 def _dump_crash(run: Run, env: Env, state: TrainState, progress: TrainingProgress) -> None:
     """Write the recording of the run's first diverged environment, once."""
     if any((run.directory / "crashes").glob("*.npz")):
         return
-    recorder = jax.device_get(state.env.recorder)
+    recorder = jax.device_get(state.env.recorder.replace(tape=None))
     # The episode may be younger than the recording: what lies before it is another robot's.
     step = recorder.kept.episode_step
     start = len(step) - 1

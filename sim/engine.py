@@ -7,7 +7,9 @@ from dataclasses import dataclass, fields
 import jax
 import mujoco
 
+from sim.devices import Devices
 from sim.physics import ENGINES, Physics, PhysicsError
+from sim.sharded import ShardedPhysics
 
 
 @dataclass(frozen=True)
@@ -48,13 +50,28 @@ def check_room(engine: str, room: Room) -> None:
             raise PhysicsError(f"{name} must be at least 1, found {getattr(room, name)}")
 
 
-def make_physics(model: mujoco.MjModel, num_envs: int, engine: str | None = None, room: Room | None = None) -> Physics:
-    """`num_envs` simulations of `model` on the named engine, or on this machine's best."""
+def make_physics(
+    model: mujoco.MjModel,
+    num_envs: int,
+    engine: str | None = None,
+    room: Room | None = None,
+    devices: Devices | None = None,
+) -> Physics:
+    """`num_envs` simulations of `model` on the named engine, or on this machine's best, divided among the devices."""
     if num_envs < 1:
         raise PhysicsError(f"num_envs must be at least 1, found {num_envs}")
     engine, room = engine or default_engine(), room or Room()
     check_engine(engine)
     check_room(engine, room)
+    if devices is None or devices.count == 1:
+        return _make_physics(model, num_envs, engine, room)
+    if num_envs % devices.count:
+        near = num_envs // devices.count * devices.count or devices.count
+        raise PhysicsError(f"{num_envs} environments cannot be divided among {devices.count} devices: {near}, say, can")
+    return ShardedPhysics(_make_physics(model, num_envs // devices.count, engine, room), devices)
+
+
+def _make_physics(model: mujoco.MjModel, num_envs: int, engine: str, room: Room) -> Physics:
     # Each engine imports its own libraries, which a user of another need not have.
     if engine == "native":
         from sim.native import NativePhysics
