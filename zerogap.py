@@ -137,7 +137,7 @@ def train(
 
     def new_run() -> Run:
         directory = out or Path("runs") / task.replace(":", ".")
-        return start_run(task, directory, engine, num_envs, seed or 0, room=room)
+        return start_run(task, directory, engine, num_envs, seed or 0, room=room, devices=shared)
 
     def old_run() -> Run:
         assert resume is not None

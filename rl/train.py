@@ -21,7 +21,7 @@ from rl.progress import Silence, TrainingProgress
 from rl.run import Run, RunError
 from sim.crash import CrashError, CrashRecord, save_crash
 from sim.devices import Devices
-from sim.engine import Room, check_engine, check_room, default_engine
+from sim.engine import Room, check_engine, check_num_envs, check_room, default_engine
 from sim.frozen_model import FrozenModelError, freeze_model
 
 # Figures are fetched from the device and shown this often (s); fetching waits for the device.
@@ -95,13 +95,15 @@ def start_run(
     seed: int,
     ppo: PPOConfig | None = None,
     room: Room | None = None,
+    devices: Devices | None = None,
 ) -> Run:
     """A new run's directory. The engine defaults to this machine's best, the number of environments to what suits it."""
     make_task(task)  # an unknown task must not leave a directory behind
     engine = engine or default_engine()
     check_engine(engine)
     check_room(engine, room or Room())
-    num_envs = num_envs or DEFAULT_NUM_ENVS.get(engine, 1024)
+    num_envs = DEFAULT_NUM_ENVS.get(engine, 1024) if num_envs is None else num_envs
+    check_num_envs(num_envs, devices or Devices())
     return Run.create(directory, task, engine, num_envs, seed, ppo or PPOConfig(), room)
 
 

@@ -50,6 +50,15 @@ def check_room(engine: str, room: Room) -> None:
             raise PhysicsError(f"{name} must be at least 1, found {getattr(room, name)}")
 
 
+def check_num_envs(num_envs: int, devices: Devices) -> None:
+    """Raise PhysicsError where there are none, or the devices cannot have equally many."""
+    if num_envs < 1:
+        raise PhysicsError(f"num_envs must be at least 1, found {num_envs}")
+    if num_envs % devices.count:
+        near = max(1, round(num_envs / devices.count)) * devices.count
+        raise PhysicsError(f"{num_envs} environments cannot be divided among {devices.count} devices: {near}, say, can")
+
+
 def make_physics(
     model: mujoco.MjModel,
     num_envs: int,
@@ -58,17 +67,13 @@ def make_physics(
     devices: Devices | None = None,
 ) -> Physics:
     """`num_envs` simulations of `model` on the named engine, or on this machine's best, divided among the devices."""
-    if num_envs < 1:
-        raise PhysicsError(f"num_envs must be at least 1, found {num_envs}")
+    devices = devices or Devices()
+    check_num_envs(num_envs, devices)
     engine, room = engine or default_engine(), room or Room()
     check_engine(engine)
     check_room(engine, room)
-    if devices is None or devices.count == 1:
-        return _make_physics(model, num_envs, engine, room)
-    if num_envs % devices.count:
-        near = num_envs // devices.count * devices.count or devices.count
-        raise PhysicsError(f"{num_envs} environments cannot be divided among {devices.count} devices: {near}, say, can")
-    return ShardedPhysics(_make_physics(model, num_envs // devices.count, engine, room), devices)
+    part = _make_physics(model, num_envs // devices.count, engine, room)
+    return part if devices.count == 1 else ShardedPhysics(part, devices)
 
 
 def _make_physics(model: mujoco.MjModel, num_envs: int, engine: str, room: Room) -> Physics:

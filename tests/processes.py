@@ -12,17 +12,18 @@ _SECONDS = 300  # long enough for a machine that has much else to do
 
 
 def python(program: str, *arguments: str, devices: int = 1) -> str:
-    """What the program prints; it must succeed. A CPU counts as `devices`."""
+    """What the program tells; it must succeed. A CPU counts as `devices`."""
     done = subprocess.run(
         [sys.executable, "-c", program, *arguments],
         cwd=ROOT,
         env=os.environ | {"JAX_NUM_CPU_DEVICES": str(devices)},
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
         timeout=_SECONDS,
         check=False,
     )
-    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.returncode == 0, done.stdout[-3000:]
     return done.stdout
 
 
