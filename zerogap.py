@@ -250,7 +250,8 @@ def bench(name: tyro.conf.Positional[str], /, out: Path = Path("runs/bench"), js
     Example: zerogap bench throughput --json throughput.json
 
     Args:
-        name: one of: throughput (control steps a second, engine by engine), walk (from nothing to walking, five seeds).
+        name: one of: throughput (control steps a second, engine by engine), walk (from nothing to walking, five seeds),
+            parallel (what training in two processes costs).
         out: directory for JSON and pictures.
         json_file: write the figures to this file as well.
     """

@@ -9,6 +9,7 @@ from rl.run import RunError
 
 BENCHMARKS = {
     "throughput": "control steps a second: raw Batch, native, mjx, warp; and how native grows with the number of environments",
+    "parallel": "what training in two processes costs against one, and whether they learn the same",
     "walk": "minutes from nothing to walking over five seeds, and where the time goes",
 }
 
