@@ -2,8 +2,8 @@
 
 One process has all cores, then two processes share them, each with half of the environments and, where that can be arranged,
 half of the cores; they meet on the loopback interface and add their gradients. The two ways take turns. `overhead` is what two
-processes lose of the rate of one, `parameter_difference` how far their parameters are apart after the same updates from the same
-seed: the largest difference over the largest parameter.
+processes lose of the rate of one, `parameter_difference` how far their parameters are apart after the same updates from the
+same seed: the largest difference over the largest parameter.
 """
 
 import json
@@ -44,10 +44,10 @@ def run(out: Path) -> dict[str, Any]:
         task = bar.add_task("", total=_TURNS * len(rates))
         for _ in range(_TURNS):
             parameters = {}
-            for count in rates:
+            for count, measured in rates.items():
                 bar.update(task, description=f"{count} process{'es' * (count > 1)}")
                 rate, parameters[count] = _train_together(count, Path(folder))
-                rates[count].append(rate)
+                measured.append(rate)
                 bar.advance(task)
             one, several = (parameters[count] for count in rates)
             difference = max(difference, float(np.abs(one - several).max() / np.abs(one).max()))
@@ -82,7 +82,15 @@ def _train_together(count: int, folder: Path) -> tuple[float, np.ndarray]:
     for index in range(count):
         own = set(cores[index::count])
         pin = partial(os.sched_setaffinity, 0, own) if own and count > 1 else None
-        command = [sys.executable, "-m", "benchmarks.parallel", coordinator, str(count), str(index), str(folder / "parameters.npy")]
+        command = [
+            sys.executable,
+            "-m",
+            "benchmarks.parallel",
+            coordinator,
+            str(count),
+            str(index),
+            str(folder / "parameters.npy"),
+        ]
         # Before it starts threads, which are as many as it finds cores.
         children.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=pin))  # noqa: PLW1509
     try:
@@ -107,12 +115,12 @@ def _child(coordinator: str, count: int, index: int, path: Path) -> None:
     key = np.asarray(jax.random.key_data(jax.random.key(0)))
     state = jax.jit(lambda data: ppo.init(jax.random.wrap_key_data(data)), out_shardings=shardings)(key)
     for _ in range(_SAME_UPDATES):
-        state, metrics = update(state)
+        state, _ = update(state)
     if devices.first:
         np.save(path, np.concatenate([np.ravel(x) for x in jax.tree.leaves(jax.device_get(state.params))]))
     began = time.perf_counter()
     for _ in range(_UPDATES):
-        state, metrics = jax.block_until_ready(update(state))
+        state, _ = jax.block_until_ready(update(state))
     print(json.dumps({"steps_per_s": _UPDATES * ppo.steps_per_update / (time.perf_counter() - began)}))
 
 

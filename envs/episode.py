@@ -68,7 +68,7 @@ class EpisodeSampler:
         return self._task.command.sample(key_command), jax.random.uniform(key_seconds, (), minval=low, maxval=high)
 
     def replace_where(self, old: Start, mask: jax.Array, key: jax.Array, start: int | jax.Array = 0) -> Start:
-        """A batch of starts with new ones where mask holds. Environment i's, counted from `start`, depends on key and i alone."""
+        """A batch of starts with new ones where mask holds. Environment i's depends on key and start + i alone."""
         return _replace_where(lambda index: self(jax.random.fold_in(key, start + index)), old, mask)
 
     def renew_command(

@@ -289,8 +289,10 @@ class PPO:
 
 
 def _over_all(name: str, value: jax.Array) -> jax.Array:
-    """Of a figure of all steps and environments, the sum if it counts something, else the mean. A metric of the task is NaN where
-    it does not count, and so is its mean where it counts nowhere."""
+    """Of a figure of all steps and environments, the sum if it counts something, else the mean.
+
+    A metric of the task is NaN where it does not count, and so is its mean where it counts nowhere.
+    """
     if name in ("ended", "failed") or name.startswith("failed/"):
         return value.sum()
     return jnp.nanmean(value) if name.startswith("metric/") else value.mean()

@@ -23,8 +23,7 @@ import numpy as np
 
 from assets.scene import add_backdrop
 from sim.frozen_model import FrozenModel, FrozenModelError
-from sim.native import nominal_field
-from sim.physics import PhysicsError
+from sim.physics import PhysicsError, nominal_field
 
 _FORMAT = 1
 _MAX_BYTES = 512 * 2**20  # unpacked; a megabyte is usual, some tens with detailed meshes

@@ -3,9 +3,9 @@
     devices = Devices.all()                                    # of every process; Devices() is the one that JAX picks
     physics = make_physics(model, num_envs, devices=devices)   # each simulates num_envs / devices.count of them
 
-What is computed on all devices sees whole arrays, of all environments, and XLA divides the work and communicates: random numbers,
-and so results, are those of a single device but for rounding. `each` is for what must not communicate: calls of the engine, and
-loops that go on until something holds for every environment.
+What is computed on all devices sees whole arrays, of all environments, and XLA divides the work and communicates: random
+numbers, and so results, are those of a single device but for rounding. `each` is for what must not communicate: calls of the
+engine, and loops that go on until something holds for every environment.
 
 Several processes run the same program on the same arguments: what one of them alone knows (its clock, a signal) must go through
 `agree` before anything depends on it, and only the `first` of them writes files.
@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding
@@ -45,7 +46,9 @@ class Devices:
         if count is not None:
             here = jax.local_devices()
             if not 1 <= count <= len(here):
-                raise DevicesError(f"{count} devices were asked for, and there are {len(here)}: {', '.join(map(str, here[:8]))}")
+                raise DevicesError(
+                    f"{count} devices were asked for, and there are {len(here)}: {', '.join(map(str, here[:8]))}"
+                )
             of_each = [[d for d in found if d.process_index == process][:count] for process in range(jax.process_count())]
             found = [device for part in of_each for device in part]
         return cls(Mesh(np.array(found), (_AXIS,)) if len(found) > 1 else None)
@@ -53,6 +56,11 @@ class Devices:
     @property
     def count(self) -> int:
         return 1 if self.mesh is None else self.mesh.size
+
+    @property
+    def count_here(self) -> int:
+        """Of this process."""
+        return 1 if self.mesh is None else len(self.mesh.local_devices)
 
     @property
     def first(self) -> bool:
@@ -78,6 +86,10 @@ class Devices:
         # The engines' foreign calls cannot tell what varies over the devices.
         return jax.shard_map(part, mesh=self.mesh, in_specs=specs, out_specs=P(_AXIS), check_vma=False)(shared, *arrays)
 
+    def index_here(self) -> jax.Array:
+        """Of the device that computes, among those of its process; within `each`."""
+        return jnp.int32(0) if self.mesh is None else jax.lax.axis_index(_AXIS) % self.count_here
+
     def whole(self, tree: Tree) -> Tree:
         """The same arrays, all of them on every device."""
         return self._constrain(tree, P())
@@ -98,7 +110,7 @@ class Devices:
     def put(self, tree: Tree, shardings: Any) -> Tree:
         """Host arrays, the same in every process, onto the devices; `shardings` is a tree of what `sharding` gives, or None."""
         if self.mesh is None:
-            return jax.tree.map(jax.numpy.asarray, tree)
+            return jax.tree.map(jnp.asarray, tree)
 
         def one(value: np.ndarray, sharding: NamedSharding) -> jax.Array:
             return jax.make_array_from_callback(value.shape, sharding, lambda index: value[index])

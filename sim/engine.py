@@ -72,16 +72,16 @@ def make_physics(
     engine, room = engine or default_engine(), room or Room()
     check_engine(engine)
     check_room(engine, room)
-    part = _make_physics(model, num_envs // devices.count, engine, room)
+    part = _make_physics(model, num_envs // devices.count, engine, room, devices)
     return part if devices.count == 1 else ShardedPhysics(part, devices)
 
 
-def _make_physics(model: mujoco.MjModel, num_envs: int, engine: str, room: Room) -> Physics:
+def _make_physics(model: mujoco.MjModel, num_envs: int, engine: str, room: Room, devices: Devices) -> Physics:
     # Each engine imports its own libraries, which a user of another need not have.
     if engine == "native":
         from sim.native import NativePhysics
 
-        return NativePhysics(model, num_envs)
+        return NativePhysics(model, num_envs, devices=devices)
     if engine == "mjx":
         from sim.mjx import MjxPhysics
 

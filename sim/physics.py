@@ -19,11 +19,16 @@ from typing import Any, Protocol
 
 import jax
 import mujoco
+import numpy as np
 from flax import struct
 
 ENGINES = ("native", "mjx", "warp")
 
 Fields = Mapping[str, jax.Array]
+
+# A state beyond these is absurd for any robot: it has exploded, and float32 no longer resolves it.
+MAX_POSITION = 1e4
+MAX_VELOCITY = 1e4
 
 
 class PhysicsError(RuntimeError):
@@ -80,3 +85,14 @@ class Physics(Protocol):
     def check_overflow(self, state: PhysicsState) -> None:
         """Raise PhysicsError where a buffer was too small since `init`; it says what to set. Waits for the device."""
         ...
+
+
+def nominal_field(model: mujoco.MjModel, name: str) -> np.ndarray:
+    """The model's own value of a field, such as "body_mass" or "opt.gravity"."""
+    owner, _, leaf = name.rpartition(".")
+    if owner not in ("", "opt"):
+        raise PhysicsError(f"unknown model field {name!r}: expected a name of MjModel, or of MjOption after 'opt.'")
+    value = getattr(model.opt if owner else model, leaf, None)
+    if value is None:
+        raise PhysicsError(f"the model has no field {name!r}")
+    return np.asarray(value)

@@ -1,6 +1,6 @@
 """Physics on several devices: each simulates its part of the environments, with an engine of its own size.
 
-Nothing is communicated. The native engine computes on the host: the parts of one process take turns, each on all of its threads.
+Nothing is communicated.
 """
 
 import jax
@@ -33,9 +33,7 @@ class ShardedPhysics:
     def step(self, state: PhysicsState, ctrl: jax.Array, num_substeps: int) -> PhysicsState:
         if ctrl.shape[0] != self.num_envs:
             raise PhysicsError(f"ctrl has shape {ctrl.shape}, expected {self.num_envs} rows")
-        return self._devices.each(
-            lambda _, start, state, ctrl: self._part.step(state, ctrl, num_substeps), (), state, ctrl
-        )
+        return self._devices.each(lambda _, start, state, ctrl: self._part.step(state, ctrl, num_substeps), (), state, ctrl)
 
     def check_overflow(self, state: PhysicsState) -> None:
         self._part.check_overflow(state.replace(engine=self._devices.fetch(state.engine)))

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import mujoco
 import numpy as np
 
-from sim.native import nominal_field
+from sim.physics import nominal_field
 
 Values = dict[str, jax.Array]
 """Model fields of one environment, by name, in MjModel's shapes."""

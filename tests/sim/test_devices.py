@@ -1,5 +1,7 @@
-"""What is computed on several devices, or in several processes, is what one device computes. Each case has processes of its own,
-as a process counts its devices once."""
+"""What is computed on several devices, or in several processes, is what one device computes.
+
+Each case has processes of its own, as a process counts its devices once.
+"""
 
 import pytest
 
@@ -77,7 +79,8 @@ devices = Devices.all()
 assert devices.count == 2 and devices.first == (index == 0)
 assert devices.agree(index == 1, False) == (True, False)
 assert devices.text_of_first("gruß" if index == 0 else None) == "gruß"
-told = devices.told_by_first({"x": np.arange(3.0) + index, "key": np.array([7, 2**32 - 1], np.uint32), "on": np.array(index == 0)})
+key = np.array([7, 2**32 - 1], np.uint32)
+told = devices.told_by_first({"x": np.arange(3.0) + index, "key": key, "on": np.array(index == 0)})
 np.testing.assert_array_equal(told["x"], np.arange(3.0))
 np.testing.assert_array_equal(told["key"], [7, 2**32 - 1])
 assert told["on"] == True
@@ -100,12 +103,14 @@ except DevicesError:
 
 def test_one_device_is_left_to_jax():
     devices = Devices()
-    assert devices.count == 1 and devices.sharding(0) is None and devices.first
+    assert devices.count == 1
+    assert devices.sharding(0) is None
+    assert devices.first
     assert devices.agree(True, False) == (True, False)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    "arguments, message",
     [
         (("10.0.0.1", 2, 0), "expected HOST:PORT"),
         (("10.0.0.1:port", 2, 0), "expected HOST:PORT"),
