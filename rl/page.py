@@ -29,8 +29,8 @@ from sim.shapes import body_shapes, unshown
 if TYPE_CHECKING:
     import viser
 
-_PLATE = (206, 212, 219)
-_TILE = (176, 184, 194)
+_PLATE = (150, 158, 168)
+_TILE = (118, 126, 138)
 _SKY = (np.array([126, 150, 180]), np.array([226, 234, 243]))
 _THICKNESS = 0.02  # of a plate, of its side
 
@@ -74,11 +74,12 @@ def open_server(host: str, port: int) -> Iterator["viser.ViserServer"]:
         def request_share_url(self, verbose: bool = True) -> None:
             """Any tab could ask viser for a public address of this page."""
 
-    server = Server(host, port, verbose=False)
+    with contextlib.redirect_stdout(io.StringIO()):  # it tells its address, which is not yet that of a page
+        server = Server(host, port, verbose=False)
     try:
         yield server
     finally:
-        with contextlib.redirect_stdout(io.StringIO()):  # it tells that it stopped
+        with contextlib.redirect_stdout(io.StringIO()):
             server.stop()
 
 

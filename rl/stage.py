@@ -83,7 +83,7 @@ class Stage:
         at = np.array([0.0, 0.0, 0.35 * self._radius])
         if self.shared:
             at = at + self._center
-        return at + away / np.linalg.norm(away) * 1.15 * extent / math.tan(math.radians(20)), at
+        return at + away / np.linalg.norm(away) * 0.95 * extent / math.tan(math.radians(20)), at
 
     def place(self, qpos: np.ndarray, command: np.ndarray) -> Scenery:
         """The scenery of positions (num_envs, nq) and commands (num_envs, size)."""
