@@ -3,8 +3,8 @@
     stage = Stage(task, num_envs=4)
     scenery = stage.place(qpos, command)         # (4, nq), (4, size) -> where bodies, plates and tiles are
 
-A robot that walks stays on its plate and the floor moves beneath it; a fixed one has all that stands around it on its plate. Only
-where robots walk on a ground that is no plane do they share it, each where it really is.
+A robot that walks stays on its plate and the floor moves beneath it; a fixed one has all that stands around it on its plate.
+Only where robots walk on a ground that is no plane do they share it, each where it really is.
 """
 
 import math
@@ -123,7 +123,9 @@ class Stage:
         changed = [n for n in fields.keys() - _MOVING if not np.array_equal(fields[n], getattr(self._nominal, n))]
         if changed:
             told = ", ".join(sorted(changed))
-            warnings.warn(f"task {self._task.name!r} shows its commands by {told}: the page shows only where bodies are", stacklevel=3)
+            warnings.warn(
+                f"task {self._task.name!r} shows its commands by {told}: the page shows only where bodies are", stacklevel=3
+            )
 
     def _floor(self, plane: int, middle: np.ndarray, offset: np.ndarray) -> tuple[np.ndarray, ...]:
         """The square of a plane below a robot: its plate, and those tiles of an endless checker pattern that lie on it."""

@@ -1,8 +1,8 @@
 """An orderly end of what runs until someone ends it.
 
-    with Stop() as stop:
-        while not stop.requested:
-            ...
+with Stop() as stop:
+    while not stop.requested:
+        ...
 """
 
 import signal

@@ -166,8 +166,8 @@ def sliders(command: CommandTerm, value: np.ndarray) -> tuple[Slider, ...]:
     for name, low, high, at in zip(command.names, drawn.min(axis=0), drawn.max(axis=0), value, strict=True):
         # A hundredth of the range or less, and round: the ends too, which no draw meets exactly.
         step = 10.0 ** math.floor(math.log10(max(high - low, 1e-6) / 100))
-        low, high = (step * round_(end / step) for end, round_ in ((low + 1e-3 * step, math.floor), (high - 1e-3 * step, math.ceil)))
-        made.append(Slider(name, low, high, step, float(np.clip(round(at / step) * step, low, high))))
+        first, last = step * math.floor(low / step + 1e-3), step * math.ceil(high / step - 1e-3)
+        made.append(Slider(name, first, last, step, float(np.clip(step * round(at / step), first, last))))
     return tuple(made)
 
 

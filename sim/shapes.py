@@ -3,8 +3,8 @@
     shapes = body_shapes(model)                     # {body id: the bytes of a .glb file, in the frame of that body}
 
 A body's shapes come with their colours, their textures where MuJoCo maps them by coordinates of the mesh, and normals that keep
-edges sharp. Planes are left out, as they have no end: whoever draws the ground knows how much of it is to be seen. So are flexes
-and skins, whose shape changes; `unshown` names them.
+edges sharp. Planes are left out, as they have no end: whoever draws the ground knows how much of it is to be seen. So are
+flexes and skins, whose shape changes; `unshown` names them.
 """
 
 from collections.abc import Sequence

@@ -46,7 +46,7 @@ window.instances = () => {
   for (const scene of seen) scene.traverse(o => {
     if (!o.isInstancedMesh && !o.isInstancedMesh2) return;
     const count = o.instancesCount ?? o.count, places = [];
-    for (let i = 0; i < count; i++) places.push(Array.from(o.matricesTexture.image.data.slice(16 * i, 16 * i + 16)));
+    for (let i = 0; i < count; i++) places.push(Array.from(o.matricesTexture._data.slice(16 * i, 16 * i + 16)));
     found.push({ count, places });
   });
   return found;
@@ -77,9 +77,7 @@ class Chromium:
         self._events: list[dict[str, Any]] = []
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         self._socket.close()
         self._process.terminate()
         self._process.wait(30)

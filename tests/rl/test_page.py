@@ -1,4 +1,4 @@
-"""The page as a browser shows it: a real run, a server in a process of its own, and Chromium; and what is said where it cannot be."""
+"""The page as a browser shows it: a real run, a server in a process of its own, Chromium; and what is said where there is none."""
 
 import io
 import os
@@ -67,7 +67,9 @@ def tab(browser: Chromium, process: tuple[subprocess.Popen[str], str]) -> Tab:
 
 def figure(tab: Tab, name: str) -> str:
     """What the page tells under this name."""
-    rows = "Object.fromEntries([...document.querySelectorAll('table tr')].map(r => [...r.children].map(c => c.innerText.trim())))"
+    rows = (
+        "Object.fromEntries([...document.querySelectorAll('table tr')].map(r => [...r.children].map(c => c.innerText.trim())))"
+    )
     return tab.evaluate(rows)[name]
 
 
@@ -163,7 +165,9 @@ def test_a_port_that_is_taken_says_what_to_do() -> None:
             pass
 
 
-@pytest.mark.parametrize(("host", "port", "told"), [("192.0.2.1", 0, "192.0.2.1"), ("no.such.invalid", 0, "--host"), ("127.0.0.1", 70000, "70000")])
+@pytest.mark.parametrize(
+    "host, port, told", [("192.0.2.1", 0, "192.0.2.1"), ("no.such.invalid", 0, "--host"), ("127.0.0.1", 70000, "70000")]
+)
 def test_an_address_that_cannot_be_is_told(host: str, port: int, told: str) -> None:
     with pytest.raises(PageError, match=told), open_server(host, port):
         pass

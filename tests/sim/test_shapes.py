@@ -80,7 +80,7 @@ def test_a_height_field_is_as_high_as_a_ray_finds_it(tmp_path):
     assert (mesh.face_normals[:, 2] > 0).all()
     geom = np.zeros(1, np.int32)
     for point in mesh.triangles_center:
-        down = mujoco.mj_ray(model, data, point + [0, 0, 5.0], np.array([0, 0, -1.0]), None, 1, -1, geom, None)
+        down = mujoco.mj_ray(model, data, point + np.array([0, 0, 5.0]), np.array([0, 0, -1.0]), None, 1, -1, geom, None)
         assert down == pytest.approx(5.0, abs=1e-5)
 
 
