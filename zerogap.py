@@ -220,6 +220,38 @@ def play(
     print(f"video      {path}")
 
 
+def view(
+    run: tyro.conf.Positional[Path],
+    /,
+    envs: int = 4,
+    host: str = "127.0.0.1",
+    port: int = 8080,
+    seed: int = 1,
+    engine: Engine = None,
+) -> None:
+    """Show a run's policy live in a browser: robots side by side, sliders for their commands.
+
+    Example: zerogap view runs/go2 --envs 9
+
+    Serves the page until Ctrl-C. From another machine: ssh -L 8080:127.0.0.1:8080 MACHINE.
+
+    Args:
+        run: a run's directory.
+        envs: how many robots, each with its own draw of model, latencies, commands and pushes.
+        host: the address to listen at; 0.0.0.0 lets in whoever reaches this machine, and asks for no password.
+        port: to listen at; 0 for one that is free.
+        seed: of the robots, their commands and the pushes.
+        engine: as the run's by default.
+    """
+    from rl.run import Run
+    from rl.view import serve
+
+    def say(text: str) -> None:
+        _console.print(escape(text), highlight=False, soft_wrap=True)
+
+    serve(Run.open(run), num_envs=envs, host=host, port=port, seed=seed, engine=engine, say=say)
+
+
 def replay(file: tyro.conf.Positional[Path], /, video: Path | None = None, json_file: Json = None) -> dict[str, Any]:
     """Show what happened in an environment that diverged, from the file that training dumped.
 
@@ -377,6 +409,7 @@ _COMMANDS: dict[str, Callable[..., Any]] = {
     "train": train,
     "eval": eval_,
     "play": play,
+    "view": view,
     "replay": replay,
     "bench": bench,
     "demo": demo,
@@ -387,6 +420,7 @@ def main(args: list[str] | None = None) -> int:
     """The command. Returns the exit status; errors that a user can mend are told in a line, without a traceback."""
     from assets.robots.robot import RobotError
     from envs.task import TaskError
+    from rl.page import PageError
     from rl.run import RunError
     from sim.crash import CrashError
     from sim.devices import DevicesError
@@ -413,7 +447,17 @@ def main(args: list[str] | None = None) -> int:
         tyro.extras.subcommand_cli_from_dict(
             {name: noting(function) for name, function in _COMMANDS.items()}, prog="zerogap", description=__doc__, args=args
         )
-    except (RobotError, TaskError, RunError, CrashError, DevicesError, PhysicsError, RandomizationError, RenderError) as error:
+    except (
+        RobotError,
+        TaskError,
+        RunError,
+        PageError,
+        CrashError,
+        DevicesError,
+        PhysicsError,
+        RandomizationError,
+        RenderError,
+    ) as error:
         _console.print(f"[red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         return 2
     return 0

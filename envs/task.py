@@ -87,6 +87,8 @@ class CommandTerm:
     """Shortest and longest time between two draws."""
     mirror_sign: tuple[float, ...] = ()
     """Sign that each entry takes in the left-right mirror; empty where the task has no such symmetry."""
+    nearest: Callable[[jax.Array], jax.Array] | None = None
+    """From entries chosen one by one, as with sliders, to a command of the kind that `sample` gives; None where any will do."""
 
 
 @dataclass(frozen=True)

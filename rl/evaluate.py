@@ -15,7 +15,6 @@ from rl.checkpoint import Checkpoints
 from rl.ppo import PPO, TrainState
 from rl.run import Run
 
-# Training draws from jax.random.key(seed); evaluation from a stream that no such key starts.
 _EVALUATION_STREAM = 0x5EED_E7A1
 
 Progress = Callable[[float], None]
@@ -51,6 +50,11 @@ class Evaluation:
         }
 
 
+def evaluation_key(seed: int) -> jax.Array:
+    """Training draws from jax.random.key(seed); what is evaluated or shown from a stream that no such key starts."""
+    return jax.random.fold_in(jax.random.key(_EVALUATION_STREAM), seed)
+
+
 def load_policy(run: Run, num_envs: int, engine: str | None = None, update: int | None = None) -> tuple[PPO, TrainState]:
     """A run's newest policy (or that of the given update) with `num_envs` environments of its task. Its `env` is not set up."""
     engine = engine or run.engine
@@ -84,7 +88,7 @@ class Evaluator:
         names = [t.name for t in task.metrics]
         n, total = env.num_envs, round(self._seconds / task.control_seconds)
         none = jnp.zeros(n, bool)
-        env_state = self._reset(jax.random.fold_in(jax.random.key(_EVALUATION_STREAM), seed))
+        env_state = self._reset(evaluation_key(seed))
         sums, counts = ({name: jnp.zeros(n) for name in names}, {name: jnp.zeros(n, jnp.int32) for name in names})
         carry = (env_state, ~none, none, none, sums, counts)
         acting = {"average": state.average, "policy_normalizer": state.policy_normalizer}
@@ -132,12 +136,11 @@ class Evaluator:
 def rollout_qpos(ppo: PPO, state: TrainState, *, seconds: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Generalised positions (steps, num_envs, nq) and commands (steps, num_envs, size) of the policy, to be shown."""
     env = ppo.env
-    key = jax.random.fold_in(jax.random.key(_EVALUATION_STREAM), seed)
 
     def step(env_state: EnvState, _: None) -> tuple[EnvState, tuple[jax.Array, jax.Array]]:
         env_state = env.step(env_state, ppo.act(state, env_state.observation["policy"]))
         return env_state, (env_state.physics.qpos, env_state.command)
 
     steps = round(seconds / env.task.control_seconds)
-    start = jax.jit(env.reset)(key)
+    start = jax.jit(env.reset)(evaluation_key(seed))
     return jax.device_get(jax.jit(lambda s: jax.lax.scan(step, s, None, length=steps)[1])(start))

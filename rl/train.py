@@ -1,13 +1,10 @@
 """The training loop: updates, progress, checkpoints, and an orderly end whatever ends it."""
 
 import json
-import signal
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 
 import jax
 import numpy as np
@@ -19,6 +16,7 @@ from rl.curve import plot_curve
 from rl.ppo import PPO, PPOConfig, TrainState
 from rl.progress import Silence, TrainingProgress
 from rl.run import Run, RunError
+from rl.stop import Stop
 from sim.crash import CrashError, CrashRecord, save_crash
 from sim.devices import Devices
 from sim.engine import Room, check_engine, check_num_envs, check_room, default_engine
@@ -62,29 +60,6 @@ class TrainResult:
     state: TrainState
     figures: dict[str, float]
     interrupted: bool
-
-
-class _Stop:
-    """Set by Ctrl-C or SIGTERM; a second one ends at once."""
-
-    def __init__(self) -> None:
-        self.requested = False
-        self._old: dict[int, object] = {}
-
-    def __enter__(self) -> "_Stop":
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._old[number] = signal.signal(number, self._request)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._old.items():
-            signal.signal(number, handler)  # type: ignore[arg-type]
-
-    def _request(self, number: int, frame: FrameType | None) -> None:
-        if self.requested:
-            raise KeyboardInterrupt
-        self.requested = True
 
 
 def start_run(
@@ -151,7 +126,7 @@ def train(
     steps = first_steps = updates * ppo.steps_per_update
     figures: dict[str, float] = {}
     title = f"training {run.task}"
-    with _Stop() as stop, TrainingProgress(title, run.directory, total=1.0) if devices.first else Silence() as progress:
+    with Stop() as stop, TrainingProgress(title, run.directory, total=1.0) if devices.first else Silence() as progress:
         for warning in checkpoints.warnings:
             progress.say(f"warning: {warning}")
         compiling = time.monotonic()

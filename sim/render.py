@@ -28,6 +28,7 @@ import mujoco
 import numpy as np
 
 from assets.scene import VIEW
+from sim.shapes import shown_groups
 
 Backend = Literal["egl", "osmesa", "glfw", "cgl", "raycast"]
 
@@ -240,10 +241,7 @@ class _Pose:
         self.model = copy.copy(model)
         self.data = mujoco.MjData(self.model)
         self._changed: tuple[str, ...] = ()
-        moves = model.body_weldid[model.geom_bodyid] != 0
-        shows = np.isin(model.geom_group, (0, 1, 2))
-        self.groups = (0, 1, 2) if (moves & shows).any() or not moves.any() else (0, 1, 2, 3)
-        """Geom groups to draw; what a robot collides with, usually hidden, where there is nothing else of it."""
+        self.groups = shown_groups(model)
 
     def set(self, qpos: np.ndarray, fields: Mapping[str, np.ndarray] | None) -> None:
         m, d = self.model, self.data
