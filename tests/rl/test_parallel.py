@@ -85,7 +85,7 @@ def test_two_processes_train_and_resume_together_as_one_would(pair, tmp_path):
 def test_one_process_writes_and_tells(pair):
     directory, first, _ = pair
     assert "32 environments on native divided among 2 devices" in first[0]
-    assert first[1] == ""
+    assert [line for line in first[1].splitlines() if not line.startswith("[Gloo]")] == []
     assert len((directory / "progress.jsonl").read_text().splitlines()) >= 2
 
 
