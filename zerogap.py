@@ -223,7 +223,9 @@ def bench(name: tyro.conf.Positional[str], /, out: Path = Path("runs/bench"), js
     Example: zerogap bench throughput --json throughput.json
 
     Args:
-        name: one of: throughput (control steps a second, engine by engine), walk (from nothing to walking, five seeds).
+        name: one of: throughput (control steps a second, engine by engine), walk (from nothing to walking, five seeds), ppo
+            (our PPO against brax's), peers (our tasks beside EnvPool's and MuJoCo Playground's; ZEROGAP_PEERS_PYTHON names the
+            interpreters that have them).
         out: directory for JSON and pictures.
         json_file: write the figures to this file as well.
     """
