@@ -2,8 +2,8 @@
 
 Every contender is a process of its own (`benchmarks.contender`), and they take turns, several times, so that a machine whose
 speed drifts does not favour one; medians are quoted, and ratios are medians of the ratios within a turn. Peers may need other
-versions of JAX and NumPy than ours: `ZEROGAP_PEERS_PYTHON` names the interpreters that have them, separated as PATH is, and each
-peer takes the first that has it:
+versions of JAX and NumPy than ours: `ZEROGAP_PEERS_PYTHON` names the interpreters that have them, separated as PATH is, and
+each peer takes the first that has it:
 
     python3.12 -m venv peers && peers/bin/pip install 'envpool>=1.2.5' 'playground==0.2.0'
     ZEROGAP_PEERS_PYTHON=peers/bin/python zerogap bench peers

@@ -1,8 +1,8 @@
 """Our PPO against brax's, by wall-clock: control steps a second, and return over the minutes of training.
 
 Three learners on the same task: ours on `native`, brax's PPO on our environment on `native`, and the same on MJX-JAX. They take
-turns, seed by seed, so that a machine whose speed drifts does not favour one; quoted are medians over the seeds, of rates and of
-the ratios within a seed.
+turns, seed by seed, so that a machine whose speed drifts does not favour one; quoted are medians over the seeds, of rates and
+of the ratios within a seed.
 
 Rates are environment steps over wall-clock, without compilation and without evaluation, for all alike: a training is stepped in
 chunks (an update of ours, an epoch of brax's), the clock stands still while a policy is evaluated, and the first chunk, which
@@ -10,8 +10,8 @@ compiles, counts as long as the typical one. After each of a number of minutes t
 from seeds that no training uses, always on `native`. Ours is its moving average, which is what our PPO evaluates and exports.
 
 brax's settings are those that MuJoCo Playground publishes for its Go1 joystick task, but for what follows from fewer
-environments (four minibatches of a quarter of them each, where Playground has 32 of 256 trajectories each for 8,192) and from the
-comparison: hidden layers as ours, and neither resets nor evaluations by brax within the time, as the environment begins ended
+environments (four minibatches of a quarter of them each, where Playground has 32 of 256 trajectories each for 8,192) and from
+the comparison: hidden layers as ours, and neither resets nor evaluations by brax within the time, as the environment begins ended
 episodes anew by itself. Its critic sees the critic's observation, as ours does.
 """
 
@@ -297,8 +297,8 @@ _RATIOS = {"ours_over_brax_mjx": "brax_mjx", "ours_over_brax_same_engine": "brax
 def summary(runs: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
     """Medians of the rates, ratios of ours to the others', and what each had learned after the same minutes.
 
-    `runs` has each learner's trainings, in the order of their seeds. `return_after_minutes` has, for the minutes after which all
-    trainings on `native` were evaluated, each learner's mean return per second, and by how much ours exceeds brax's by seed.
+    `runs` has each learner's trainings, in the order of their seeds. `return_after_minutes` has, for the minutes after which
+    all trainings on `native` were evaluated, each learner's mean return per second, and by how much ours exceeds brax's by seed.
     """
     rates = {name: [told["steps_per_s"] for told in trainings] for name, trainings in runs.items()}
     figures: dict[str, Any] = {f"{name}_steps_per_s": statistics.median(values) for name, values in rates.items()}
