@@ -11,7 +11,7 @@ from seeds that no training uses, always on `native`. Ours is its moving average
 
 brax's settings are those that MuJoCo Playground publishes for its Go1 joystick task, but for what follows from fewer
 environments (four minibatches of a quarter of them each, where Playground has 32 of 256 trajectories each for 8,192) and from
-the comparison: hidden layers as ours, and neither resets nor evaluations by brax within the time, as the environment begins ended
+the comparison: hidden layers as ours, and within the time no resets and no evaluations by brax, as the environment begins ended
 episodes anew by itself. Its critic sees the critic's observation, as ours does.
 """
 
@@ -298,7 +298,8 @@ def summary(runs: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
     """Medians of the rates, ratios of ours to the others', and what each had learned after the same minutes.
 
     `runs` has each learner's trainings, in the order of their seeds. `return_after_minutes` has, for the minutes after which
-    all trainings on `native` were evaluated, each learner's mean return per second, and by how much ours exceeds brax's by seed.
+    all trainings on `native` were evaluated, each learner's mean return per second, and seed by seed how much ours exceeds
+    brax's.
     """
     rates = {name: [told["steps_per_s"] for told in trainings] for name, trainings in runs.items()}
     figures: dict[str, Any] = {f"{name}_steps_per_s": statistics.median(values) for name, values in rates.items()}
