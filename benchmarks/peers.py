@@ -12,6 +12,7 @@ A peer that is not there is told as absent, with how to install it. The Go1 of b
 control step where our task takes four of 5 ms: our Go2 is measured with both, and compared with theirs at five.
 """
 
+import contextlib
 import json
 import os
 import statistics
@@ -69,6 +70,8 @@ class PeerError(RuntimeError):
 
 
 def run(out: Path) -> dict[str, Any]:
+    # Several processes use JAX at a time: on a GPU, none may take its memory beforehand.
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     return measure(out, CONTENDERS, interpreters(), _TURNS, _SECONDS)
 
 
@@ -161,18 +164,17 @@ class Process:
     def steps_per_s(self, seconds: float) -> float:
         """Environment steps a second over about that many seconds."""
         assert self._process.stdin is not None
-        try:
+        with contextlib.suppress(OSError):  # where it has ended, its answer tells why
             self._process.stdin.write(json.dumps({"seconds": seconds}) + "\n")
             self._process.stdin.flush()
-        except OSError:
-            pass  # it has ended: its answer tells why
         answer = self._answer(60 + 10 * seconds)
         return answer["steps"] / answer["seconds"]
 
     def close(self) -> None:
         for stream in (self._process.stdin, self._process.stdout):
             if stream is not None:
-                stream.close()
+                with contextlib.suppress(OSError):
+                    stream.close()
         try:
             self._process.wait(10)
         except subprocess.TimeoutExpired:
