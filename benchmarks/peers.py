@@ -23,7 +23,6 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from rich.progress import Progress
@@ -136,7 +135,7 @@ def paired_ratio(ours: Sequence[float], theirs: Sequence[float]) -> float:
 
 
 class Process:
-    """A contender in a process of its own, stepping only when it is asked to. A context, or `close` it."""
+    """A contender in a process of its own, stepping only when it is asked to, until `close`. Raises PeerError."""
 
     def __init__(self, python: str, arguments: Sequence[str], ready_seconds: float = _READY_SECONDS):
         self.arguments = tuple(arguments)
@@ -181,12 +180,6 @@ class Process:
             self._process.kill()
             self._process.wait()
         self._errors.close()
-
-    def __enter__(self) -> "Process":
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.close()
 
     def _answer(self, seconds: float) -> dict[str, Any]:
         assert self._process.stdout is not None

@@ -65,6 +65,17 @@ def test_a_contender_that_does_not_answer_in_time_is_ended():
         Process(sys.executable, OURS, ready_seconds=0.1)
 
 
+def test_a_contender_that_ends_between_turns_is_told():
+    process = Process(sys.executable, OURS)
+    try:
+        assert process.steps_per_s(0.01) > 0
+        process._process.kill()
+        with pytest.raises(PeerError, match="ended with status -9"):
+            process.steps_per_s(0.01)
+    finally:
+        process.close()
+
+
 def test_an_interpreter_that_is_none_is_named(tmp_path):
     with pytest.raises(PeerError, match=r"python9.*ZEROGAP_PEERS_PYTHON"):
         Process(str(tmp_path / "python9"), OURS)
