@@ -282,8 +282,10 @@ def bench(name: tyro.conf.Positional[str], /, out: Path = Path("runs/bench"), js
     Example: zerogap bench throughput --json throughput.json
 
     Args:
-        name: one of: throughput (control steps a second, engine by engine), walk (from nothing to walking, five seeds),
-            parallel (what training in two processes costs).
+        name: one of: throughput (control steps a second, engine by engine), walk (from nothing to walking, five seeds), parallel
+            (what training in two processes costs), ppo (our PPO against brax's), peers (our tasks beside EnvPool's and MuJoCo
+            Playground's; ZEROGAP_PEERS_PYTHON names the interpreters that have them), distill (teacher and student against
+            training directly, for as long).
         out: directory for JSON and pictures.
         json_file: write the figures to this file as well.
     """

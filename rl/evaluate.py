@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from envs.env import EnvState
+from envs.env import Env, EnvState
 from envs.registry import make_env, make_task
 from rl.checkpoint import Checkpoints
 from rl.ppo import PPO, TrainState
@@ -18,6 +18,9 @@ from rl.run import Run
 _EVALUATION_STREAM = 0x5EED_E7A1
 
 Progress = Callable[[float], None]
+
+Act = Callable[[Any, jax.Array], jax.Array]
+"""Actions (num_envs, num_actions), given what a policy has learned and its observations (num_envs, size)."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,9 @@ class Evaluation:
     would have (`..._at_rest`). Those that never counted are left out."""
     metrics_p95: dict[str, float]
     """The same, of the robot that is worse than 95 % of them."""
+    return_per_second: float
+    """Rewards up to each robot's first failure and its cost, summed, mean over robots, divided by `seconds`: a robot that fell
+    earns nothing for the rest of the time."""
     updates: int
     """Of the policy that was evaluated."""
 
@@ -70,35 +76,38 @@ def load_policy(run: Run, num_envs: int, engine: str | None = None, update: int 
     return ppo, state.replace(updates=jnp.int32(update or 0))
 
 
-class Evaluator:
-    """Evaluates the mean action of policies on all of `ppo.env`'s environments; compiled once for as many as come.
+class PolicyEvaluator:
+    """Evaluates policies, whoever's they are, on all of an environment's robots; compiled once for as many as come.
 
-    `seconds` is how long each robot is to last.
+    `act` is traced; `seconds` is how long each robot is to last.
     """
 
-    def __init__(self, ppo: PPO, seconds: float = 20.0):
-        self._ppo = ppo
+    def __init__(self, env: Env, act: Act, seconds: float = 20.0):
+        self._env = env
+        self._act = act
         self._seconds = seconds
-        self._chunk = 50
-        self._reset = jax.jit(ppo.env.reset)
+        self._total = round(seconds / env.task.control_seconds)
+        # Steps between two tellings of progress, so that they come out even.
+        self._chunk = max(n for n in range(1, 51) if self._total % n == 0)
+        self._reset = jax.jit(env.reset)
         self._advance = jax.jit(self._steps)
 
-    def __call__(self, state: TrainState, *, seed: int = 0, progress: Progress | None = None) -> Evaluation:
-        env, task = self._ppo.env, self._ppo.env.task
+    def __call__(self, learned: Any, *, seed: int = 0, updates: int = 0, progress: Progress | None = None) -> Evaluation:
+        """`learned` is what `act` takes; `updates` says which policy it is, and is only passed on."""
+        env, task = self._env, self._env.task
         names = [t.name for t in task.metrics]
-        n, total = env.num_envs, round(self._seconds / task.control_seconds)
+        n, total = env.num_envs, self._total
         none = jnp.zeros(n, bool)
         env_state = self._reset(evaluation_key(seed))
         sums, counts = ({name: jnp.zeros(n) for name in names}, {name: jnp.zeros(n, jnp.int32) for name in names})
-        carry = (env_state, ~none, none, none, sums, counts)
-        acting = {"average": state.average, "policy_normalizer": state.policy_normalizer}
+        carry = (env_state, ~none, none, none, jnp.zeros(n), sums, counts)
         for done in range(0, total, self._chunk):
-            carry = self._advance(acting, carry)
+            carry = self._advance(learned, carry)
             if progress is not None:
                 jax.block_until_ready(carry)
-                progress(min(1.0, (done + self._chunk) / total))
+                progress((done + self._chunk) / total)
         env.physics.check_overflow(carry[0].physics)
-        _, _, fell, diverged, sums, counts = jax.device_get(carry)
+        _, _, fell, diverged, returns, sums, counts = jax.device_get(carry)
         names = [name for name in names if counts[name].any()]
         means = {name: sums[name][counts[name] > 0] / counts[name][counts[name] > 0] for name in names}
         return Evaluation(
@@ -110,16 +119,17 @@ class Evaluator:
             diverged=int(diverged.sum()),
             metrics={name: float(sums[name].sum() / counts[name].sum()) for name in names},
             metrics_p95={name: float(np.quantile(means[name], 0.95)) for name in names},
-            updates=int(state.updates),
+            return_per_second=float(returns.mean() / self._seconds),
+            updates=updates,
         )
 
-    def _steps(self, acting: dict[str, Any], carry: tuple) -> tuple:
-        ppo, env = self._ppo, self._ppo.env
+    def _steps(self, learned: Any, carry: tuple) -> tuple:
+        env = self._env
 
         def step(carry: tuple, _: None) -> tuple[tuple, None]:
-            state, alive, fell, diverged, sums, counts = carry
-            observation = acting["policy_normalizer"](state.observation["policy"])
-            state = env.step(state, ppo.networks.policy(acting["average"], observation)[0])
+            state, alive, fell, diverged, returns, sums, counts = carry
+            state = env.step(state, self._act(learned, state.observation["policy"]))
+            returns += jnp.where(alive, state.reward, 0.0)
             # The step in which a robot fails counts for no error: its state is that of a new episode, or absurd.
             fails = alive & state.terminated
             diverged |= fails & (state.metrics["failed/diverged"] > 0)
@@ -128,9 +138,19 @@ class Evaluator:
             count = {name: alive & ~jnp.isnan(value) for name, value in values.items()}
             sums = {name: s + jnp.where(count[name], values[name], 0.0) for name, s in sums.items()}
             counts = {name: c + count[name] for name, c in counts.items()}
-            return (state, alive, fell | fails, diverged, sums, counts), None
+            return (state, alive, fell | fails, diverged, returns, sums, counts), None
 
         return jax.lax.scan(step, carry, None, length=self._chunk)[0]
+
+
+class Evaluator:
+    """Evaluates the mean action of our PPO's policies on all of `ppo.env`'s environments."""
+
+    def __init__(self, ppo: PPO, seconds: float = 20.0):
+        self._evaluate = PolicyEvaluator(ppo.env, ppo.act, seconds)
+
+    def __call__(self, state: TrainState, *, seed: int = 0, progress: Progress | None = None) -> Evaluation:
+        return self._evaluate(state.policy, seed=seed, updates=int(state.updates), progress=progress)
 
 
 def rollout_qpos(ppo: PPO, state: TrainState, *, seconds: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

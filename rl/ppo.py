@@ -51,6 +51,13 @@ class PPOConfig:
     """Turn a random half of the samples into their mirror images, where the robot declares a mirror."""
 
 
+class Policy(struct.PyTreeNode):
+    """What of a `TrainState` acts."""
+
+    average: Params
+    policy_normalizer: Normalizer
+
+
 class TrainState(struct.PyTreeNode):
     params: Params
     average: Params
@@ -65,6 +72,10 @@ class TrainState(struct.PyTreeNode):
     updates: jax.Array
     skipped: jax.Array
     """Gradient steps that were skipped as their gradient was not finite."""
+
+    @property
+    def policy(self) -> Policy:
+        return Policy(self.average, self.policy_normalizer)
 
 
 class Rollout(struct.PyTreeNode):
@@ -141,7 +152,7 @@ class PPO:
         axes = self.env.axes(state.env)
         return everywhere.replace(env=jax.tree.map(devices.sharding, axes, is_leaf=lambda axis: axis is None))
 
-    def act(self, state: TrainState, observation: jax.Array) -> jax.Array:
+    def act(self, state: TrainState | Policy, observation: jax.Array) -> jax.Array:
         """The averaged policy's mean action, without exploration."""
         return self.networks.policy(state.average, state.policy_normalizer(observation))[0]
 
