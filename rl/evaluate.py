@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from envs.env import EnvState
-from envs.registry import make_env, make_task
+from envs.registry import make_env
 from rl.checkpoint import Checkpoints
 from rl.ppo import PPO, TrainState
 from rl.run import Run
@@ -39,6 +39,8 @@ class Evaluation:
     would have (`..._at_rest`). Those that never counted are left out."""
     metrics_p95: dict[str, float]
     """The same, of the robot that is worse than 95 % of them."""
+    mean_return: float
+    """Sum of a robot's rewards up to its first failure, its cost included; mean over all robots."""
     updates: int
     """Of the policy that was evaluated."""
 
@@ -54,7 +56,7 @@ class Evaluation:
 def load_policy(run: Run, num_envs: int, engine: str | None = None, update: int | None = None) -> tuple[PPO, TrainState]:
     """A run's newest policy (or that of the given update) with `num_envs` environments of its task. Its `env` is not set up."""
     engine = engine or run.engine
-    env = make_env(make_task(run.task), num_envs, engine, run.room if engine == run.engine else None)
+    env = make_env(run.make_task(), num_envs, engine, run.room if engine == run.engine else None)
     minibatches = 1  # nothing is learned here, so any number of environments will do
     ppo = PPO(env, type(run.ppo)(**{**asdict(run.ppo), "minibatches": minibatches}))
     checkpoints = Checkpoints(run.checkpoints)
@@ -86,7 +88,7 @@ class Evaluator:
         none = jnp.zeros(n, bool)
         env_state = self._reset(jax.random.fold_in(jax.random.key(_EVALUATION_STREAM), seed))
         sums, counts = ({name: jnp.zeros(n) for name in names}, {name: jnp.zeros(n, jnp.int32) for name in names})
-        carry = (env_state, ~none, none, none, sums, counts)
+        carry = (env_state, ~none, none, none, jnp.zeros(n), sums, counts)
         acting = {"average": state.average, "policy_normalizer": state.policy_normalizer}
         for done in range(0, total, self._chunk):
             carry = self._advance(acting, carry)
@@ -94,7 +96,7 @@ class Evaluator:
                 jax.block_until_ready(carry)
                 progress(min(1.0, (done + self._chunk) / total))
         env.physics.check_overflow(carry[0].physics)
-        _, _, fell, diverged, sums, counts = jax.device_get(carry)
+        _, _, fell, diverged, returns, sums, counts = jax.device_get(carry)
         names = [name for name in names if counts[name].any()]
         means = {name: sums[name][counts[name] > 0] / counts[name][counts[name] > 0] for name in names}
         return Evaluation(
@@ -106,6 +108,7 @@ class Evaluator:
             diverged=int(diverged.sum()),
             metrics={name: float(sums[name].sum() / counts[name].sum()) for name in names},
             metrics_p95={name: float(np.quantile(means[name], 0.95)) for name in names},
+            mean_return=float(returns.mean()),
             updates=int(state.updates),
         )
 
@@ -113,9 +116,10 @@ class Evaluator:
         ppo, env = self._ppo, self._ppo.env
 
         def step(carry: tuple, _: None) -> tuple[tuple, None]:
-            state, alive, fell, diverged, sums, counts = carry
-            observation = acting["policy_normalizer"](state.observation["policy"])
+            state, alive, fell, diverged, returns, sums, counts = carry
+            observation = acting["policy_normalizer"](ppo.seen(state))
             state = env.step(state, ppo.networks.policy(acting["average"], observation)[0])
+            returns += alive * state.reward
             # The step in which a robot fails counts for no error: its state is that of a new episode, or absurd.
             fails = alive & state.terminated
             diverged |= fails & (state.metrics["failed/diverged"] > 0)
@@ -124,7 +128,7 @@ class Evaluator:
             count = {name: alive & ~jnp.isnan(value) for name, value in values.items()}
             sums = {name: s + jnp.where(count[name], values[name], 0.0) for name, s in sums.items()}
             counts = {name: c + count[name] for name, c in counts.items()}
-            return (state, alive, fell | fails, diverged, sums, counts), None
+            return (state, alive, fell | fails, diverged, returns, sums, counts), None
 
         return jax.lax.scan(step, carry, None, length=self._chunk)[0]
 
@@ -135,7 +139,7 @@ def rollout_qpos(ppo: PPO, state: TrainState, *, seconds: float, seed: int = 0) 
     key = jax.random.fold_in(jax.random.key(_EVALUATION_STREAM), seed)
 
     def step(env_state: EnvState, _: None) -> tuple[EnvState, tuple[jax.Array, jax.Array]]:
-        env_state = env.step(env_state, ppo.act(state, env_state.observation["policy"]))
+        env_state = env.step(env_state, ppo.act(state, ppo.seen(env_state)))
         return env_state, (env_state.physics.qpos, env_state.command)
 
     steps = round(seconds / env.task.control_seconds)

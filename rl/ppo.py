@@ -4,11 +4,14 @@
     state = jax.jit(ppo.init)(key)
     state, metrics = jax.jit(ppo.update, donate_argnums=0)(state)      # one rollout, then a few epochs over it
 
+The actor sees the policy's observation. One that is to be a teacher (`rl.distill`) sees the critic's instead, by
+`PPOConfig(actor_observation="critic")`; nothing else differs.
+
 `TrainState` holds everything that training depends on, the environments included: saving it saves the run.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +22,9 @@ from envs.env import Env, EnvState
 from rl.advantage import advantages
 from rl.networks import Networks, Params, entropy, kl_divergence, log_prob
 from rl.normalization import Normalizer
-from rl.symmetry import policy_mirror
+from rl.symmetry import actor_mirror
+
+ActorObservation = Literal["policy", "critic"]
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,14 @@ class PPOConfig:
     1 / (1 - averaging) updates: steadier than the last of them (Polyak and Juditsky 1992)."""
     symmetry: bool = True
     """Turn a random half of the samples into their mirror images, where the robot declares a mirror."""
+    actor_observation: ActorObservation = "policy"
+    """Which of the task's observations the actor sees: "policy", what the robot's own sensors give, or "critic", whatever the
+    simulation knows. The latter acts in simulation only."""
+
+    def __post_init__(self) -> None:
+        if self.actor_observation not in get_args(ActorObservation):
+            expected = " or ".join(map(repr, get_args(ActorObservation)))
+            raise ValueError(f"actor_observation is {self.actor_observation!r}, expected {expected}")
 
 
 class TrainState(struct.PyTreeNode):
@@ -58,6 +71,7 @@ class TrainState(struct.PyTreeNode):
     optimizer: Any
     learning_rate: jax.Array
     policy_normalizer: Normalizer
+    """Of what the actor sees."""
     critic_normalizer: Normalizer
     env: EnvState
     key: jax.Array
@@ -71,6 +85,7 @@ class Rollout(struct.PyTreeNode):
     """Steps of all environments, (T, N, ...). `value` and `log_prob` are those of the time of acting."""
 
     policy: jax.Array
+    """What the actor saw."""
     critic: jax.Array
     action: jax.Array
     log_prob: jax.Array
@@ -100,7 +115,7 @@ class PPO:
     def __init__(self, env: Env, config: PPOConfig):
         self.env = env
         self.config = config
-        self.networks = Networks.of(env.num_actions, config.actor_hidden, config.critic_hidden, config.initial_std)
+        self.networks = networks_of(config, env.num_actions)
         batch = config.rollout_length * env.num_envs
         if batch % config.minibatches:
             raise ValueError(
@@ -108,7 +123,8 @@ class PPO:
                 " minibatches do not divide; change num_envs or minibatches"
             )
         self._optimizer = optax.chain(optax.clip_by_global_norm(config.max_gradient_norm), optax.scale_by_adam(eps=1e-5))
-        self._mirror = policy_mirror(env) if config.symmetry and env.task.robot.mirror is not None else None
+        mirrored = config.symmetry and env.task.robot.mirror is not None
+        self._mirror = actor_mirror(env, config.actor_observation) if mirrored else None
 
     @property
     def steps_per_update(self) -> int:
@@ -117,13 +133,14 @@ class PPO:
     def init(self, key: jax.Array) -> TrainState:
         key_params, key_env, key = jax.random.split(key, 3)
         sizes = self.env.observation_size
-        params = self.networks.init(key_params, sizes["policy"], sizes["critic"])
+        seen = sizes[self.config.actor_observation]
+        params = self.networks.init(key_params, seen, sizes["critic"])
         return TrainState(
             params=params,
             average={"actor": params["actor"]},
             optimizer=self._optimizer.init(params),
             learning_rate=jnp.float32(self.config.learning_rate),
-            policy_normalizer=Normalizer.of(sizes["policy"]),
+            policy_normalizer=Normalizer.of(seen),
             critic_normalizer=Normalizer.of(sizes["critic"]),
             env=self.env.reset(key_env),
             key=jax.random.key_data(key),
@@ -131,8 +148,12 @@ class PPO:
             skipped=jnp.int32(0),
         )
 
+    def seen(self, env: EnvState) -> jax.Array:
+        """What the actor sees of the environments."""
+        return env.observation[self.config.actor_observation]
+
     def act(self, state: TrainState, observation: jax.Array) -> jax.Array:
-        """The averaged policy's mean action, without exploration."""
+        """The averaged policy's mean action, without exploration, for what the actor sees."""
         return self.networks.policy(state.average, state.policy_normalizer(observation))[0]
 
     def update(self, state: TrainState) -> tuple[TrainState, dict[str, jax.Array]]:
@@ -164,10 +185,10 @@ class PPO:
         params, gamma = state.params, self.config.gamma
 
         def step(env: EnvState, key: jax.Array) -> tuple[EnvState, tuple[Rollout, dict[str, jax.Array]]]:
-            observation = env.observation
-            mean, std = self.networks.policy(params, state.policy_normalizer(observation["policy"]))
+            seen, critic = self.seen(env), env.observation["critic"]
+            mean, std = self.networks.policy(params, state.policy_normalizer(seen))
             action = mean + std * jax.random.normal(key, mean.shape)
-            value = self.networks.value(params, state.critic_normalizer(observation["critic"]))
+            value = self.networks.value(params, state.critic_normalizer(critic))
             env = self.env.step(env, action)
             ended = env.terminated | env.truncated
             # Time ran out, the world did not end: the reward goes on as the value of where the robot stood.
@@ -177,8 +198,8 @@ class PPO:
                 lambda: jnp.zeros_like(value),
             )
             taken = Rollout(
-                policy=observation["policy"],
-                critic=observation["critic"],
+                policy=seen,
+                critic=critic,
                 action=action,
                 log_prob=log_prob(mean, std, action),
                 mean=mean,
@@ -186,14 +207,10 @@ class PPO:
                 reward=env.reward + gamma * bootstrap * env.truncated,
                 ended=ended,
             )
-            step_metrics = {name: _mean(name, value) for name, value in env.metrics.items()}
-            step_metrics |= {"reward": env.reward.mean(), "ended": ended.sum(), "failed": env.terminated.sum()}
-            return env, (taken, step_metrics)
+            return env, (taken, step_metrics(env))
 
         env, (rollout, metrics) = jax.lax.scan(step, state.env, jax.random.split(key, self.config.rollout_length))
-        summed = {"ended", "failed", *(name for name in metrics if name.startswith("failed/"))}
-        scale = {name: self.env.num_envs if name.startswith("failed/") else 1 for name in metrics}
-        return env, rollout, {k: (v.sum() if k in summed else _mean(k, v)) * scale[k] for k, v in metrics.items()}
+        return env, rollout, {name: over_all(name, value) for name, value in metrics.items()}
 
     def _samples(self, state: TrainState, rollout: Rollout, advantage: jax.Array, target: jax.Array, key: jax.Array) -> Samples:
         rollout, advantage, target = jax.tree.map(
@@ -276,6 +293,19 @@ class PPO:
         return loss, aux
 
 
-def _mean(name: str, value: jax.Array) -> jax.Array:
-    """Of the task's metrics, the mean of what counts: NaN does not, and is left where nothing does."""
+def networks_of(config: PPOConfig, actions: int) -> Networks:
+    """The networks that a configuration asks for."""
+    return Networks.of(actions, config.actor_hidden, config.critic_hidden, config.initial_std)
+
+
+def step_metrics(env: EnvState) -> dict[str, jax.Array]:
+    """Of each environment, the figures of the step that was taken last."""
+    return env.metrics | {"reward": env.reward, "ended": env.terminated | env.truncated, "failed": env.terminated}
+
+
+def over_all(name: str, value: jax.Array) -> jax.Array:
+    """Of a figure of all steps and environments, the sum if it counts something, else the mean. A metric of the task is NaN
+    where it does not count, and so is its mean where it counts nowhere."""
+    if name in ("ended", "failed") or name.startswith("failed/"):
+        return value.sum()
     return jnp.nanmean(value) if name.startswith("metric/") else value.mean()
