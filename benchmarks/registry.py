@@ -10,6 +10,7 @@ from rl.run import RunError
 BENCHMARKS = {
     "throughput": "control steps a second: raw Batch, native, mjx, warp; and how native grows with the number of environments",
     "walk": "minutes from nothing to walking over five seeds, and where the time goes",
+    "distill": "teacher and student against training directly for as long, over three seeds",
 }
 
 

@@ -1,8 +1,8 @@
 """Checkpoints of a run through Orbax: everything that training depends on, so that a resumed run goes on as if never stopped.
 
 A checkpoint is two items: "policy" (parameters and normalisers, all that acting needs, the same for every `rl.learner.Learner`)
-and "rest" (optimiser, environments, counters, keys, data). Orbax makes a checkpoint visible only once it is whole; a digest of its
-files, written after that, tells later whether it still is.
+and "rest" (optimiser, environments, counters, keys, data). Orbax makes a checkpoint visible only once it is whole; a digest of
+its files, written after that, tells later whether it still is.
 """
 
 import hashlib

@@ -5,10 +5,10 @@
     state, metrics = jax.jit(distiller.update, donate_argnums=0)(state)     # one rollout, then gradient steps on all the data
 
 The teacher acts on the critic's observation, which only a simulation can supply; the student on the policy's, with as much
-history as the environment's task says. An update acts with a mixture of the two, notes for every state that is met what the teacher
-would do, adds that to the data of the updates before, and fits the student to it by regression.
+history as the environment's task says. An update acts with a mixture of the two, notes for every state that is met what the
+teacher would do, adds that to the data of the updates before, and fits the student to it by regression.
 
-The student's networks are PPO's own, and its state has the parts that acting needs under PPO's names: what evaluates a policy of
+The student's networks are PPO's, and its state has the parts that acting needs under PPO's names: what evaluates a policy of
 PPO evaluates a student. The value function is the teacher's, so that PPO could go on from there.
 """
 
@@ -88,7 +88,7 @@ class Distiller:
         return self._student.rollout_length * self.env.num_envs
 
     def init(self, key: jax.Array) -> DistillState:
-        """A student that has learned nothing, of a teacher that knows nothing, in whose place `with_teacher` puts the real one."""
+        """A student that has learned nothing, of a teacher that knows nothing; the real one comes by `with_teacher`."""
         key_student, key_teacher, key_env, key = jax.random.split(key, 4)
         sizes, history, length = self.env.observation_size, self._history, self._student.rollout_length
         student = self.networks.init(key_student, sizes["policy"], sizes["critic"])

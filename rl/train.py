@@ -264,11 +264,11 @@ def train(
 def train_in_all(directory: Path, minutes: float, start: Callable[[], Run]) -> bool:
     """Train the run in the directory up to so many minutes in all: from the start, on from where it is, or not at all if it had
     them. False where someone interrupted."""
-    resume = (directory / "checkpoints").is_dir()
-    run = Run.open(directory) if resume else start()
+    if not (directory / "checkpoints").is_dir():
+        return not train(start(), Budget(minutes=minutes)).interrupted
     # The figures of an interrupted training tell how long it was at it.
-    left = minutes - (sum(training_seconds(directory)) / 60 if resume else 0.0)
-    return left <= _NEGLIGIBLE_MINUTES or not train(run, Budget(minutes=left), resume=resume).interrupted
+    left = minutes - sum(training_seconds(directory)) / 60
+    return left <= _NEGLIGIBLE_MINUTES or not train(Run.open(directory), Budget(minutes=left), resume=True).interrupted
 
 
 def _dump_crash(run: Run, env: Env, state: LearnerState, progress: TrainingProgress) -> None:
