@@ -1,7 +1,6 @@
 """Teacher and student as a user has them, on a task small enough to be quick: what the commands leave behind, and what they say
 to bad input."""
 
-import dataclasses
 import json
 import os
 import shutil
@@ -15,26 +14,14 @@ import numpy as np
 import pytest
 
 import zerogap
-from envs.task import Task
 from rl.checkpoint import Checkpoints
 from rl.evaluate import load_policy
 from rl.run import Run
-from tests.rl.hidden import hidden_task
 from tests.test_cli import fails
 
-HERE = "tests.test_cli_distill"
-TASK = f"{HERE}:pendulum"
+TASK, OTHER = "tests.rl.hidden:hidden_task", "tests.rl.hidden:task_of_another_robot"
 SMALL = ["--engine", "native", "--num-envs", "16"]
 STEPS = 24 * 16
-
-
-def pendulum() -> Task:
-    return hidden_task()
-
-
-def other_robot() -> Task:
-    task = hidden_task()
-    return dataclasses.replace(task, robot=dataclasses.replace(task.robot, name="stranger"))
 
 
 def updates(run: Path) -> list[int]:
@@ -123,7 +110,7 @@ def test_a_run_that_is_no_teachers_says_how_to_train_one(capsys, runs, tmp_path)
 
 
 def test_a_student_of_another_robot_is_refused(capsys, runs, tmp_path):
-    command = ["distill", str(runs / "teacher"), "--task", f"{HERE}:other_robot", "--out", str(tmp_path / "out")]
+    command = ["distill", str(runs / "teacher"), "--task", OTHER, "--out", str(tmp_path / "out")]
     fails(capsys, command, "differ in their robot", "'hinge' and 'stranger'")
     fails(capsys, ["distill", str(runs / "teacher"), "--history", "0", "--out", str(tmp_path / "out")], "--history", "0")
     assert not (tmp_path / "out").exists()

@@ -1,8 +1,11 @@
 """A task whose policy cannot see what it is to act by: the speed of a joint, which only two of its positions tell."""
 
+import dataclasses
+
+import jax
 import jax.numpy as jnp
 
-from envs.task import CriticTerm, InitialState, MemoryTerm, PolicyTerm, Task
+from envs.task import CommandTerm, CriticTerm, InitialState, MemoryTerm, PolicyTerm, Task
 from envs.terms import observations
 from rl.networks import Params
 from rl.normalization import Normalizer
@@ -37,9 +40,19 @@ def hidden_task(**changes) -> Task:
                 lambda v: jnp.stack([v.memory["positions"][1], v.joint_position[0]]),
             ),
         ),
-        "initial_state": InitialState(),  # at zero, as the memory has it
+        # At zero, as the memory has it, and in motion: a joint that only follows goes where its command is, whatever its speed.
+        "initial_state": InitialState(joint_velocity=10.0),
+        "command": CommandTerm(
+            ("angle (rad)",), lambda key: jax.random.uniform(key, (1,), minval=-1.0, maxval=1.0), (0.1, 0.3)
+        ),
+        "episode_seconds": 0.3,
     }
     return tracking_task(**(told | changes))
+
+
+def task_of_another_robot() -> Task:
+    task = hidden_task()
+    return dataclasses.replace(task, robot=dataclasses.replace(task.robot, name="stranger"))
 
 
 def teacher_actor() -> tuple[Params, Normalizer]:

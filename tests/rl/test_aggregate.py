@@ -26,7 +26,7 @@ def recorded():
             observation = state.observation["policy"]
             seen.append(np.asarray(observation))
             age = jnp.round(state.time / 0.02).astype(jnp.int32)
-            steps.append(Labelled(observation[:, -frame:], age, jnp.full((NUM_ENVS, 1), now)))
+            steps.append(Labelled(observation[:, -frame:], age, jnp.full((NUM_ENVS, 1), float(now))))
             state = step(state, jax.random.uniform(keys[rollout * LENGTH + i], (NUM_ENVS, 1), minval=-1.0))
         data = write(data, rollout, jax.tree.map(lambda *x: jnp.stack(x), *steps))
         rings.append(data)

@@ -2,7 +2,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from envs.task import MetricTerm
+from envs.task import MetricTerm, RewardTerm, TerminationTerm
 from rl.evaluate import Evaluator
 from rl.ppo import PPO, PPOConfig
 from tests.rl.tracking import make_env, tracking_task
@@ -30,3 +30,16 @@ def test_a_metric_is_a_mean_over_the_steps_in_which_it_counts():
     assert found.metrics["late"] == pytest.approx(sum(late) / len(late), rel=1e-4)
     assert found.metrics_p95["late"] == pytest.approx(sum(late) / len(late), rel=1e-4)
     assert "never" not in found.metrics
+
+
+def test_a_return_ends_with_the_first_failure_and_counts_its_cost():
+    """Rewarded by 2 a second, every robot fails in its 11th step, after 0.22 s, and starts anew."""
+    task = tracking_task(
+        rewards=(RewardTerm("two", lambda view: jnp.float32(2.0), 1.0),),
+        terminations=(TerminationTerm("late", lambda view: view.command_time > 0.21),),
+        termination_cost=3.0,
+    )
+    ppo = PPO(make_env(task, 4), PPOConfig(minibatches=1, actor_hidden=(8,), critic_hidden=(8,)))
+    found = Evaluator(ppo, seconds=1.0)(jax.jit(ppo.init)(jax.random.key(0)))
+    assert found.falls == 4
+    assert found.mean_return == pytest.approx(11 * 0.02 * 2.0 - 3.0, abs=1e-4)
