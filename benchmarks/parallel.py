@@ -24,6 +24,7 @@ from rich.progress import Progress
 
 from benchmarks.machine import machine
 from envs.registry import make_env, make_task
+from rl.learner import shardings
 from rl.ppo import PPO, PPOConfig
 from rl.run import RunError, write_json
 from sim.devices import Devices, join_processes
@@ -109,11 +110,11 @@ def _child(coordinator: str, count: int, index: int, path: Path) -> None:
         join_processes(coordinator, count, index)
     devices = Devices.all()
     ppo = PPO(make_env(make_task(TASK), ENVS, "native", devices=devices), PPOConfig())
-    shardings = ppo.shardings()
-    placed = {} if shardings is None else {"out_shardings": (shardings, devices.sharding(None))}
-    update = jax.jit(ppo.update, donate_argnums=0, **placed)
+    places = shardings(ppo)
+    outputs = None if places is None else (places, devices.sharding(None))
+    update = jax.jit(ppo.update, donate_argnums=0, out_shardings=outputs)
     key = np.asarray(jax.random.key_data(jax.random.key(0)))
-    state = jax.jit(lambda data: ppo.init(jax.random.wrap_key_data(data)), out_shardings=shardings)(key)
+    state = jax.jit(lambda data: ppo.init(jax.random.wrap_key_data(data)), out_shardings=places)(key)
     for _ in range(_SAME_UPDATES):
         state, _ = update(state)
     if devices.first:

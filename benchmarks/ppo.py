@@ -32,7 +32,7 @@ from rich.console import Console
 
 from benchmarks.machine import machine
 from benchmarks.peers import paired_ratio
-from envs.env import Env
+from envs.env import Env, EnvState
 from envs.registry import make_env, make_task
 from envs.task import Task
 from rl.evaluate import PolicyEvaluator
@@ -166,7 +166,7 @@ def train_ours(plan: Plan, env: Env, seed: int, report: Report) -> None:
     while True:
         state, _ = jax.block_until_ready(update(state))
         steps += ppo.steps_per_update
-        report(steps, ppo.act, state.policy)
+        report(steps, ppo.act_in, state.policy)
 
 
 def train_brax(plan: Plan, env: Env, seed: int, report: Report) -> None:
@@ -181,9 +181,9 @@ def train_brax(plan: Plan, env: Env, seed: int, report: Report) -> None:
             return
         if not acting:
 
-            def act(learned: Any, observation: jax.Array) -> jax.Array:
+            def act(learned: Any, env: EnvState) -> jax.Array:
                 policy = make_policy(learned, deterministic=True)
-                return policy({"state": observation}, jax.random.key(0))[0]
+                return policy({"state": env.observation["policy"]}, jax.random.key(0))[0]
 
             acting.append(act)
         report(steps, acting[0], params)

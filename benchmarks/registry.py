@@ -13,6 +13,7 @@ BENCHMARKS = {
     "walk": "minutes from nothing to walking over five seeds, and where the time goes",
     "ppo": "our PPO against brax's, on the same environment and engine and on MJX-JAX: steps a second, return over time",
     "peers": "environment steps a second beside EnvPool's and MuJoCo Playground's, where they are installed",
+    "distill": "teacher and student against training directly for as long, over three seeds",
 }
 
 

@@ -99,6 +99,11 @@ class Env:
         """Sizes of the "policy" and "critic" observations."""
         return dict(self._sizes)
 
+    @property
+    def critic_term_sizes(self) -> tuple[int, ...]:
+        """Of the "critic" observation, the size of each of the task's terms."""
+        return self._critic_term_sizes
+
     def reset(self, key: jax.Array) -> EnvState:
         """Every environment at the start of a new episode."""
         n = self.num_envs
@@ -446,6 +451,7 @@ class Env:
         frame = [self._expect(t, "policy observation", (proprioception, robot), t.function) for t in task.policy_observation]
         critic = [self._expect(t, "critic observation", (view,), t.function) for t in task.critic_observation]
         self._frame_size = sum(frame)
+        self._critic_term_sizes = tuple(critic)
         self._sizes = {"policy": self._frame_size * task.observation_history, "critic": sum(critic)}
 
     def _expect(

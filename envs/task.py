@@ -37,6 +37,9 @@ class CriticTerm:
     name: str
     function: Callable[[View], jax.Array]
     scale: float = 1.0
+    mirror: Callable[[jax.Array, Robot], jax.Array] | None = None
+    """From the term's value to that of the robot's mirror image (`envs.terms.mirrors`), for an actor that sees the critic's
+    observation and learns by symmetry; None where none is declared."""
 
 
 @dataclass(frozen=True)

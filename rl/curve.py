@@ -13,6 +13,7 @@ _PANELS = (
     ("metric/settled_position_error", "position error (m)"),
     ("metric/settled_orientation_error", "orientation error (rad)"),
     ("episode_seconds", "mean time to failure (s)"),
+    ("imitation_error", "imitation error (action)"),
 )
 
 

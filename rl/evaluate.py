@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from envs.env import Env, EnvState
-from envs.registry import make_env, make_task
+from envs.registry import make_env
 from rl.checkpoint import Checkpoints
 from rl.ppo import PPO, TrainState
 from rl.run import Run
@@ -19,8 +19,8 @@ _EVALUATION_STREAM = 0x5EED_E7A1
 
 Progress = Callable[[float], None]
 
-Act = Callable[[Any, jax.Array], jax.Array]
-"""Actions (num_envs, num_actions), given what a policy has learned and its observations (num_envs, size)."""
+Act = Callable[[Any, EnvState], jax.Array]
+"""Actions (num_envs, num_actions), given what a policy has learned and the environments that it is to see."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def evaluation_key(seed: int) -> jax.Array:
 def load_policy(run: Run, num_envs: int, engine: str | None = None, update: int | None = None) -> tuple[PPO, TrainState]:
     """A run's newest policy (or that of the given update) with `num_envs` environments of its task. Its `env` is not set up."""
     engine = engine or run.engine
-    env = make_env(make_task(run.task), num_envs, engine, run.room if engine == run.engine else None)
+    env = make_env(run.make_task(), num_envs, engine, run.room if engine == run.engine else None)
     minibatches = 1  # nothing is learned here, so any number of environments will do
     ppo = PPO(env, type(run.ppo)(**{**asdict(run.ppo), "minibatches": minibatches}))
     checkpoints = Checkpoints(run.checkpoints)
@@ -128,7 +128,7 @@ class PolicyEvaluator:
 
         def step(carry: tuple, _: None) -> tuple[tuple, None]:
             state, alive, fell, diverged, returns, sums, counts = carry
-            state = env.step(state, self._act(learned, state.observation["policy"]))
+            state = env.step(state, self._act(learned, state))
             returns += jnp.where(alive, state.reward, 0.0)
             # The step in which a robot fails counts for no error: its state is that of a new episode, or absurd.
             fails = alive & state.terminated
@@ -147,7 +147,7 @@ class Evaluator:
     """Evaluates the mean action of our PPO's policies on all of `ppo.env`'s environments."""
 
     def __init__(self, ppo: PPO, seconds: float = 20.0):
-        self._evaluate = PolicyEvaluator(ppo.env, ppo.act, seconds)
+        self._evaluate = PolicyEvaluator(ppo.env, ppo.act_in, seconds)
 
     def __call__(self, state: TrainState, *, seed: int = 0, progress: Progress | None = None) -> Evaluation:
         return self._evaluate(state.policy, seed=seed, updates=int(state.updates), progress=progress)
@@ -158,7 +158,7 @@ def rollout_qpos(ppo: PPO, state: TrainState, *, seconds: float, seed: int = 0) 
     env = ppo.env
 
     def step(env_state: EnvState, _: None) -> tuple[EnvState, tuple[jax.Array, jax.Array]]:
-        env_state = env.step(env_state, ppo.act(state, env_state.observation["policy"]))
+        env_state = env.step(env_state, ppo.act_in(state, env_state))
         return env_state, (env_state.physics.qpos, env_state.command)
 
     steps = round(seconds / env.task.control_seconds)

@@ -65,7 +65,7 @@ def view(run: Run, *, seed: int = 1) -> None:
     model = task.scene().compile()
     data = mujoco.MjData(model)
     env_state = jax.jit(env.reset)(jax.random.key(seed))
-    step = jax.jit(lambda s: env.step(s, ppo.act(state, s.observation["policy"])))
+    step = jax.jit(lambda s: env.step(s, ppo.act_in(state, s)))
     with mujoco.viewer.launch_passive(model, data) as viewer:
         while viewer.is_running():
             began = time.monotonic()

@@ -4,11 +4,14 @@
     state = jax.jit(ppo.init)(key)
     state, metrics = jax.jit(ppo.update, donate_argnums=0)(state)      # one rollout, then a few epochs over it
 
+The actor sees the policy's observation. One that is to be a teacher (`rl.distill`) sees the critic's instead, by
+`PPOConfig(actor_observation="critic")`; nothing else differs.
+
 `TrainState` holds everything that training depends on, the environments included: saving it saves the run.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +22,9 @@ from envs.env import Env, EnvState
 from rl.advantage import advantages
 from rl.networks import Networks, Params, entropy, kl_divergence, log_prob
 from rl.normalization import Normalizer
-from rl.symmetry import policy_mirror
+from rl.symmetry import actor_mirror
+
+ActorObservation = Literal["policy", "critic"]
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,14 @@ class PPOConfig:
     1 / (1 - averaging) updates: steadier than the last of them (Polyak and Juditsky 1992)."""
     symmetry: bool = True
     """Turn a random half of the samples into their mirror images, where the robot declares a mirror."""
+    actor_observation: ActorObservation = "policy"
+    """Which of the task's observations the actor sees: "policy", what the robot's own sensors give, or "critic", whatever the
+    simulation knows. The latter acts in simulation only."""
+
+    def __post_init__(self) -> None:
+        if self.actor_observation not in get_args(ActorObservation):
+            expected = " or ".join(map(repr, get_args(ActorObservation)))
+            raise ValueError(f"actor_observation is {self.actor_observation!r}, expected {expected}")
 
 
 class Policy(struct.PyTreeNode):
@@ -65,6 +78,7 @@ class TrainState(struct.PyTreeNode):
     optimizer: Any
     learning_rate: jax.Array
     policy_normalizer: Normalizer
+    """Of what the actor sees."""
     critic_normalizer: Normalizer
     env: EnvState
     key: jax.Array
@@ -82,6 +96,7 @@ class Rollout(struct.PyTreeNode):
     """Steps of all environments, (T, N, ...). `value` and `log_prob` are those of the time of acting."""
 
     policy: jax.Array
+    """What the actor saw."""
     critic: jax.Array
     action: jax.Array
     log_prob: jax.Array
@@ -111,7 +126,7 @@ class PPO:
     def __init__(self, env: Env, config: PPOConfig):
         self.env = env
         self.config = config
-        self.networks = Networks.of(env.num_actions, config.actor_hidden, config.critic_hidden, config.initial_std)
+        self.networks = networks_of(config, env.num_actions)
         batch = config.rollout_length * env.num_envs
         if batch % config.minibatches:
             raise ValueError(
@@ -119,7 +134,8 @@ class PPO:
                 " minibatches do not divide; change num_envs or minibatches"
             )
         self._optimizer = optax.chain(optax.clip_by_global_norm(config.max_gradient_norm), optax.scale_by_adam(eps=1e-5))
-        self._mirror = policy_mirror(env) if config.symmetry and env.task.robot.mirror is not None else None
+        mirrored = config.symmetry and env.task.robot.mirror is not None
+        self._mirror = actor_mirror(env, config.actor_observation) if mirrored else None
 
     @property
     def steps_per_update(self) -> int:
@@ -128,13 +144,14 @@ class PPO:
     def init(self, key: jax.Array) -> TrainState:
         key_params, key_env, key = jax.random.split(key, 3)
         sizes = self.env.observation_size
-        params = self.networks.init(key_params, sizes["policy"], sizes["critic"])
+        seen = sizes[self.config.actor_observation]
+        params = self.networks.init(key_params, seen, sizes["critic"])
         return TrainState(
             params=params,
             average={"actor": params["actor"]},
             optimizer=self._optimizer.init(params),
             learning_rate=jnp.float32(self.config.learning_rate),
-            policy_normalizer=Normalizer.of(sizes["policy"]),
+            policy_normalizer=Normalizer.of(seen),
             critic_normalizer=Normalizer.of(sizes["critic"]),
             env=self.env.reset(key_env),
             key=jax.random.key_data(key),
@@ -142,18 +159,16 @@ class PPO:
             skipped=jnp.int32(0),
         )
 
-    def shardings(self) -> TrainState | None:
-        """Where the arrays of a training state lie: each device has its environments, and all of them the rest."""
-        devices = self.env.devices
-        if devices.count == 1:
-            return None
-        state = jax.eval_shape(self.init, jax.random.key(0))
-        everywhere = jax.tree.map(lambda _: devices.sharding(None), state)
-        axes = self.env.axes(state.env)
-        return everywhere.replace(env=jax.tree.map(devices.sharding, axes, is_leaf=lambda axis: axis is None))
+    def seen(self, env: EnvState) -> jax.Array:
+        """What the actor sees of the environments."""
+        return env.observation[self.config.actor_observation]
+
+    def act_in(self, state: TrainState | Policy, env: EnvState) -> jax.Array:
+        """`act` for what the actor sees of the environments."""
+        return self.act(state, self.seen(env))
 
     def act(self, state: TrainState | Policy, observation: jax.Array) -> jax.Array:
-        """The averaged policy's mean action, without exploration."""
+        """The averaged policy's mean action, without exploration, for what the actor sees."""
         return self.networks.policy(state.average, state.policy_normalizer(observation))[0]
 
     def update(self, state: TrainState) -> tuple[TrainState, dict[str, jax.Array]]:
@@ -185,10 +200,10 @@ class PPO:
         params, gamma = state.params, self.config.gamma
 
         def step(env: EnvState, key: jax.Array) -> tuple[EnvState, tuple[Rollout, dict[str, jax.Array]]]:
-            observation = env.observation
-            mean, std = self.networks.policy(params, state.policy_normalizer(observation["policy"]))
+            seen, critic = self.seen(env), env.observation["critic"]
+            mean, std = self.networks.policy(params, state.policy_normalizer(seen))
             action = mean + std * jax.random.normal(key, mean.shape)
-            value = self.networks.value(params, state.critic_normalizer(observation["critic"]))
+            value = self.networks.value(params, state.critic_normalizer(critic))
             env = self.env.step(env, action)
             ended = env.terminated | env.truncated
             # Time ran out, the world did not end: the reward goes on as the value of where the robot stood.
@@ -196,8 +211,8 @@ class PPO:
                 self._value_where, (params, state.critic_normalizer), env.last_critic_observation, env.truncated
             )
             taken = Rollout(
-                policy=observation["policy"],
-                critic=observation["critic"],
+                policy=seen,
+                critic=critic,
                 action=action,
                 log_prob=log_prob(mean, std, action),
                 mean=mean,
@@ -206,11 +221,10 @@ class PPO:
                 ended=ended,
             )
             # Not yet over the environments: that would have the devices wait for each other in every step.
-            step_metrics = env.metrics | {"reward": env.reward, "ended": ended, "failed": env.terminated}
-            return env, (taken, step_metrics)
+            return env, (taken, step_metrics(env))
 
         env, (rollout, metrics) = jax.lax.scan(step, state.env, jax.random.split(key, self.config.rollout_length))
-        return env, rollout, {name: _over_all(name, value) for name, value in metrics.items()}
+        return env, rollout, {name: over_all(name, value) for name, value in metrics.items()}
 
     def _value_where(self, critic: tuple[Params, Normalizer], _: Any, observation: jax.Array, mask: jax.Array) -> jax.Array:
         """Values of the observations; anything where mask holds nowhere."""
@@ -299,7 +313,17 @@ class PPO:
         return loss, aux
 
 
-def _over_all(name: str, value: jax.Array) -> jax.Array:
+def networks_of(config: PPOConfig, actions: int) -> Networks:
+    """The networks that a configuration asks for."""
+    return Networks.of(actions, config.actor_hidden, config.critic_hidden, config.initial_std)
+
+
+def step_metrics(env: EnvState) -> dict[str, jax.Array]:
+    """Of each environment, the figures of the step that was taken last."""
+    return env.metrics | {"reward": env.reward, "ended": env.terminated | env.truncated, "failed": env.terminated}
+
+
+def over_all(name: str, value: jax.Array) -> jax.Array:
     """Of a figure of all steps and environments, the sum if it counts something, else the mean.
 
     A metric of the task is NaN where it does not count, and so is its mean where it counts nowhere.

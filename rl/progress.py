@@ -20,6 +20,8 @@ _SHOWN = {
     "metric/settled_position_error": "position error (m)",
     "metric/settled_orientation_error": "orientation error (rad)",
     "episode_seconds": "mean time to failure (s)",
+    "imitation_error": "imitation error",
+    "teacher_share": "teacher's share",
     "failed/diverged": "diverged",
     "std": "exploration std",
     "kl": "KL",

@@ -42,7 +42,7 @@ class Session:
         self.env, self.task = env, env.task
         self.paused = False
         self._reset = jax.jit(env.reset)
-        self._step = jax.jit(lambda state: env.step(state, ppo.act(policy, state.observation["policy"])))
+        self._step = jax.jit(lambda state: env.step(state, ppo.act_in(policy, state)))
         self._hold = jax.jit(self._with_command)
         self._draw = jax.jit(self.task.command.sample)
         self._keys = evaluation_key(seed)

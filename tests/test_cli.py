@@ -152,7 +152,7 @@ def test_a_budget_must_be_positive(capsys, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("command", ["list", "doctor", "train", "eval", "play", "view", "replay", "bench", "demo"])
+@pytest.mark.parametrize("command", ["list", "doctor", "train", "distill", "eval", "play", "view", "replay", "bench", "demo"])
 def test_every_command_explains_itself(capsys, command):
     with pytest.raises(SystemExit) as ended:
         zerogap.main([command, "--help"])

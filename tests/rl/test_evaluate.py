@@ -40,7 +40,7 @@ def test_the_return_ends_with_a_robots_first_failure():
         command=CommandTerm(("angle (rad)",), lambda key: jax.random.uniform(key, (1,), minval=-1.0), (9.0, 10.0)),
     )
     env = make_env(task, 32)
-    evaluator = PolicyEvaluator(env, lambda level, observation: jnp.full((32, 1), level), seconds=1.0)
+    evaluator = PolicyEvaluator(env, lambda level, env: jnp.full((32, 1), level), seconds=1.0)
     found = evaluator(jnp.float32(0.3), updates=7)
     assert 0 < found.falls < 32
     expected = (32 - found.falls) * 5.0 + found.falls * (5.0 * 0.2 - 2.0)

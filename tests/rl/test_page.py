@@ -1,4 +1,4 @@
-"""The page as a browser shows it: a real run, a server in a process of its own, Chromium; and what is said where there is none."""
+"""The page as a browser shows it: a real run, a server in its own process, Chromium; and what is said where there is none."""
 
 import io
 import os

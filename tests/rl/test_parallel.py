@@ -17,6 +17,7 @@ UPDATE = 24 * 32  # control steps
 
 DEVICES = """
 import jax, numpy as np
+from rl.learner import shardings
 from rl.ppo import PPO, PPOConfig
 from sim.devices import Devices
 from envs.registry import make_env
@@ -26,10 +27,10 @@ config = PPOConfig(rollout_length=16, minibatches=2, actor_hidden=(32,), critic_
 
 def learn(devices):
     ppo = PPO(make_env(tracking_task(), 16, "native", devices=devices), config)
-    shardings = ppo.shardings()
-    placed = {} if shardings is None else {"out_shardings": (shardings, devices.sharding(None))}
-    update = jax.jit(ppo.update, donate_argnums=0, **placed)
-    state = jax.jit(ppo.init, out_shardings=shardings)(jax.random.key(0))
+    places = shardings(ppo)
+    outputs = None if places is None else (places, devices.sharding(None))
+    update = jax.jit(ppo.update, donate_argnums=0, out_shardings=outputs)
+    state = jax.jit(ppo.init, out_shardings=places)(jax.random.key(0))
     for _ in range(5):
         state, metrics = update(state)
     assert update._cache_size() == 1
