@@ -71,15 +71,19 @@ def _of_policy_observation(env: Env, mirror: Mirror) -> SignedPermutation:
         raise TaskError(
             f"task {task.name!r}: command.mirror_sign has {command_sign.size} entries, expected {len(task.command.names)}"
         )
-    draw, n = np.random.default_rng(0).standard_normal, robot.num_joints
-    quat = draw((_TRIALS, 4))
+    rng, n = np.random.default_rng(0), robot.num_joints
+
+    def draw(size: int) -> jax.Array:
+        return jnp.asarray(rng.standard_normal((_TRIALS, size)), jnp.float32)
+
+    quat = draw(4)
     sensed = Proprioception(
-        joint_position=draw((_TRIALS, n)),
-        joint_velocity=draw((_TRIALS, n)),
-        imu_quaternion=quat / np.linalg.norm(quat, axis=1, keepdims=True),
-        angular_velocity=draw((_TRIALS, 3)),
-        command=draw((_TRIALS, command_sign.size)),
-        last_action=draw((_TRIALS, n)),
+        joint_position=draw(n),
+        joint_velocity=draw(n),
+        imu_quaternion=quat / jnp.linalg.norm(quat, axis=1, keepdims=True),
+        angular_velocity=draw(3),
+        command=draw(command_sign.size),
+        last_action=draw(n),
     )
 
     def observe(sensed: Proprioception) -> list[jax.Array]:
@@ -91,7 +95,7 @@ def _of_policy_observation(env: Env, mirror: Mirror) -> SignedPermutation:
         return observe(sensed), observe(mirror_proprioception(sensed, mirror, command_sign))
 
     parts = []
-    values = jax.device_get(both(jax.tree.map(np.float32, sensed)))
+    values = jax.device_get(both(sensed))
     for term, plain, image in zip(task.policy_observation, *values, strict=True):
         part = _rearrangement(plain, image)
         if part is None:
