@@ -8,7 +8,7 @@ flexes and skins, whose shape changes; `unshown` names them.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import mujoco
 import numpy as np
@@ -156,9 +156,10 @@ def _shift(z: float) -> np.ndarray:
 def _dressed(model: mujoco.MjModel, parts: Sequence[Any], rgba: np.ndarray, material: int, textured: bool) -> Any:
     """One mesh of all parts, with its material; glTF's colours are linear, MuJoCo's are sRGB."""
     import trimesh
+    from trimesh.visual import TextureVisuals
     from trimesh.visual.material import PBRMaterial
 
-    mesh = trimesh.util.concatenate(parts)
+    mesh = cast(Any, trimesh.util.concatenate(parts))
     gloss = float(model.mat_specular[material] * model.mat_shininess[material]) if material >= 0 else 0.25
     linear = np.where(rgba[:3] <= 0.04045, rgba[:3] / 12.92, ((rgba[:3] + 0.055) / 1.055) ** 2.4)
     look = PBRMaterial(
@@ -172,7 +173,7 @@ def _dressed(model: mujoco.MjModel, parts: Sequence[Any], rgba: np.ndarray, mate
     if textured:
         # Rows of a picture count from its top in MuJoCo and from its bottom in trimesh.
         coordinates = np.concatenate([part.metadata["texture_coordinates"] for part in parts]) * [1, -1] + [0, 1]
-    mesh.visual = trimesh.visual.TextureVisuals(uv=coordinates, material=look)
+    mesh.visual = TextureVisuals(uv=coordinates, material=look)
     return mesh
 
 
