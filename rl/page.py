@@ -7,9 +7,9 @@
         wishes = page.wishes()                  # what was asked on the page since the last call
 
 The page is viser's, in any number of tabs, which share sliders and buttons. MuJoCo's own web viewer was the other choice: it
-draws better, but it listens on every network interface, has one tab in control while all others look on, and runs on nothing
-but localhost or HTTPS. viser's page holds all it needs: it fetches nothing from elsewhere. What is yet to be sent to a tab is
-kept per property, the newest only, so that a slow one misses pictures and nothing piles up.
+draws better, but it listens on every network interface, has one tab in control while others look on, and runs on nothing but
+localhost or HTTPS. viser's page holds all it needs: it fetches nothing from elsewhere. What is yet to be sent to a tab is kept
+per property, the newest only, so that a slow one misses pictures and nothing piles up.
 """
 
 import contextlib

@@ -8,7 +8,7 @@ flexes and skins, whose shape changes; `unshown` names them.
 """
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 import mujoco
 import numpy as np
@@ -65,9 +65,8 @@ def body_shapes(model: mujoco.MjModel) -> dict[int, bytes]:
 
 def unshown(model: mujoco.MjModel) -> tuple[str, ...]:
     """What `body_shapes` has no shape for, by kind and name."""
-    flexes = [f"flex {model.flex(i).name!r}" for i in range(model.nflex)]
-    skins = [f"skin {model.skin(i).name!r}" for i in range(model.nskin)]
-    return (*flexes, *skins)
+    kinds = (("flex", mujoco.mjtObj.mjOBJ_FLEX, model.nflex), ("skin", mujoco.mjtObj.mjOBJ_SKIN, model.nskin))
+    return tuple(f"{kind} {mujoco.mj_id2name(model, obj, i)!r}" for kind, obj, count in kinds for i in range(count))
 
 
 # Geometry, in the frame of the body
@@ -89,7 +88,7 @@ def _geom_mesh(model: mujoco.MjModel, geom: int) -> Any:
             mesh = creation.icosphere(3)
             mesh.apply_scale(size)
         elif kind == mujoco.mjtGeom.mjGEOM_CAPSULE:
-            mesh = creation.capsule(2 * size[1], size[0], count=[16, 24], transform=_shift(-size[1]))
+            mesh = creation.capsule(2 * size[1], size[0], count=[16, 24])
         elif kind == mujoco.mjtGeom.mjGEOM_CYLINDER:
             mesh = creation.cylinder(size[0], 2 * size[1], sections=32)
         else:
@@ -144,22 +143,16 @@ def _height_field(model: mujoco.MjModel, field: int) -> Any:
     return trimesh.Trimesh(vertices, faces, process=False)
 
 
-def _shift(z: float) -> np.ndarray:
-    pose = np.eye(4)
-    pose[2, 3] = z
-    return pose
-
-
 # Looks
 
 
 def _dressed(model: mujoco.MjModel, parts: Sequence[Any], rgba: np.ndarray, material: int, textured: bool) -> Any:
     """One mesh of all parts, with its material; glTF's colours are linear, MuJoCo's are sRGB."""
-    import trimesh
+    from trimesh.util import concatenate
     from trimesh.visual import TextureVisuals
     from trimesh.visual.material import PBRMaterial
 
-    mesh = cast(Any, trimesh.util.concatenate(parts))
+    mesh: Any = concatenate(parts)
     gloss = float(model.mat_specular[material] * model.mat_shininess[material]) if material >= 0 else 0.25
     linear = np.where(rgba[:3] <= 0.04045, rgba[:3] / 12.92, ((rgba[:3] + 0.055) / 1.055) ** 2.4)
     look = PBRMaterial(
