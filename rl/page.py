@@ -147,6 +147,9 @@ class Page:
     def _set_scene(self) -> None:
         scene, stage = self._server.scene, self._stage
         scene.set_up_direction("+z")
+        # viser's own map of light from all sides keeps the page pale until it is loaded, which is long without a GPU.
+        scene.configure_environment_map(None)
+        scene.add_light_hemisphere("/sky", sky_color=(255, 255, 255), ground_color=(150, 155, 165), intensity=1.3)
         shade = np.linspace(0.0, 1.0, 256)[:, None, None]
         scene.set_background_image(((1 - shade) * _SKY[0] + shade * _SKY[1]).repeat(4, axis=1).astype(np.uint8), format="png")
         position, at = stage.camera
@@ -207,6 +210,7 @@ class Page:
 
         gui = self._server.gui
         gui.configure_theme(show_share_button=False, show_logo=False)
+        gui.main_panel.dock_right()  # floating it hides robots
         robots = f"{num_envs} robots" if num_envs > 1 else "1 robot"
         gui.set_panel_label(f"{task.name}, {robots}")
         pause = gui.add_button("Pause", icon=viser.Icon.PLAYER_PAUSE)
