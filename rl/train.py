@@ -159,7 +159,7 @@ def first_state(run: Run, learner: Learner) -> Any:
     if run.distillation is None:
         return state
     teacher = Run.open(Path(run.distillation.teacher))
-    return with_teacher(state, load_policy(teacher, 1, update=run.distillation.teacher_update)[1])
+    return with_teacher(state, load_policy(teacher, 1, run.engine, run.distillation.teacher_update)[1])
 
 
 def share_run(make: Callable[[], Run], directory: Path, devices: Devices) -> Run:
