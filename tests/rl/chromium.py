@@ -44,8 +44,8 @@ window.__THREE_DEVTOOLS__ = { dispatchEvent: e => { if (e.type === 'observe' && 
 window.instances = () => {
   const found = [];
   for (const scene of seen) scene.traverse(o => {
-    if (!o.isInstancedMesh && !o.isInstancedMesh2) return;
-    const count = o.instancesCount ?? o.count, places = [];
+    if (!o.isInstancedMesh2 || !o.matricesTexture) return;
+    const count = o.instancesCount, places = [];
     for (let i = 0; i < count; i++) places.push(Array.from(o.matricesTexture._data.slice(16 * i, 16 * i + 16)));
     found.push({ count, places });
   });
