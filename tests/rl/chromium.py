@@ -123,9 +123,9 @@ class Tab:
         return told["result"].get("value")
 
     def wait_for(self, expression: str, seconds: float = 60.0) -> Any:
-        """The value of an expression once it is true."""
+        """The value of an expression once it is true; while a page loads it may well have none."""
         deadline = time.monotonic() + seconds
-        while not (value := self.evaluate(expression)):
+        while not (value := self.evaluate(f"(() => {{ try {{ return {expression}; }} catch {{ return null; }} }})()")):
             assert time.monotonic() < deadline, f"{expression} is not true after {seconds} s: {self.text()}"
             time.sleep(0.2)
         return value
