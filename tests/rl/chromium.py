@@ -44,8 +44,8 @@ window.__THREE_DEVTOOLS__ = { dispatchEvent: e => { if (e.type === 'observe' && 
 window.instances = () => {
   const found = [];
   for (const scene of seen) scene.traverse(o => {
-    if (!o.isInstancedMesh && !o.isInstancedMesh2) return;
-    const count = o.instancesCount ?? o.count, places = [];
+    if (!o.isInstancedMesh2 || !o.matricesTexture) return;
+    const count = o.instancesCount, places = [];
     for (let i = 0; i < count; i++) places.push(Array.from(o.matricesTexture._data.slice(16 * i, 16 * i + 16)));
     found.push({ count, places });
   });
@@ -123,9 +123,9 @@ class Tab:
         return told["result"].get("value")
 
     def wait_for(self, expression: str, seconds: float = 60.0) -> Any:
-        """The value of an expression once it is true."""
+        """The value of an expression once it is true; while a page loads it may well have none."""
         deadline = time.monotonic() + seconds
-        while not (value := self.evaluate(expression)):
+        while not (value := self.evaluate(f"(() => {{ try {{ return {expression}; }} catch {{ return null; }} }})()")):
             assert time.monotonic() < deadline, f"{expression} is not true after {seconds} s: {self.text()}"
             time.sleep(0.2)
         return value

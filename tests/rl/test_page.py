@@ -1,4 +1,4 @@
-"""The page as a browser shows it: a real run, a server in its own process, Chromium. And what is said where it cannot be."""
+"""The page as a browser shows it: a real run, a server in a process of its own, Chromium. What is said where it can't be."""
 
 import io
 import os
