@@ -165,7 +165,7 @@ def sliders(command: CommandTerm, value: np.ndarray) -> tuple[Slider, ...]:
     made = []
     for name, low, high, at in zip(command.names, drawn.min(axis=0), drawn.max(axis=0), value, strict=True):
         # A hundredth of the range or less, and round: the ends too, which no draw meets exactly.
-        step = 10.0 ** math.floor(math.log10(max(high - low, 1e-6) / 100))
+        step = 10.0 ** math.floor(math.log10(1.01 * max(high - low, 1e-6) / 100))
         first, last = step * math.floor(low / step + 1e-3), step * math.ceil(high / step - 1e-3)
         made.append(Slider(name, first, last, step, float(np.clip(step * round(at / step), first, last))))
     return tuple(made)

@@ -98,8 +98,8 @@ def test_another_quadruped_of_the_menagerie_trains_by_the_lines_shown(
         code = code.replace('"unitree_go1",', '"unitree_go2",\n    stiffness=35.0,\n    damping=0.7,')
     (tmp_path / name).write_text(code)
     monkeypatch.chdir(tmp_path)
-    assert zerogap.main([*shlex.split(command), "--engine", "native", "--num-envs", "16", "--steps", "300"]) == 0
+    assert zerogap.main([*shlex.split(command), "--engine", "native", "--num-envs", "16", "--steps", "1000"]) == 0
     rows = [json.loads(line) for line in (tmp_path / "runs/go1/progress.jsonl").read_text().splitlines()]
-    assert rows[-1]["steps"] == 24 * 16
+    assert rows[-1]["steps"] == 3 * 24 * 16
     assert rows[-1]["failed/diverged"] == 0
     assert rows[-1]["reward/alive"] > 0
