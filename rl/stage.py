@@ -67,7 +67,7 @@ class Stage:
         reach = np.linalg.norm(self._data.geom_xpos[own] - center, axis=1) + model.geom_rbound[own]
         self._radius = float(np.max(reach, initial=0.1))
         self._center = center
-        self.side = 2.8 * self._radius
+        self.side = (2.8 if self._walks else 2.2) * self._radius  # who walks turns about
         """Of a plate (m)."""
         columns = math.ceil(math.sqrt(num_envs))
         row, column = np.divmod(np.arange(num_envs), columns)
@@ -80,7 +80,7 @@ class Stage:
         """Where to look from and at, so that all plates are in a picture with an upright field of view of 40 degrees."""
         extent = float(np.linalg.norm(np.ptp(self.cells[:, :2], axis=0) + self.side)) / 2
         away = np.array([0.35, -1.0, 0.62])
-        at = np.array([0.0, 0.0, 0.35 * self._radius])
+        at = np.array([0.0, -0.12 * extent, 0.2 * self._radius])  # what is near is large
         if self.shared:
             at = at + self._center
         return at + away / np.linalg.norm(away) * 0.95 * extent / math.tan(math.radians(20)), at

@@ -53,7 +53,7 @@ def process(run: Path, repository: Path) -> Iterator[tuple[subprocess.Popen[str]
 def browser(process: tuple[subprocess.Popen[str], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
     folder = tmp_path_factory.mktemp("chromium") / "profile"
     folder.mkdir()
-    with Chromium(folder, 900, 500) as browser:
+    with Chromium(folder, 800, 400) as browser:
         yield browser
 
 
@@ -95,9 +95,8 @@ def test_the_page_shows_as_many_robots_as_asked_and_they_move(tab: Tab) -> None:
 
 def test_the_picture_is_no_blank(tab: Tab) -> None:
     tab.wait_for("window.instances().length > 13")
-    time.sleep(2.0)  # viser fades in
     image = np.asarray(Image.open(io.BytesIO(tab.screenshot())).convert("RGB")).astype(int)
-    scene = image[:, :560]  # left of the panel
+    scene = image[:, :460]  # left of the panel
     assert scene.std() > 15
     dark = (scene.max(axis=-1) < 60).sum()
     assert dark > 300, "the Go2 is dark where the floor and the sky are not"
