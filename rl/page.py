@@ -14,6 +14,7 @@ per property, the newest only, so that a slow one misses pictures and nothing pi
 
 import contextlib
 import io
+import logging
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -74,6 +75,8 @@ def open_server(host: str, port: int) -> Iterator["viser.ViserServer"]:
         def request_share_url(self, verbose: bool = True) -> None:
             """Any tab could ask viser for a public address of this page."""
 
+    # A browser opens connections that it may never use, and each would be told of with a traceback.
+    logging.getLogger("websockets").setLevel(logging.CRITICAL)
     with contextlib.redirect_stdout(io.StringIO()):  # it tells its address, which is not yet that of a page
         server = Server(host, port, verbose=False)
     try:

