@@ -100,8 +100,12 @@ def test_ratios_and_differences_are_taken_seed_by_seed():
 
 @pytest.fixture(scope="module")
 def compared(tmp_path_factory):
+    """All three learners; the one on MJX-JAX on `native` as well, as brax's program takes a minute to compile there."""
     out = tmp_path_factory.mktemp("ppo")
-    compare(PLAN, out)
+    learners = tuple(dataclasses.replace(learner, engine="native") for learner in ppo.LEARNERS)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ppo, "LEARNERS", learners)
+        compare(PLAN, out)
     return out
 
 
