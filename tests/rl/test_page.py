@@ -112,7 +112,7 @@ def test_each_robot_is_seen_where_the_stage_has_it(tab: Tab) -> None:
         x, y, reach = left + width / 2 + scale * across, top + height / 2 - scale * up, 0.4 * scale
         there = image[int(y - reach) : int(y + reach), int(x - reach) : int(x + reach)]
         dark = (there.max(axis=-1) < 60).mean()
-        assert 0.01 < dark < 0.5, "the Go2 has black parts, the floor and the sky have none"
+        assert 0.003 < dark < 0.5, "the Go2 has black parts, the floor and the sky have none"
 
 
 def test_a_slider_reaches_every_robot(tab: Tab) -> None:
