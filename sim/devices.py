@@ -182,7 +182,13 @@ def join_processes(coordinator: str | None, count: int | None, index: int | None
     if not 0 <= index < count:
         raise DevicesError(f"the process id is {index}, expected 0 to {count - 1} of {count} processes")
     try:
-        jax.distributed.initialize(coordinator, count, index, initialization_timeout=_PATIENCE)
+        jax.distributed.initialize(
+            coordinator,
+            count,
+            index,
+            initialization_timeout=_PATIENCE,
+            coordinator_bind_address=coordinator,  # JAX would listen on every interface
+        )
     except RuntimeError as error:
         raise DevicesError(f"process {index} of {count} could not meet the others at {coordinator}: {error}") from error
 
