@@ -15,6 +15,8 @@ import tyro
 from rich.console import Console
 from rich.markup import escape
 
+import sim2real.commands
+
 Json = Annotated[Path | None, tyro.conf.arg(name="json", metavar="FILE")]
 Engine = Annotated[str | None, tyro.conf.arg(metavar="native|mjx|warp")]
 
@@ -497,20 +499,13 @@ _COMMANDS: dict[str, Callable[..., Any]] = {
     "replay": replay,
     "bench": bench,
     "demo": demo,
+    **sim2real.commands.COMMANDS,
 }
 
 
 def main(args: list[str] | None = None) -> int:
     """The command. Returns the exit status; errors that a user can mend are told in a line, without a traceback."""
-    from assets.robots.robot import RobotError
-    from envs.task import TaskError
-    from rl.page import PageError
-    from rl.run import RunError
-    from sim.crash import CrashError
-    from sim.devices import DevicesError
-    from sim.physics import PhysicsError
-    from sim.randomization import RandomizationError
-    from sim.render import RenderError
+    from assets.errors import UserError
 
     # The matrices here are small, and its idle threads spin on cores that the physics wants. Read when SciPy is imported.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -531,19 +526,12 @@ def main(args: list[str] | None = None) -> int:
         tyro.extras.subcommand_cli_from_dict(
             {name: noting(function) for name, function in _COMMANDS.items()}, prog="zerogap", description=__doc__, args=args
         )
-    except (
-        RobotError,
-        TaskError,
-        RunError,
-        PageError,
-        CrashError,
-        DevicesError,
-        PhysicsError,
-        RandomizationError,
-        RenderError,
-    ) as error:
+    except UserError as error:
         _console.print(f"[red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         return 2
+    except BrokenPipeError:  # whoever read along has seen enough, as `head` has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     return 0
 
 

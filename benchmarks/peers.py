@@ -27,6 +27,7 @@ from typing import Any
 
 from rich.progress import Progress
 
+from assets.errors import UserError
 from benchmarks.machine import machine
 from rl.run import write_json
 
@@ -64,7 +65,7 @@ RATIOS = {
 }
 
 
-class PeerError(RuntimeError):
+class PeerError(UserError, RuntimeError):
     """A contender cannot be measured; the message says why."""
 
 

@@ -11,13 +11,14 @@ import jax
 import mujoco
 import numpy as np
 
+from assets.errors import UserError
 from assets.robots.robot import Robot
 from envs.proprioception import Proprioception
 from envs.view import Layout, View
 from sim.randomization import Randomization
 
 
-class TaskError(ValueError):
+class TaskError(UserError, ValueError):
     """A task or one of its terms is ill-formed; the message names the term, what was expected and what was found."""
 
 

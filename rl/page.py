@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from assets.errors import UserError
 from envs.task import Task
 from rl.stage import Stage
 from sim.shapes import body_shapes, unshown
@@ -36,7 +37,7 @@ _SKY = (np.array([126, 150, 180]), np.array([226, 234, 243]))
 _THICKNESS = 0.02  # of a plate, of its side
 
 
-class PageError(RuntimeError):
+class PageError(UserError, RuntimeError):
     """The page cannot be served; the message says why and what to do."""
 
 

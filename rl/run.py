@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from assets.errors import UserError
 from envs.registry import make_task
 from envs.task import Task
 from rl.distill import DistillConfig
@@ -25,7 +26,7 @@ from sim.engine import Room
 _FORMAT = 2
 
 
-class RunError(RuntimeError):
+class RunError(UserError, RuntimeError):
     """A run directory or its contents cannot be used; the message names the path, what was expected and what was found."""
 
 

@@ -21,6 +21,7 @@ from typing import Any
 import mujoco
 import numpy as np
 
+from assets.errors import UserError
 from assets.scene import add_backdrop
 from sim.frozen_model import FrozenModel, FrozenModelError
 from sim.physics import PhysicsError, nominal_field
@@ -31,7 +32,7 @@ _MAX_ENTRIES = 10_000
 _TEXTS = ("task", "engine", "when", "mujoco_version")
 
 
-class CrashError(RuntimeError):
+class CrashError(UserError, RuntimeError):
     """The file or the record can't be used; the message names the file, what was expected and what was found."""
 
 

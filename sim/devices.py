@@ -22,6 +22,8 @@ from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
+from assets.errors import UserError
+
 _AXIS = "envs"
 _PATIENCE = 300  # seconds for all processes to come
 
@@ -29,7 +31,7 @@ Tree = TypeVar("Tree")
 Result = TypeVar("Result")
 
 
-class DevicesError(RuntimeError):
+class DevicesError(UserError, RuntimeError):
     """The devices or processes asked for cannot be had; the message says what was found."""
 
 

@@ -22,6 +22,8 @@ import mujoco
 import numpy as np
 from flax import struct
 
+from assets.errors import UserError
+
 ENGINES = ("native", "mjx", "warp")
 
 Fields = Mapping[str, jax.Array]
@@ -31,7 +33,7 @@ MAX_POSITION = 1e4
 MAX_VELOCITY = 1e4
 
 
-class PhysicsError(RuntimeError):
+class PhysicsError(UserError, RuntimeError):
     """The engine cannot simulate this model, or not with these arguments; the message names the part and the remedy."""
 
 

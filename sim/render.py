@@ -27,6 +27,7 @@ from typing import Any, Literal, Protocol, cast
 import mujoco
 import numpy as np
 
+from assets.errors import UserError
 from assets.scene import VIEW
 from sim.shapes import shown_groups
 
@@ -85,7 +86,7 @@ os._exit(0)
 """
 
 
-class RenderError(RuntimeError):
+class RenderError(UserError, RuntimeError):
     """No picture, or no video; the message says why, and what to install or to change."""
 
 
