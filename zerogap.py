@@ -9,11 +9,13 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import tyro
 from rich.console import Console
 from rich.markup import escape
+
+import sim2real.commands
 
 Json = Annotated[Path | None, tyro.conf.arg(name="json", metavar="FILE")]
 Engine = Annotated[str | None, tyro.conf.arg(metavar="native|mjx|warp")]
@@ -84,6 +86,13 @@ def train(
     seed: int | None = None,
     out: Path | None = None,
     resume: Path | None = None,
+    devices: int | None = None,
+    coordinator: Annotated[str | None, tyro.conf.arg(metavar="HOST:PORT")] = None,
+    processes: int | None = None,
+    process_id: int | None = None,
+    history: int | None = None,
+    actor_observation: Literal["policy", "critic"] | None = None,
+    symmetry: bool | None = None,
     contacts_per_env: int | None = None,
     constraints_per_env: int | None = None,
     json_file: Json = None,
@@ -93,6 +102,11 @@ def train(
     Example: zerogap train go2-velocity-flat --minutes 15 --out runs/go2
 
     Example, to go on: zerogap train go2-velocity-flat --resume runs/go2 --minutes 5
+
+    Example, on two machines: zerogap train go2-velocity-flat --coordinator 10.0.0.1:7654 --processes 2 --process-id 0, and the
+    same with --process-id 1 on the other.
+
+    Example of a teacher for `zerogap distill`: zerogap train go2-velocity-flat --actor-observation critic --out runs/teacher
 
     Ctrl-C saves a checkpoint and ends; --resume goes on as if it had never stopped.
 
@@ -105,32 +119,107 @@ def train(
         seed: of everything random; 0 by default. The same seed gives the same run on the native engine.
         out: the run's directory, which must be new or empty; runs/TASK by default.
         resume: a run's directory: continue it, with the task, engine and sizes it was started with.
+        devices: share the environments among this many devices of this machine; by default all of its GPUs. A CPU counts as
+            one, or as many as asked for.
+        coordinator: where the processes of one training meet: an address of the machine of process 0, and a free port there.
+        processes: how many they are. They share the environments, and process 0 writes the run.
+        process_id: which of them this is, from 0.
+        history: how many of its latest observations the policy sees; what the task says by default.
+        actor_observation: what the policy sees: policy, the robot's own sensors, by default; or critic, whatever the simulation
+            knows, which makes a teacher, of use in simulation only.
+        symmetry: learn from mirror images as well, where the robot has a mirror; by default it does.
         contacts_per_env: room for contacts on the warp engine, which names the number to set where its estimate is too small.
         constraints_per_env: room for constraint rows, likewise.
         json_file: write the last figures to this file.
     """
-    from rl.run import Run, RunError
-    from rl.train import Budget, start_run
-    from rl.train import train as run_training
+    from rl.ppo import PPOConfig
+    from rl.run import Run
+    from rl.train import Budget, share_run, start_run
+    from sim.devices import Devices, join_processes, split_cpu
     from sim.engine import Room
 
     room = Room(contacts_per_env, constraints_per_env)
+    learning = {"actor_observation": actor_observation, "symmetry": symmetry}
     budget = Budget(steps, minutes if minutes is not None or steps is not None else 15.0)
+    if devices is not None:
+        split_cpu(devices)
+    if (coordinator, processes, process_id) != (None, None, None):
+        join_processes(coordinator, processes, process_id)
+    shared = Devices.all(devices)
+
+    def new_run() -> Run:
+        ppo = PPOConfig(**{name: value for name, value in learning.items() if value is not None})
+        directory = out or Path("runs") / task.replace(":", ".")
+        return start_run(task, directory, engine, num_envs, seed or 0, ppo, room, history, devices=shared)
+
+    def old_run() -> Run:
+        assert resume is not None
+        run = Run.open(resume)
+        given = {"task": task, "engine": engine, "num_envs": num_envs, "seed": seed, "out": out, "history": history}
+        _expect_as_started(run, given | learning | vars(room))
+        return run
+
+    run = share_run(new_run if resume is None else old_run, resume or out or Path("runs"), shared)
+    return _train(run, budget, resume is not None, shared)
+
+
+def distill(
+    teacher: tyro.conf.Positional[Path],
+    /,
+    task: str | None = None,
+    history: int | None = None,
+    engine: Engine = None,
+    num_envs: int | None = None,
+    steps: int | None = None,
+    minutes: float | None = None,
+    seed: int | None = None,
+    out: Path | None = None,
+    resume: Path | None = None,
+    contacts_per_env: int | None = None,
+    constraints_per_env: int | None = None,
+    json_file: Json = None,
+) -> dict[str, Any]:
+    """Distill a teacher into a policy that sees the robot's own sensors and their history, by DAgger.
+
+    Example: zerogap distill runs/teacher --minutes 10 --out runs/student
+
+    Example, to go on: zerogap distill runs/teacher --resume runs/student --minutes 5
+
+    The teacher is a run of `zerogap train TASK --actor-observation critic`. The student's run is one like any other for
+    `zerogap eval` and `zerogap play`. Ctrl-C saves a checkpoint and ends; --resume goes on as if it had never stopped.
+
+    Args:
+        teacher: the teacher's run directory, of which the newest policy is learned from.
+        task: the student's, of the same robot and the same critic's observation; the teacher's by default.
+        history: how many of its latest observations the student sees; 5 by default, or what the task says if that is more.
+        engine: native (CPU), mjx or warp; the machine's best by default.
+        num_envs: parallel environments; by default 512 on a CPU, 4,096 (mjx) or 8,192 (warp) on a GPU.
+        steps: distill for this many control steps (of all environments together).
+        minutes: distill for this long, compilation not counted. 10 where neither is given.
+        seed: of everything random; 0 by default. The same seed gives the same student on the native engine.
+        out: the student's run directory, which must be new or empty; runs/TEACHER-student by default.
+        resume: a student's run directory: continue it, with the teacher, engine and sizes it was started with.
+        contacts_per_env: room for contacts on the warp engine, which names the number to set where its estimate is too small.
+        constraints_per_env: room for constraint rows, likewise.
+        json_file: write the last figures to this file.
+    """
+    from rl.run import Run
+    from rl.train import Budget, start_distillation
+    from sim.devices import Devices
+    from sim.engine import Room
+
+    room = Room(contacts_per_env, constraints_per_env)
+    budget = Budget(steps, minutes if minutes is not None or steps is not None else 10.0)
     if resume is None:
-        run = start_run(task, out or Path("runs") / task.replace(":", "."), engine, num_envs, seed or 0, room=room)
+        directory = out or Path("runs") / f"{teacher.resolve().name}-student"
+        run = start_distillation(
+            Run.open(teacher), directory, engine, num_envs, seed or 0, task=task, history=history, room=room
+        )
     else:
         run = Run.open(resume)
-        given = {"task": task, "engine": engine, "num_envs": num_envs, "seed": seed, "out": out, **vars(room)}
-        told = {**vars(run), **vars(run.room), "out": run.directory}
-        for name, value in given.items():
-            stored = told[name]
-            if value is not None and value != stored:
-                raise RunError(f"{resume} was started with {name} {stored!r}, not {value!r}: leave it out, or start a new run")
-    result = run_training(run, budget, resume=resume is not None)
-    print(f"run        {run.directory}\ncurve      {run.directory / 'curve.png'}\nevaluate   zerogap eval {run.directory}")
-    if result.interrupted:
-        raise SystemExit(130)
-    return result.figures
+        given = {"teacher": str(teacher), "task": task, "engine": engine, "num_envs": num_envs, "seed": seed, "out": out}
+        _expect_as_started(run, given | {"history": history} | vars(room))
+    return _train(run, budget, resume is not None, Devices())
 
 
 def eval_(
@@ -205,6 +294,38 @@ def play(
     print(f"video      {path}")
 
 
+def view(
+    run: tyro.conf.Positional[Path],
+    /,
+    envs: int = 4,
+    host: str = "127.0.0.1",
+    port: int = 8080,
+    seed: int = 1,
+    engine: Engine = None,
+) -> None:
+    """Show a run's policy live in a browser: robots side by side, sliders for their commands.
+
+    Example: zerogap view runs/go2 --envs 9
+
+    Serves the page until Ctrl-C. From another machine: ssh -L 8080:127.0.0.1:8080 MACHINE.
+
+    Args:
+        run: a run's directory.
+        envs: how many robots, each with its own draw of model, latencies, commands and pushes.
+        host: the address to listen at; 0.0.0.0 lets in whoever reaches this machine, and asks for no password.
+        port: to listen at; 0 for one that is free.
+        seed: of the robots, their commands and the pushes.
+        engine: as the run's by default.
+    """
+    from rl.run import Run
+    from rl.view import serve
+
+    def say(text: str) -> None:
+        _console.print(escape(text), highlight=False, soft_wrap=True)
+
+    serve(Run.open(run), num_envs=envs, host=host, port=port, seed=seed, engine=engine, say=say)
+
+
 def replay(file: tyro.conf.Positional[Path], /, video: Path | None = None, json_file: Json = None) -> dict[str, Any]:
     """Show what happened in an environment that diverged, from the file that training dumped.
 
@@ -236,7 +357,9 @@ def bench(name: tyro.conf.Positional[str], /, out: Path = Path("runs/bench"), js
 
     Args:
         name: one of: throughput (control steps a second, engine by engine), walk (from nothing to walking, five seeds), rough
-            (an hour on rough ground).
+            (an hour on rough ground), parallel (what training in two processes costs), ppo (our PPO against brax's), peers (our
+            tasks beside EnvPool's and MuJoCo Playground's; ZEROGAP_PEERS_PYTHON names the interpreters that have them), distill
+            (teacher and student against training directly, for as long).
         out: directory for JSON and pictures.
         json_file: write the figures to this file as well.
     """
@@ -260,20 +383,14 @@ def demo(out: Path = Path("runs/demo"), minutes: float = 10.0, seed: int = 0, js
         seed: of the training.
         json_file: write the evaluation to this file.
     """
-    from rl.curve import training_seconds
     from rl.play import record
     from rl.run import Run, write_json
-    from rl.train import Budget, start_run
-    from rl.train import train as run_training
+    from rl.train import start_run, train_in_all
     from sim.render import RenderError
 
-    task = "go2-velocity-flat"
-    resume = (out / "checkpoints").is_dir()
-    run = Run.open(out) if resume else start_run(task, out, None, None, seed)
-    # The figures of an interrupted training tell how long it was at it.
-    left = minutes - (sum(training_seconds(out)) / 60 if resume else 0.0)
-    if left > 0.05 and run_training(run, Budget(minutes=left), resume=resume).interrupted:
+    if not train_in_all(out, minutes, lambda: start_run("go2-velocity-flat", out, None, None, seed)):
         raise SystemExit(130)
+    run = Run.open(out)
     told = _evaluate(out, 512, 20.0, 0, None)
     write_json(out / "evaluation.json", told)
     video = out / "video.mp4"
@@ -297,6 +414,33 @@ def demo(out: Path = Path("runs/demo"), minutes: float = 10.0, seed: int = 0, js
 
 
 # Behind the commands
+
+
+def _expect_as_started(run: Any, given: dict[str, Any]) -> None:
+    """Raise RunError where a run that is to go on is another command's, or was started otherwise than is `given` now."""
+    from rl.run import RunError
+
+    if ("teacher" in given) != (run.distillation is not None):
+        raise RunError(f"{run.directory} was started by another command; continue it with: {run.resume_command}")
+    started = {**vars(run), **vars(run.ppo), **vars(run.room), **vars(run.distillation or run), "out": run.directory}
+    for name, value in given.items():
+        stored = started[name]
+        if value is not None and value != stored:
+            raise RunError(
+                f"{run.directory} was started with {name} {stored!r}, not {value!r}: leave it out, or start a new run"
+            )
+
+
+def _train(run: Any, budget: Any, resume: bool, devices: Any) -> dict[str, Any]:
+    from rl.train import train as run_training
+
+    result = run_training(run, budget, resume=resume, devices=devices)
+    if not devices.first:
+        return {}
+    print(f"run        {run.directory}\ncurve      {run.directory / 'curve.png'}\nevaluate   zerogap eval {run.directory}")
+    if result.interrupted:
+        raise SystemExit(130)
+    return result.figures
 
 
 def _evaluate(
@@ -377,24 +521,20 @@ _COMMANDS: dict[str, Callable[..., Any]] = {
     "list": list_,
     "doctor": doctor,
     "train": train,
+    "distill": distill,
     "eval": eval_,
     "play": play,
+    "view": view,
     "replay": replay,
     "bench": bench,
     "demo": demo,
+    **sim2real.commands.COMMANDS,
 }
 
 
 def main(args: list[str] | None = None) -> int:
     """The command. Returns the exit status; errors that a user can mend are told in a line, without a traceback."""
-    from assets.robots.robot import RobotError
-    from assets.terrains import TerrainError
-    from envs.task import TaskError
-    from rl.run import RunError
-    from sim.crash import CrashError
-    from sim.physics import PhysicsError
-    from sim.randomization import RandomizationError
-    from sim.render import RenderError
+    from assets.errors import UserError
 
     # The matrices here are small, and its idle threads spin on cores that the physics wants. Read when SciPy is imported.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -415,9 +555,12 @@ def main(args: list[str] | None = None) -> int:
         tyro.extras.subcommand_cli_from_dict(
             {name: noting(function) for name, function in _COMMANDS.items()}, prog="zerogap", description=__doc__, args=args
         )
-    except (RobotError, TerrainError, TaskError, RunError, CrashError, PhysicsError, RandomizationError, RenderError) as error:
+    except UserError as error:
         _console.print(f"[red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         return 2
+    except BrokenPipeError:  # whoever read along has seen enough, as `head` has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     return 0
 
 

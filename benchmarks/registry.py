@@ -9,8 +9,12 @@ from rl.run import RunError
 
 BENCHMARKS = {
     "throughput": "control steps a second: raw Batch, native, mjx, warp; and how native grows with the number of environments",
+    "parallel": "what training in two processes costs against one, and whether they learn the same",
     "rough": "an hour of training on rough ground: falls, errors and distance on every kind and level of it",
     "walk": "minutes from nothing to walking over five seeds, and where the time goes",
+    "ppo": "our PPO against brax's, on the same environment and engine and on MJX-JAX: steps a second, return over time",
+    "peers": "environment steps a second beside EnvPool's and MuJoCo Playground's, where they are installed",
+    "distill": "teacher and student against training directly for as long, over three seeds",
 }
 
 

@@ -22,8 +22,8 @@ from rich.progress import Progress
 
 from assets.robots import GO2
 from assets.scene import compile_for_physics
+from benchmarks.contender import environment, stepped
 from benchmarks.machine import machine
-from envs.env import Env
 from envs.registry import make_env, make_task
 from envs.view import Layout
 from rl.ppo import PPO, PPOConfig
@@ -103,13 +103,8 @@ def _targets(num_envs: int, steps: int) -> np.ndarray:
 
 
 def _until(seconds: float, steps_per_call: int, call: Callable[[], None]) -> float:
-    began, steps = time.perf_counter(), 0
-    while True:
-        call()
-        steps += steps_per_call
-        spent = time.perf_counter() - began
-        if spent > seconds:
-            return steps / spent
+    steps, spent = stepped(seconds, steps_per_call, call)
+    return steps / spent
 
 
 def _raw(num_envs: int) -> Contender:
@@ -161,29 +156,10 @@ def _engine(engine: str | None, num_envs: int) -> tuple[Contender, float]:
 
 
 def _environment(num_envs: int) -> tuple[Contender, float]:
-    task = make_task("go2-velocity-flat")
-    env = Env(task, make_physics(compile_for_physics(task.scene()), num_envs))
-    actions = jax.random.uniform(jax.random.key(0), (10, num_envs, env.num_actions), minval=-0.7, maxval=0.7)
-
-    def advance(state):
-        def step(state, action):
-            state = env.step(state, action)
-            return state, (state.reward.sum(), state.observation["policy"].sum())
-
-        return jax.lax.scan(step, state, actions)
-
-    began = time.perf_counter()
-    state = jax.jit(env.reset)(jax.random.key(0))
-    compiled = jax.jit(advance, donate_argnums=0).lower(state).compile()
-    compile_seconds = time.perf_counter() - began
-    holder = [state]
-
-    def call() -> None:
-        holder[0], _ = jax.block_until_ready(compiled(holder[0]))
-
+    compile_seconds, steps, call = environment(make_env(make_task("go2-velocity-flat"), num_envs), reach=0.7)
     for _ in range(5):
         call()
-    return lambda: _until(_SECONDS, len(actions) * num_envs, call), compile_seconds
+    return lambda: _until(_SECONDS, steps, call), compile_seconds
 
 
 def _training() -> tuple[Contender, float]:

@@ -20,8 +20,8 @@ class Sizes:
 
     frame: int
     """Numbers in the policy's observation of one moment."""
-    critic: int
-    """Numbers in the critic's observation."""
+    critic: tuple[int, ...]
+    """Numbers that each term of the critic's observation gives."""
     figures: tuple[str, ...]
     """Names of the curriculum's figures; none without one."""
 
@@ -75,7 +75,7 @@ def check_terms(task: Task, layout: Layout, episodes: EpisodeSampler, num_envs: 
     for term in task.metrics:
         if term.where is not None:
             expect(term, "metric", term.where, (), bool)
-    critic = sum(expect(term, "critic observation", term.function) for term in task.critic_observation)
+    critic = tuple(expect(term, "critic observation", term.function) for term in task.critic_observation)
     frame = 0
     for term in task.policy_observation:
         # A robot is no array.

@@ -25,6 +25,7 @@ from envs.recorder import Recorder
 from envs.start import Progress, Start
 from envs.task import MetricTerm, Task, TaskError
 from envs.view import Layout, View
+from sim.devices import Devices
 from sim.physics import Physics, PhysicsState
 from sim.randomization.actuators import joint_offset
 from sim.randomization.disturbances import delayed_commands, interpolate_delay
@@ -73,9 +74,11 @@ class EnvState(struct.PyTreeNode):
 class Env:
     """`physics.num_envs` environments of a task. Functions may be called inside `jax.jit`."""
 
-    def __init__(self, task: Task, physics: Physics):
+    def __init__(self, task: Task, physics: Physics, devices: Devices | None = None):
+        """`devices` are those that `physics` was made for."""
         self.task = task
         self.physics = physics
+        self.devices = devices or Devices()
         self.num_envs = physics.num_envs
         self.layout = Layout.of(task.robot, physics.model, task.terrain)
         timestep = float(physics.model.opt.timestep)
@@ -101,16 +104,25 @@ class Env:
     @property
     def observation_size(self) -> dict[str, int]:
         """Sizes of the "policy" and "critic" observations."""
-        return {"policy": self._sizes.frame * self.task.observation_history, "critic": self._sizes.critic}
+        return {"policy": self._sizes.frame * self.task.observation_history, "critic": sum(self._sizes.critic)}
+
+    @property
+    def critic_term_sizes(self) -> tuple[int, ...]:
+        """Of the "critic" observation, the size of each of the task's terms."""
+        return self._sizes.critic
 
     def reset(self, key: jax.Array) -> EnvState:
         """Every environment at the start of a new episode."""
         n = self.num_envs
         data = jax.random.key_data(key) if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) else key
         draw_key, observe_key, key = jax.random.split(jax.random.wrap_key_data(data), 3)
-        index = jnp.arange(n)
-        progress = jax.vmap(self.task.curriculum.first)(index) if self.task.curriculum is not None else {}
-        fresh = jax.vmap(self._episodes)(jax.vmap(jax.random.fold_in, (None, 0))(draw_key, index), progress)
+        curriculum = self.task.curriculum
+
+        def draw(key: jax.Array, _: Any, index: jax.Array) -> Start:
+            progress = jax.vmap(curriculum.first)(index) if curriculum is not None else {}
+            return jax.vmap(self._episodes)(jax.vmap(jax.random.fold_in, (None, 0))(key, index), progress)
+
+        fresh = self.devices.each(draw, draw_key, jnp.arange(n))
         physics = self.physics.init(fresh.fields)
         physics = self.physics.reset(physics, jnp.ones(n, bool), fresh.qpos, fresh.qvel, fresh.fields)
         zeros = jnp.zeros(n)
@@ -139,6 +151,10 @@ class Env:
         )
         state = self._begin(state, jnp.ones(n, bool))
         return self._observe(state, observe_key, jnp.ones(n, bool))
+
+    def axes(self, state: EnvState) -> EnvState:
+        """Which axis of each array is that of the environments; None where there is none."""
+        return jax.tree.map(lambda _: 0, state).replace(key=None, recorder=state.recorder.axes())
 
     def step(self, state: EnvState, action: jax.Array) -> EnvState:
         """Apply the policy's actions for one control period."""
@@ -192,7 +208,10 @@ class Env:
         # Ask anew.
         command_left = state.command_left - dt
         renew = command_left <= 0
-        command, command_left = self._episodes.renew_command(state.command, command_left, renew, key_command)
+        keys = jax.random.split(key_command, self.num_envs)
+        command, command_left = self.devices.each(
+            lambda _, start, *arrays: self._episodes.renew_command(*arrays), (), state.command, command_left, renew, keys
+        )
         state = state.replace(
             physics=physics,
             key=jax.random.key_data(key),
@@ -288,7 +307,9 @@ class Env:
             episode=state.episode,
             curriculum=state.curriculum,
         )
-        start = self._episodes.replace_where(start, mask, key)
+        start = self.devices.each(
+            lambda key, first, old, mask: self._episodes.replace_where(old, mask, key, first), key, start, mask
+        )
         state = state.replace(
             physics=self.physics.reset(physics, mask, start.qpos, start.qvel, start.fields),
             command=start.command,

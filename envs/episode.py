@@ -59,20 +59,19 @@ class EpisodeSampler:
         low, high = self._task.command.seconds
         return self._task.command.sample(key_command), jax.random.uniform(key_seconds, (), minval=low, maxval=high)
 
-    def replace_where(self, old: Start, mask: jax.Array, key: jax.Array) -> Start:
-        """A batch of starts with new ones where mask holds. Environment i's depends on key and i alone."""
+    def replace_where(self, old: Start, mask: jax.Array, key: jax.Array, start: int | jax.Array = 0) -> Start:
+        """A batch of starts with new ones where mask holds. Environment i's depends on key and start + i alone."""
 
         def draw(index: jax.Array) -> Start:
             progress = jax.tree.map(lambda x: x.at[index].get(mode="clip"), old.curriculum)
-            return self(jax.random.fold_in(key, index), progress)
+            return self(jax.random.fold_in(key, start + index), progress)
 
         return _replace_where(draw, old, mask)
 
     def renew_command(
-        self, command: jax.Array, seconds: jax.Array, mask: jax.Array, key: jax.Array
+        self, command: jax.Array, seconds: jax.Array, mask: jax.Array, keys: jax.Array
     ) -> tuple[jax.Array, jax.Array]:
-        """A batch of commands and of how long they hold (s), with new ones where mask holds."""
-        keys = jax.random.split(key, mask.shape[0])
+        """A batch of commands and of how long they hold (s), with new ones where mask holds; one key for each environment."""
         return _replace_where(lambda index: self.command(keys[index]), (command, seconds), mask)
 
     def _state(self, key: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -46,6 +46,7 @@ def reach(robot: Robot) -> Task:
             names=("x (m)", "y (m)", "z (m)", "qw", "qx", "qy", "qz"),
             sample=reaching.reachable_pose(arm, robot, clearance=0.03),
             seconds=(3.0, 5.0),
+            nearest=reaching.as_pose,
         ),
         policy_observation=(
             PolicyTerm("joint_position", observations.joint_position),

@@ -49,6 +49,10 @@ class Recorder(struct.PyTreeNode):
         fields = {name: value[0] for name, value in physics.fields.items()}
         return cls(tape, jnp.int32(0), kept, fields, jnp.int32(-1))
 
+    def axes(self) -> "Recorder":
+        """Which axis of each array is that of the environments; None where there is none."""
+        return jax.tree.map(lambda _: None, self).replace(tape=jax.tree.map(lambda _: 1, self.tape))
+
     def write(self, physics: PhysicsState, ctrl: jax.Array, episode_step: jax.Array) -> "Recorder":
         """With the control step that is about to be taken; ctrl (num_envs, nu) or (num_envs, substeps, nu)."""
         ctrl = ctrl[:, None] if ctrl.ndim == 2 else ctrl
@@ -58,9 +62,9 @@ class Recorder(struct.PyTreeNode):
 
     def keep_first(self, physics: PhysicsState) -> "Recorder":
         """After the step: keep the recording of the first environment that ever diverged."""
-        index = jnp.argmax(physics.diverged)
 
         def keep() -> tuple[Tape, dict[str, jax.Array], jax.Array]:
+            index = jnp.argmax(physics.diverged)
             kept = jax.tree.map(lambda x: jnp.roll(x[:, index], -self.cursor, axis=0), self.tape)
             return kept, {name: value[index] for name, value in physics.fields.items()}, index.astype(jnp.int32)
 

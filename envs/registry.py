@@ -14,6 +14,7 @@ from assets.scene import compile_for_physics
 from envs import plugins, reach, rough, velocity
 from envs.env import Env
 from envs.task import Task, TaskError
+from sim.devices import Devices
 from sim.engine import Room, make_physics
 
 ROBOTS: dict[str, Callable[[], Robot]] = {"go2": lambda: GO2, "so101": lambda: SO101, "panda": panda}
@@ -63,9 +64,11 @@ def make_task(name: str) -> Task:
     raise TaskError(f"unknown task {name!r}: {hint}there are: {', '.join(names)}; or module:attribute for one of your own")
 
 
-def make_env(task: Task, num_envs: int, engine: str | None = None, room: Room | None = None) -> Env:
-    """`num_envs` environments of a task on an engine (default: this machine's best)."""
-    return Env(task, make_physics(compile_for_physics(task.scene()), num_envs, engine, room))
+def make_env(
+    task: Task, num_envs: int, engine: str | None = None, room: Room | None = None, devices: Devices | None = None
+) -> Env:
+    """`num_envs` environments of a task on an engine (default: this machine's best), divided among devices."""
+    return Env(task, make_physics(compile_for_physics(task.scene()), num_envs, engine, room, devices), devices)
 
 
 def _own_tasks() -> dict[str, str]:

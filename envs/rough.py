@@ -39,7 +39,10 @@ def velocity_rough(robot: Robot) -> Task:
         name=f"{robot.name}-velocity-rough",
         description=DESCRIPTION,
         scene=lambda: scene_spec(robot, terrain),
-        critic_observation=(*flat.critic_observation, CriticTerm("ground_around_feet", terms.ground_around_feet, scale=5.0)),
+        critic_observation=(
+            *flat.critic_observation,
+            CriticTerm("ground_around_feet", terms.ground_around_feet, 5.0, terms.mirror_ground_around_feet),
+        ),
         rewards=tuple(_REWARDS.get(t.name, t) for t in flat.rewards),
         truncations=(TruncationTerm("leaves_tile", terms.leaves_tile),),
         memory=(*flat.memory, *terms.MEMORIES),

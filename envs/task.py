@@ -11,6 +11,7 @@ import jax
 import mujoco
 import numpy as np
 
+from assets.errors import UserError
 from assets.robots.robot import Robot
 from assets.terrains import Terrain
 from envs.curriculum import Curriculum
@@ -19,7 +20,7 @@ from envs.view import Layout, View
 from sim.randomization import Randomization
 
 
-class TaskError(ValueError):
+class TaskError(UserError, ValueError):
     """A task or one of its terms is ill-formed; the message names the term, what was expected and what was found."""
 
 
@@ -39,6 +40,9 @@ class CriticTerm:
     name: str
     function: Callable[[View], jax.Array]
     scale: float = 1.0
+    mirror: Callable[[jax.Array, Robot], jax.Array] | None = None
+    """From the term's value to that of the robot's mirror image (`envs.terms.mirrors`), for an actor that sees the critic's
+    observation and learns by symmetry; None where none is declared."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +102,8 @@ class CommandTerm:
     """Shortest and longest time between two draws."""
     mirror_sign: tuple[float, ...] = ()
     """Sign that each entry takes in the left-right mirror; empty where the task has no such symmetry."""
+    nearest: Callable[[jax.Array], jax.Array] | None = None
+    """From entries chosen one by one, as with sliders, to a command of the kind that `sample` gives; None where any will do."""
 
 
 @dataclass(frozen=True)

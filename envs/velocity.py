@@ -15,7 +15,7 @@ from envs.task import (
     Task,
     TerminationTerm,
 )
-from envs.terms import locomotion, observations
+from envs.terms import locomotion, mirrors, observations
 from sim.randomization import (
     ActuatorGains,
     CenterOfMass,
@@ -38,6 +38,8 @@ from sim.randomization import (
 
 DESCRIPTION = "walk at a commanded velocity and yaw rate on flat ground"
 
+_COMMAND_SIGN = (1.0, -1.0, -1.0)
+
 
 def velocity_flat(robot: Robot) -> Task:
     """Follow a commanded forward and sideways velocity and yaw rate on flat ground, and stand still when they are zero."""
@@ -52,7 +54,7 @@ def velocity_flat(robot: Robot) -> Task:
             names=("forward velocity (m/s)", "sideways velocity (m/s)", "yaw rate (rad/s)"),
             sample=locomotion.uniform_velocity((-1.0, 1.0), (-0.5, 0.5), (-1.0, 1.0), standing=0.1),
             seconds=(4.0, 8.0),
-            mirror_sign=(1.0, -1.0, -1.0),
+            mirror_sign=_COMMAND_SIGN,
         ),
         policy_observation=(
             PolicyTerm("angular_velocity", observations.angular_velocity, scale=0.25),
@@ -63,23 +65,23 @@ def velocity_flat(robot: Robot) -> Task:
             PolicyTerm("command", observations.command),
         ),
         critic_observation=(
-            CriticTerm("base_linear_velocity", lambda v: v.base_linear_velocity),
-            CriticTerm("base_angular_velocity", lambda v: v.base_angular_velocity, scale=0.25),
-            CriticTerm("projected_gravity", lambda v: v.projected_gravity),
-            CriticTerm("base_height", lambda v: v.height_above_ground),
-            CriticTerm("joint_position", observations.true_joint_position),
-            CriticTerm("joint_velocity", lambda v: v.joint_velocity, scale=0.05),
-            CriticTerm("joint_torque", lambda v: v.joint_torque, scale=0.05),
-            CriticTerm("last_action", lambda v: v.action),
-            CriticTerm("command", lambda v: v.command),
-            CriticTerm("foot_position", observations.feet_from_base),
-            CriticTerm("foot_velocity", lambda v: v.foot_velocity.ravel(), scale=0.2),
-            CriticTerm("foot_contact", observations.foot_contact),
-            CriticTerm("air_time", lambda v: v.memory["air_time"]),
-            CriticTerm("stance_time", lambda v: jnp.minimum(v.memory["stance_time"], 1.0)),
-            CriticTerm("foot_friction", observations.foot_friction),
-            CriticTerm("base_mass", observations.base_mass),
-            CriticTerm("motor_gains", observations.motor_gains),
+            CriticTerm("base_linear_velocity", lambda v: v.base_linear_velocity, mirror=mirrors.polar),
+            CriticTerm("base_angular_velocity", lambda v: v.base_angular_velocity, 0.25, mirrors.axial),
+            CriticTerm("projected_gravity", lambda v: v.projected_gravity, mirror=mirrors.polar),
+            CriticTerm("base_height", lambda v: v.height_above_ground, mirror=mirrors.same),
+            CriticTerm("joint_position", observations.true_joint_position, mirror=mirrors.joints),
+            CriticTerm("joint_velocity", lambda v: v.joint_velocity, 0.05, mirrors.joints),
+            CriticTerm("joint_torque", lambda v: v.joint_torque, 0.05, mirrors.joints),
+            CriticTerm("last_action", lambda v: v.action, mirror=mirrors.joints),
+            CriticTerm("command", lambda v: v.command, mirror=mirrors.signs(*_COMMAND_SIGN)),
+            CriticTerm("foot_position", observations.feet_from_base, mirror=mirrors.feet_polar),
+            CriticTerm("foot_velocity", lambda v: v.foot_velocity.ravel(), 0.2, mirrors.feet_polar),
+            CriticTerm("foot_contact", observations.foot_contact, mirror=mirrors.feet),
+            CriticTerm("air_time", lambda v: v.memory["air_time"], mirror=mirrors.feet),
+            CriticTerm("stance_time", lambda v: jnp.minimum(v.memory["stance_time"], 1.0), mirror=mirrors.feet),
+            CriticTerm("foot_friction", observations.foot_friction, mirror=mirrors.feet),
+            CriticTerm("base_mass", observations.base_mass, mirror=mirrors.signs(1.0, 1.0, -1.0, 1.0)),
+            CriticTerm("motor_gains", observations.motor_gains, mirror=mirrors.joint_properties),
         ),
         rewards=(
             RewardTerm("track_planar_velocity", locomotion.track_planar_velocity, 1.5),

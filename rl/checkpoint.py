@@ -1,8 +1,8 @@
 """Checkpoints of a run through Orbax: everything that training depends on, so that a resumed run goes on as if never stopped.
 
-A checkpoint is two items: "policy" (parameters and normalisers, all that acting needs) and "rest" (optimiser, environments,
-counters, keys). Orbax makes a checkpoint visible only once it is whole; a digest of its files, written after that, tells later
-whether it still is.
+A checkpoint is two items: "policy" (parameters and normalisers, all that acting needs, the same for every `rl.learner.Learner`)
+and "rest" (optimiser, environments, counters, keys, data). Orbax makes a checkpoint visible only once it is whole; a digest of
+its files, written after that, tells later whether it still is.
 """
 
 import hashlib
@@ -11,12 +11,13 @@ import logging
 import math
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
+from rl.learner import LearnerState
 from rl.ppo import TrainState
 from rl.run import RunError, write_json
 
@@ -25,6 +26,8 @@ _DIGEST = "digest.json"
 
 logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax tells every step of its work
 
+
+State = TypeVar("State", bound=LearnerState)
 
 Leaves = dict[str, Any]
 """Arrays, or their shapes, by their paths in the training state."""
@@ -50,7 +53,7 @@ class Checkpoints:
             return []
         return sorted(int(p.name) for p in self.directory.iterdir() if p.name.isdigit() and p.is_dir())
 
-    def save(self, state: TrainState) -> Path:
+    def save(self, state: LearnerState) -> Path:
         """Write a checkpoint whole or not at all. Overwrites one of the same update."""
         path = self.directory / str(int(state.updates))
         partial = self.directory / f".{path.name}.partial"
@@ -59,7 +62,7 @@ class Checkpoints:
             self.directory.mkdir(parents=True, exist_ok=True)
             shutil.rmtree(partial, ignore_errors=True)
             for item, leaves in _items(values).items():
-                with ocp.StandardCheckpointer() as checkpointer:
+                with _checkpointer() as checkpointer:
                     checkpointer.save(partial / item, leaves)
             write_json(partial / _DIGEST, _digests(partial))
             shutil.rmtree(path, ignore_errors=True)
@@ -75,7 +78,7 @@ class Checkpoints:
                 shutil.rmtree(self.directory / str(old), ignore_errors=True)
         return path
 
-    def restore(self, like: TrainState) -> TrainState:
+    def restore(self, like: State) -> State:
         """The newest whole checkpoint of a run of the same task and sizes; `like` may hold shapes only."""
         return _with_leaves(like, self._newest(_items(like)))
 
@@ -83,24 +86,36 @@ class Checkpoints:
         """`like` with the newest (or the given) checkpoint's parameters and normalisers."""
         return _with_leaves(like, self._newest({"policy": _items(like)["policy"]}, update))
 
+    def newest(self) -> int:
+        """The update of the newest whole checkpoint."""
+        return self._newest_of(self.updates)
+
     def _newest(self, expected: dict[str, Leaves], update: int | None = None) -> Leaves:
-        candidates = self.updates if update is None else [update]
+        return _read(self.directory / str(self._newest_of(self.updates if update is None else [update])), expected)
+
+    def _newest_of(self, candidates: list[int]) -> int:
         if not candidates:
             raise CheckpointError(f"{self.directory} holds no checkpoint: the run was stopped before its first")
         for update in reversed(candidates):
             path = self.directory / str(update)
             problem = _damage(path)
             if problem is None:
-                return _read(path, expected)
+                return update
             self.warnings.append(f"checkpoint {path} is damaged ({problem}); it is left as it is, the one before it is used")
         raise CheckpointError("no checkpoint can be read: " + "; ".join(self.warnings))
+
+
+def _checkpointer() -> ocp.StandardCheckpointer:
+    """Of this process alone, whichever others there are."""
+    alone = ocp.options.MultiprocessingOptions(primary_host=jax.process_index(), active_processes={jax.process_index()})
+    return ocp.StandardCheckpointer(multiprocessing_options=alone)
 
 
 def _read(path: Path, expected: dict[str, Leaves]) -> Leaves:
     values: Leaves = {}
     for item, leaves in expected.items():
         shapes = {name: jax.ShapeDtypeStruct(x.shape, x.dtype) for name, x in leaves.items()}
-        with ocp.StandardCheckpointer() as checkpointer:
+        with _checkpointer() as checkpointer:
             _expect_same(path / item, checkpointer.metadata(path / item), shapes)
             values |= checkpointer.restore(path / item, shapes)
     return values
@@ -126,7 +141,7 @@ def _name(path: jax.tree_util.KeyPath) -> str:
     return jax.tree_util.keystr(path, simple=True, separator=".")
 
 
-def _items(state: TrainState) -> dict[str, Leaves]:
+def _items(state: LearnerState) -> dict[str, Leaves]:
     """The two items of a checkpoint, each a flat dictionary. What has no entries is left out: Orbax stores none of it."""
     items: dict[str, Leaves] = {"policy": {}, "rest": {}}
     for path, leaf in jax.tree_util.tree_leaves_with_path(state):
@@ -136,7 +151,7 @@ def _items(state: TrainState) -> dict[str, Leaves]:
     return items
 
 
-def _with_leaves(like: TrainState, leaves: Leaves) -> TrainState:
+def _with_leaves(like: State, leaves: Leaves) -> State:
     """`like` with the leaves that there are; what has no entries is made."""
 
     def choose(path: jax.tree_util.KeyPath, old: Any) -> Any:

@@ -14,6 +14,7 @@ _PANELS = (
     ("metric/settled_orientation_error", "orientation error (rad)"),
     ("episode_seconds", "mean time to failure (s)"),
     ("curriculum/level", "level"),
+    ("imitation_error", "imitation error (action)"),
 )
 
 
@@ -82,10 +83,11 @@ def plot_levels(directory: Path) -> Path | None:
         return None
     figure, axis = pyplot.subplots(figsize=(6.4, 4.0), layout="constrained")
     for name in names:
-        points = [(row["steps"] / 1e6, row[name]) for row in rows if name in row]
+        told = [row for row in rows if name in row]
         kind = name.removeprefix(prefix).removeprefix("/")
-        style = {"linewidth": 1.2} if kind else {"linewidth": 2.5, "color": "black"}
-        axis.plot(*zip(*points, strict=True), label=kind.replace("_", " ") or "mean", **style)
+        width, color = (1.2, None) if kind else (2.5, "black")
+        steps = [row["steps"] / 1e6 for row in told]
+        axis.plot(steps, [row[name] for row in told], label=kind.replace("_", " ") or "mean", linewidth=width, color=color)
     axis.set(xlabel="control steps (millions)", ylabel="level", title=directory.name)
     axis.set_ylim(bottom=0)
     axis.grid(alpha=0.3)

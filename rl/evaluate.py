@@ -10,17 +10,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from envs.env import EnvState
-from envs.registry import make_env, make_task
+from envs.env import Env, EnvState
+from envs.registry import make_env
 from envs.task import Task, TaskError
 from rl.checkpoint import Checkpoints
 from rl.ppo import PPO, TrainState
 from rl.run import Run
 
-# Training draws from jax.random.key(seed); evaluation from a stream that no such key starts.
 _EVALUATION_STREAM = 0x5EED_E7A1
 
 Progress = Callable[[float], None]
+
+Act = Callable[[Any, EnvState], jax.Array]
+"""Actions (num_envs, num_actions), given what a policy has learned and the environments that it is to see."""
 
 Places = Mapping[str, tuple[str, ...]]
 """Where to evaluate: values of a curriculum's labels, {"kind": ("steps",), "level": ("3",)}; all of a label not named."""
@@ -59,6 +61,9 @@ class Evaluation:
     would have (`..._at_rest`). Those that never counted are left out."""
     metrics_p95: dict[str, float]
     """The same, of the robot that is worse than 95 % of them."""
+    return_per_second: float
+    """Rewards up to each robot's first failure and its cost, summed, mean over robots, divided by `seconds`: a robot that fell
+    earns nothing for the rest of the time."""
     updates: int
     """Of the policy that was evaluated."""
     groups: tuple[Group, ...] = ()
@@ -72,6 +77,11 @@ class Evaluation:
             "p95": self.metrics_p95,
             **({"groups": [group.to_json() for group in self.groups]} if self.groups else {}),
         }
+
+
+def evaluation_key(seed: int) -> jax.Array:
+    """Training draws from jax.random.key(seed); what is evaluated or shown from a stream that no such key starts."""
+    return jax.random.fold_in(jax.random.key(_EVALUATION_STREAM), seed)
 
 
 def hold_places(task: Task, places: Places | None = None) -> Task:
@@ -89,7 +99,7 @@ def load_policy(
     """A run's newest policy (or that of the given update) with `num_envs` environments of its task, its curriculum held still.
     Its `env` is not set up."""
     engine = engine or run.engine
-    env = make_env(hold_places(make_task(run.task), places), num_envs, engine, run.room if engine == run.engine else None)
+    env = make_env(hold_places(run.make_task(), places), num_envs, engine, run.room if engine == run.engine else None)
     minibatches = 1  # nothing is learned here, so any number of environments will do
     ppo = PPO(env, type(run.ppo)(**{**asdict(run.ppo), "minibatches": minibatches}))
     checkpoints = Checkpoints(run.checkpoints)
@@ -101,35 +111,38 @@ def load_policy(
     return ppo, state.replace(updates=jnp.int32(update or 0))
 
 
-class Evaluator:
-    """Evaluates the mean action of policies on all of `ppo.env`'s environments; compiled once for as many as come.
+class PolicyEvaluator:
+    """Evaluates policies, whoever's they are, on all of an environment's robots; compiled once for as many as come.
 
-    `seconds` is how long each robot is to last.
+    `act` is traced; `seconds` is how long each robot is to last.
     """
 
-    def __init__(self, ppo: PPO, seconds: float = 20.0):
-        self._ppo = ppo
+    def __init__(self, env: Env, act: Act, seconds: float = 20.0):
+        self._env = env
+        self._act = act
         self._seconds = seconds
-        self._chunk = 50
-        self._reset = jax.jit(ppo.env.reset)
+        self._total = round(seconds / env.task.control_seconds)
+        # Steps between two tellings of progress, so that they come out even.
+        self._chunk = max(n for n in range(1, 51) if self._total % n == 0)
+        self._reset = jax.jit(env.reset)
         self._advance = jax.jit(self._steps)
 
-    def __call__(self, state: TrainState, *, seed: int = 0, progress: Progress | None = None) -> Evaluation:
-        env, task = self._ppo.env, self._ppo.env.task
+    def __call__(self, learned: Any, *, seed: int = 0, updates: int = 0, progress: Progress | None = None) -> Evaluation:
+        """`learned` is what `act` takes; `updates` says which policy it is, and is only passed on."""
+        env, task = self._env, self._env.task
         names = [t.name for t in task.metrics]
-        n, total = env.num_envs, round(self._seconds / task.control_seconds)
+        n, total = env.num_envs, self._total
         none = jnp.zeros(n, bool)
-        env_state = self._reset(jax.random.fold_in(jax.random.key(_EVALUATION_STREAM), seed))
+        env_state = self._reset(evaluation_key(seed))
         sums, counts = ({name: jnp.zeros(n) for name in names}, {name: jnp.zeros(n, jnp.int32) for name in names})
-        carry = (env_state, ~none, none, none, sums, counts)
-        acting = {"average": state.average, "policy_normalizer": state.policy_normalizer}
+        carry = (env_state, ~none, none, none, jnp.zeros(n), sums, counts)
         for done in range(0, total, self._chunk):
-            carry = self._advance(acting, carry)
+            carry = self._advance(learned, carry)
             if progress is not None:
                 jax.block_until_ready(carry)
-                progress(min(1.0, (done + self._chunk) / total))
+                progress((done + self._chunk) / total)
         env.physics.check_overflow(carry[0].physics)
-        _, _, fell, diverged, sums, counts = jax.device_get(carry)
+        _, _, fell, diverged, returns, sums, counts = jax.device_get(carry)
 
         def means(rows: np.ndarray | slice) -> dict[str, float]:
             counted = [name for name in names if counts[name][rows].any()]
@@ -149,17 +162,18 @@ class Evaluator:
             diverged=int(diverged.sum()),
             metrics=means(slice(None)),
             metrics_p95={name: float(np.quantile(each[name], 0.95)) for name in names if each[name].size},
-            updates=int(state.updates),
+            return_per_second=float(returns.mean() / self._seconds),
+            updates=updates,
             groups=tuple(groups),
         )
 
-    def _steps(self, acting: dict[str, Any], carry: tuple) -> tuple:
-        ppo, env = self._ppo, self._ppo.env
+    def _steps(self, learned: Any, carry: tuple) -> tuple:
+        env = self._env
 
         def step(carry: tuple, _: None) -> tuple[tuple, None]:
-            state, alive, fell, diverged, sums, counts = carry
-            observation = acting["policy_normalizer"](state.observation["policy"])
-            state = env.step(state, ppo.networks.policy(acting["average"], observation)[0])
+            state, alive, fell, diverged, returns, sums, counts = carry
+            state = env.step(state, self._act(learned, state))
+            returns += jnp.where(alive, state.reward, 0.0)
             # The step in which a robot fails counts for no error: its state is that of a new episode, or absurd.
             fails = alive & state.terminated
             diverged |= fails & (state.metrics["failed/diverged"] > 0)
@@ -168,9 +182,19 @@ class Evaluator:
             count = {name: alive & ~jnp.isnan(value) for name, value in values.items()}
             sums = {name: s + jnp.where(count[name], values[name], 0.0) for name, s in sums.items()}
             counts = {name: c + count[name] for name, c in counts.items()}
-            return (state, alive, fell | fails, diverged, sums, counts), None
+            return (state, alive, fell | fails, diverged, returns, sums, counts), None
 
         return jax.lax.scan(step, carry, None, length=self._chunk)[0]
+
+
+class Evaluator:
+    """Evaluates the mean action of our PPO's policies on all of `ppo.env`'s environments."""
+
+    def __init__(self, ppo: PPO, seconds: float = 20.0):
+        self._evaluate = PolicyEvaluator(ppo.env, ppo.act_in, seconds)
+
+    def __call__(self, state: TrainState, *, seed: int = 0, progress: Progress | None = None) -> Evaluation:
+        return self._evaluate(state.policy, seed=seed, updates=int(state.updates), progress=progress)
 
 
 def _places(task: Task, progress: dict[str, np.ndarray], n: int) -> list[tuple[dict[str, str | int], np.ndarray]]:
@@ -199,13 +223,12 @@ class Rollout:
 def roll_out(ppo: PPO, state: TrainState, *, seconds: float, seed: int = 0) -> Rollout:
     """The policy in all environments of `ppo.env`, each beginning anew where its episode ends."""
     env = ppo.env
-    key = jax.random.fold_in(jax.random.key(_EVALUATION_STREAM), seed)
 
     def step(env_state: EnvState, _: None) -> tuple[EnvState, tuple[jax.Array, jax.Array]]:
-        env_state = env.step(env_state, ppo.act(state, env_state.observation["policy"]))
+        env_state = env.step(env_state, ppo.act_in(state, env_state))
         return env_state, (env_state.physics.qpos, env_state.command)
 
     steps = round(seconds / env.task.control_seconds)
-    start = jax.jit(env.reset)(key)
+    start = jax.jit(env.reset)(evaluation_key(seed))
     qpos, command = jax.device_get(jax.jit(lambda s: jax.lax.scan(step, s, None, length=steps)[1])(start))
     return Rollout(qpos, command, jax.device_get(start.physics.fields))

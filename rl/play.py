@@ -69,7 +69,7 @@ def view(run: Run, *, seed: int = 1, places: Places | None = None) -> None:
     model = task.scene().compile()
     show_geoms(model, env.physics.model, {name: np.asarray(value[0]) for name, value in env_state.physics.fields.items()})
     data = mujoco.MjData(model)
-    step = jax.jit(lambda s: env.step(s, ppo.act(state, s.observation["policy"])))
+    step = jax.jit(lambda s: env.step(s, ppo.act_in(state, s)))
     with mujoco.viewer.launch_passive(model, data) as viewer:
         while viewer.is_running():
             began = time.monotonic()

@@ -4,11 +4,14 @@
     state = jax.jit(ppo.init)(key)
     state, metrics = jax.jit(ppo.update, donate_argnums=0)(state)      # one rollout, then a few epochs over it
 
+The actor sees the policy's observation. One that is to be a teacher (`rl.distill`) sees the critic's instead, by
+`PPOConfig(actor_observation="critic")`; nothing else differs.
+
 `TrainState` holds everything that training depends on, the environments included: saving it saves the run.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +22,9 @@ from envs.env import Env, EnvState
 from rl.advantage import advantages
 from rl.networks import Networks, Params, entropy, kl_divergence, log_prob
 from rl.normalization import Normalizer
-from rl.symmetry import policy_mirror
+from rl.symmetry import actor_mirror
+
+ActorObservation = Literal["policy", "critic"]
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,21 @@ class PPOConfig:
     1 / (1 - averaging) updates: steadier than the last of them (Polyak and Juditsky 1992)."""
     symmetry: bool = True
     """Turn a random half of the samples into their mirror images, where the robot declares a mirror."""
+    actor_observation: ActorObservation = "policy"
+    """Which of the task's observations the actor sees: "policy", what the robot's own sensors give, or "critic", whatever the
+    simulation knows. The latter acts in simulation only."""
+
+    def __post_init__(self) -> None:
+        if self.actor_observation not in get_args(ActorObservation):
+            expected = " or ".join(map(repr, get_args(ActorObservation)))
+            raise ValueError(f"actor_observation is {self.actor_observation!r}, expected {expected}")
+
+
+class Policy(struct.PyTreeNode):
+    """What of a `TrainState` acts."""
+
+    average: Params
+    policy_normalizer: Normalizer
 
 
 class TrainState(struct.PyTreeNode):
@@ -58,6 +78,7 @@ class TrainState(struct.PyTreeNode):
     optimizer: Any
     learning_rate: jax.Array
     policy_normalizer: Normalizer
+    """Of what the actor sees."""
     critic_normalizer: Normalizer
     env: EnvState
     key: jax.Array
@@ -66,11 +87,16 @@ class TrainState(struct.PyTreeNode):
     skipped: jax.Array
     """Gradient steps that were skipped as their gradient was not finite."""
 
+    @property
+    def policy(self) -> Policy:
+        return Policy(self.average, self.policy_normalizer)
+
 
 class Rollout(struct.PyTreeNode):
     """Steps of all environments, (T, N, ...). `value` and `log_prob` are those of the time of acting."""
 
     policy: jax.Array
+    """What the actor saw."""
     critic: jax.Array
     action: jax.Array
     log_prob: jax.Array
@@ -100,7 +126,7 @@ class PPO:
     def __init__(self, env: Env, config: PPOConfig):
         self.env = env
         self.config = config
-        self.networks = Networks.of(env.num_actions, config.actor_hidden, config.critic_hidden, config.initial_std)
+        self.networks = networks_of(config, env.num_actions)
         batch = config.rollout_length * env.num_envs
         if batch % config.minibatches:
             raise ValueError(
@@ -108,7 +134,8 @@ class PPO:
                 " minibatches do not divide; change num_envs or minibatches"
             )
         self._optimizer = optax.chain(optax.clip_by_global_norm(config.max_gradient_norm), optax.scale_by_adam(eps=1e-5))
-        self._mirror = policy_mirror(env) if config.symmetry and env.task.robot.mirror is not None else None
+        mirrored = config.symmetry and env.task.robot.mirror is not None
+        self._mirror = actor_mirror(env, config.actor_observation) if mirrored else None
 
     @property
     def steps_per_update(self) -> int:
@@ -117,13 +144,14 @@ class PPO:
     def init(self, key: jax.Array) -> TrainState:
         key_params, key_env, key = jax.random.split(key, 3)
         sizes = self.env.observation_size
-        params = self.networks.init(key_params, sizes["policy"], sizes["critic"])
+        seen = sizes[self.config.actor_observation]
+        params = self.networks.init(key_params, seen, sizes["critic"])
         return TrainState(
             params=params,
             average={"actor": params["actor"]},
             optimizer=self._optimizer.init(params),
             learning_rate=jnp.float32(self.config.learning_rate),
-            policy_normalizer=Normalizer.of(sizes["policy"]),
+            policy_normalizer=Normalizer.of(seen),
             critic_normalizer=Normalizer.of(sizes["critic"]),
             env=self.env.reset(key_env),
             key=jax.random.key_data(key),
@@ -131,8 +159,16 @@ class PPO:
             skipped=jnp.int32(0),
         )
 
-    def act(self, state: TrainState, observation: jax.Array) -> jax.Array:
-        """The averaged policy's mean action, without exploration."""
+    def seen(self, env: EnvState) -> jax.Array:
+        """What the actor sees of the environments."""
+        return env.observation[self.config.actor_observation]
+
+    def act_in(self, state: TrainState | Policy, env: EnvState) -> jax.Array:
+        """`act` for what the actor sees of the environments."""
+        return self.act(state, self.seen(env))
+
+    def act(self, state: TrainState | Policy, observation: jax.Array) -> jax.Array:
+        """The averaged policy's mean action, without exploration, for what the actor sees."""
         return self.networks.policy(state.average, state.policy_normalizer(observation))[0]
 
     def update(self, state: TrainState) -> tuple[TrainState, dict[str, jax.Array]]:
@@ -164,21 +200,19 @@ class PPO:
         params, gamma = state.params, self.config.gamma
 
         def step(env: EnvState, key: jax.Array) -> tuple[EnvState, tuple[Rollout, dict[str, jax.Array]]]:
-            observation = env.observation
-            mean, std = self.networks.policy(params, state.policy_normalizer(observation["policy"]))
+            seen, critic = self.seen(env), env.observation["critic"]
+            mean, std = self.networks.policy(params, state.policy_normalizer(seen))
             action = mean + std * jax.random.normal(key, mean.shape)
-            value = self.networks.value(params, state.critic_normalizer(observation["critic"]))
+            value = self.networks.value(params, state.critic_normalizer(critic))
             env = self.env.step(env, action)
             ended = env.terminated | env.truncated
             # Time ran out, the world did not end: the reward goes on as the value of where the robot stood.
-            bootstrap = jax.lax.cond(
-                env.truncated.any(),
-                lambda: self.networks.value(params, state.critic_normalizer(env.last_critic_observation)),
-                lambda: jnp.zeros_like(value),
+            bootstrap = self.env.devices.each(
+                self._value_where, (params, state.critic_normalizer), env.last_critic_observation, env.truncated
             )
             taken = Rollout(
-                policy=observation["policy"],
-                critic=observation["critic"],
+                policy=seen,
+                critic=critic,
                 action=action,
                 log_prob=log_prob(mean, std, action),
                 mean=mean,
@@ -186,29 +220,30 @@ class PPO:
                 reward=env.reward + gamma * bootstrap * env.truncated,
                 ended=ended,
             )
-            step_metrics = {name: _mean(name, value) for name, value in env.metrics.items()}
-            step_metrics |= {"reward": env.reward.mean(), "ended": ended.sum(), "failed": env.terminated.sum()}
-            return env, (taken, step_metrics)
+            # Not yet over the environments: that would have the devices wait for each other in every step.
+            return env, (taken, step_metrics(env))
 
         env, (rollout, metrics) = jax.lax.scan(step, state.env, jax.random.split(key, self.config.rollout_length))
-        summed = {"ended", "failed", *(name for name in metrics if name.startswith("failed/"))}
-        scale = {name: self.env.num_envs if name.startswith("failed/") else 1 for name in metrics}
-        return env, rollout, {k: (v.sum() if k in summed else _mean(k, v)) * scale[k] for k, v in metrics.items()}
+        return env, rollout, {name: over_all(name, value) for name, value in metrics.items()}
+
+    def _value_where(self, critic: tuple[Params, Normalizer], _: Any, observation: jax.Array, mask: jax.Array) -> jax.Array:
+        """Values of the observations; anything where mask holds nowhere."""
+        params, normalizer = critic
+        return jax.lax.cond(
+            mask.any(), lambda: self.networks.value(params, normalizer(observation)), lambda: jnp.zeros(mask.shape)
+        )
 
     def _samples(self, state: TrainState, rollout: Rollout, advantage: jax.Array, target: jax.Array, key: jax.Array) -> Samples:
-        rollout, advantage, target = jax.tree.map(
-            lambda x: x.reshape(self.steps_per_update, *x.shape[2:]), (rollout, advantage, target)
-        )
         policy, action, mean = rollout.policy, rollout.action, rollout.mean
         if self._mirror is not None:
             # A mirrored robot doing the mirrored action would have had the same advantage: half of the samples become those.
             # They were drawn with the density of what was really done, and importance sampling weighs them by that: an action
             # that the policy would hardly take in the mirror teaches little.
-            flip = jax.random.bernoulli(key, 0.5, (policy.shape[0], 1))
+            flip = jax.random.bernoulli(key, 0.5, (self.steps_per_update, 1)).reshape(*policy.shape[:-1], 1)
             policy = jnp.where(flip, self._mirror.observation(policy), policy)
             action = jnp.where(flip, self._mirror.action(action), action)
             mean, _ = self.networks.policy(state.params, state.policy_normalizer(policy))
-        return Samples(
+        samples = Samples(
             policy=state.policy_normalizer(policy),
             action=action,
             old_log_prob=rollout.log_prob,
@@ -218,6 +253,8 @@ class PPO:
             advantage=advantage,
             target=target,
         )
+        # Any sample may be in any minibatch: every device gets all of them.
+        return jax.tree.map(lambda x: x.reshape(self.steps_per_update, *x.shape[2:]), self.env.devices.whole(samples))
 
     def _learn(self, state: TrainState, samples: Samples, key: jax.Array) -> tuple[TrainState, dict[str, jax.Array]]:
         config = self.config
@@ -226,7 +263,7 @@ class PPO:
 
         def minibatch(carry, index):
             params, optimizer, skipped = carry
-            batch = jax.tree.map(lambda x: x[index], samples)
+            batch = self.env.devices.divided(jax.tree.map(lambda x: x[index], samples))
             (_, aux), gradient = jax.value_and_grad(self._loss, has_aux=True)(params, batch, old_std)
             finite = jnp.isfinite(optax.tree.norm(gradient))
             updates, new_optimizer = self._optimizer.update(gradient, optimizer, params)
@@ -276,6 +313,21 @@ class PPO:
         return loss, aux
 
 
-def _mean(name: str, value: jax.Array) -> jax.Array:
-    """Of the task's metrics, the mean of what counts: NaN does not, and is left where nothing does."""
+def networks_of(config: PPOConfig, actions: int) -> Networks:
+    """The networks that a configuration asks for."""
+    return Networks.of(actions, config.actor_hidden, config.critic_hidden, config.initial_std)
+
+
+def step_metrics(env: EnvState) -> dict[str, jax.Array]:
+    """Of each environment, the figures of the step that was taken last."""
+    return env.metrics | {"reward": env.reward, "ended": env.terminated | env.truncated, "failed": env.terminated}
+
+
+def over_all(name: str, value: jax.Array) -> jax.Array:
+    """Of a figure of all steps and environments, the sum if it counts something, else the mean.
+
+    A metric of the task is NaN where it does not count, and so is its mean where it counts nowhere.
+    """
+    if name in ("ended", "failed") or name.startswith("failed/"):
+        return value.sum()
     return jnp.nanmean(value) if name.startswith("metric/") else value.mean()

@@ -21,6 +21,8 @@ _SHOWN = {
     "metric/settled_orientation_error": "orientation error (rad)",
     "episode_seconds": "mean time to failure (s)",
     "curriculum/level": "level",
+    "imitation_error": "imitation error",
+    "teacher_share": "teacher's share",
     "failed/diverged": "diverged",
     "std": "exploration std",
     "kl": "KL",
@@ -98,3 +100,16 @@ class TrainingProgress:
         parts = [f"{label} {figures[name]:.3g}" for name, label in _SHOWN.items() if name in figures]
         rate = f"{figures.get('steps_per_second', 0):,.0f} steps/s"
         return f"{self._title}: {done / self._total:4.0%}, {left_text}, {steps:,} steps, {rate}, " + ", ".join(parts[:5])
+
+
+class Silence:
+    """In the place of a TrainingProgress, in a process whose training another one tells of."""
+
+    def __enter__(self) -> "Silence":
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def say(self, text: str) -> None: ...
+
+    def report(self, done: float, steps: int, figures: Mapping[str, float]) -> None: ...

@@ -1,6 +1,6 @@
 """A training run's directory: what it was told, what it learned, what it measured.
 
-run.json            task, engine, seed, sizes, PPO's configuration, versions; written once at the start
+run.json            task, engine, seed, sizes, PPO's configuration, whose student it is, versions; written once at the start
 checkpoints/        Orbax, one folder a checkpoint
 progress.jsonl      one line of figures every few updates
 events.out.*        the same for TensorBoard
@@ -16,14 +16,31 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from assets.errors import UserError
+from envs.registry import make_task
+from envs.task import Task
+from rl.distill import DistillConfig
 from rl.ppo import PPOConfig
 from sim.engine import Room
 
 _FORMAT = 2
 
 
-class RunError(RuntimeError):
+class RunError(UserError, RuntimeError):
     """A run directory or its contents cannot be used; the message names the path, what was expected and what was found."""
+
+
+@dataclass(frozen=True)
+class Distillation:
+    """Whose student a run's policy is."""
+
+    teacher: str
+    """The teacher's run directory, as it was given."""
+    teacher_hash: str
+    teacher_update: int
+    """Of the teacher's policy that is learned from."""
+    teacher_ppo: PPOConfig
+    config: DistillConfig
 
 
 @dataclass(frozen=True)
@@ -38,6 +55,10 @@ class Run:
     ppo: PPOConfig
     versions: dict[str, str]
     room: Room = Room()
+    history: int | None = None
+    """How many of its latest observations the policy sees; the task's own number where None."""
+    distillation: Distillation | None = None
+    """None where the policy is learned by PPO."""
 
     @property
     def hash(self) -> str:
@@ -48,26 +69,56 @@ class Run:
     def checkpoints(self) -> Path:
         return self.directory / "checkpoints"
 
+    @property
+    def resume_command(self) -> str:
+        verb = f"train {self.task}" if self.distillation is None else f"distill {self.distillation.teacher}"
+        return f"zerogap {verb} --resume {self.directory}"
+
+    def make_task(self) -> Task:
+        """The task as the run's policy sees it."""
+        task = make_task(self.task)
+        return task if self.history is None else dataclasses.replace(task, observation_history=self.history)
+
     def _told(self) -> dict[str, Any]:
         told = {name: getattr(self, name) for name in ("task", "engine", "num_envs", "seed", "versions")}
-        return told | {"ppo": dataclasses.asdict(self.ppo), "room": dataclasses.asdict(self.room)}
+        told |= {"ppo": dataclasses.asdict(self.ppo), "room": dataclasses.asdict(self.room), "history": self.history}
+        return told | {"distillation": dataclasses.asdict(self.distillation) if self.distillation else None}
 
     @classmethod
     def create(
-        cls, directory: Path, task: str, engine: str, num_envs: int, seed: int, ppo: PPOConfig, room: Room | None = None
+        cls,
+        directory: Path,
+        task: str,
+        engine: str,
+        num_envs: int,
+        seed: int,
+        ppo: PPOConfig,
+        room: Room | None = None,
+        history: int | None = None,
+        distillation: Distillation | None = None,
     ) -> "Run":
         """A new run in an empty or absent directory."""
         if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
             raise RunError(
                 f"{directory} is not empty: choose another --out, or continue the run in it with --resume {directory}"
             )
-        run = cls(directory, task, engine, num_envs, seed, ppo, _versions(), room or Room())
+        run = cls(directory, task, engine, num_envs, seed, ppo, _versions(), room or Room(), history, distillation)
         try:
             directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise RunError(f"cannot make the run directory {directory}: {error.strerror}") from error
-        write_json(directory / "run.json", {"format": _FORMAT, **run._told(), "hash": run.hash})
+        write_json(directory / "run.json", run.to_json())
         return run
+
+    def to_json(self) -> dict[str, Any]:
+        return {"format": _FORMAT, **self._told(), "hash": self.hash}
+
+    @classmethod
+    def from_json(cls, directory: Path, told: Any) -> "Run":
+        """What `to_json` gave. Raises KeyError, TypeError or ValueError where it did not."""
+        sizes = (told["task"], told["engine"], told["num_envs"], told["seed"])
+        rest = (told["versions"], Room(**told["room"]), told.get("history"), _distillation(told.get("distillation")))
+        return cls(directory, *sizes, _ppo(told["ppo"]), *rest)
 
     @classmethod
     def open(cls, directory: Path) -> "Run":
@@ -80,12 +131,21 @@ class Run:
             told = json.loads(path.read_text())
             if told["format"] != _FORMAT:
                 raise RunError(f"{path} has format {told['format']!r}, expected {_FORMAT}: it was written by another version")
-            settings: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in told["ppo"].items()}
-            ppo = PPOConfig(**settings)
-            sizes = (told["task"], told["engine"], told["num_envs"], told["seed"])
-            return cls(directory, *sizes, ppo, told["versions"], Room(**told["room"]))
-        except (json.JSONDecodeError, KeyError, TypeError) as error:
+            return cls.from_json(directory, told)
+        except (KeyError, TypeError, ValueError) as error:
             raise RunError(f"{path} is damaged: {type(error).__name__}: {error}") from error
+
+
+def _ppo(told: dict[str, Any]) -> PPOConfig:
+    settings: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in told.items()}
+    return PPOConfig(**settings)
+
+
+def _distillation(told: dict[str, Any] | None) -> Distillation | None:
+    if told is None:
+        return None
+    read: dict[str, Any] = {"teacher_ppo": _ppo(told["teacher_ppo"]), "config": DistillConfig(**told["config"])}
+    return Distillation(**(told | read))
 
 
 def _versions() -> dict[str, str]:

@@ -21,11 +21,11 @@ from typing import Any
 import mujoco
 import numpy as np
 
+from assets.errors import UserError
 from assets.scene import add_backdrop
 from sim.bounding import REFITTED_BY, refit_trees
 from sim.frozen_model import FrozenModel, FrozenModelError
-from sim.native import nominal_field
-from sim.physics import PhysicsError
+from sim.physics import PhysicsError, nominal_field
 from sim.render import show_geoms
 
 _FORMAT = 1
@@ -34,7 +34,7 @@ _MAX_ENTRIES = 10_000
 _TEXTS = ("task", "engine", "when", "mujoco_version")
 
 
-class CrashError(RuntimeError):
+class CrashError(UserError, RuntimeError):
     """The file or the record can't be used; the message names the file, what was expected and what was found."""
 
 

@@ -28,7 +28,8 @@ _NEEDED = (
     "mujoco", "mujoco-mjx", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "gymnasium", "imageio", "av",
     "mujoco-menagerie", "matplotlib", "rich", "tensorboardX", "trimesh", "tyro",
 )  # fmt: skip
-_OPTIONAL = {"mujoco-warp": "zerogap[warp]", "warp-lang": "zerogap[warp]"}
+_OPTIONAL = {"mujoco-warp": "warp", "warp-lang": "warp", "viser": "view"}
+_EXTRAS = {"warp": "the warp engine and pictures without OpenGL", "view": "the web page of `zerogap view`"}
 
 # Without contacts the engines compile in seconds.
 _BALL = """
@@ -102,10 +103,9 @@ def check_packages() -> Finding:
         return Finding("packages", False, f"missing: {', '.join(missing)}; found: {told}", f"pip install {' '.join(missing)}")
     if _major(versions["mujoco"]) < 4:
         return Finding("packages", False, told, "pip install 'mujoco>=4': older ones have no mujoco.batch")
-    absent = sorted({extra for name, extra in _OPTIONAL.items() if versions[name] is None})
-    if absent:
-        return Finding("packages", True, told, f"for the warp engine and pictures without OpenGL: pip install '{absent[0]}'")
-    return Finding("packages", True, told)
+    absent = {extra for name, extra in _OPTIONAL.items() if versions[name] is None}
+    remedies = [f"for {purpose}: pip install 'zerogap[{extra}]'" for extra, purpose in _EXTRAS.items() if extra in absent]
+    return Finding("packages", True, told, "; ".join(remedies))
 
 
 def _version(name: str) -> str | None:

@@ -7,7 +7,9 @@ from dataclasses import dataclass, fields
 import jax
 import mujoco
 
+from sim.devices import Devices
 from sim.physics import ENGINES, Physics, PhysicsError
+from sim.sharded import ShardedPhysics
 
 
 @dataclass(frozen=True)
@@ -48,18 +50,38 @@ def check_room(engine: str, room: Room) -> None:
             raise PhysicsError(f"{name} must be at least 1, found {getattr(room, name)}")
 
 
-def make_physics(model: mujoco.MjModel, num_envs: int, engine: str | None = None, room: Room | None = None) -> Physics:
-    """`num_envs` simulations of `model` on the named engine, or on this machine's best."""
+def check_num_envs(num_envs: int, devices: Devices) -> None:
+    """Raise PhysicsError where there are none, or the devices cannot have equally many."""
     if num_envs < 1:
         raise PhysicsError(f"num_envs must be at least 1, found {num_envs}")
+    if num_envs % devices.count:
+        near = max(1, round(num_envs / devices.count)) * devices.count
+        raise PhysicsError(f"{num_envs} environments cannot be divided among {devices.count} devices: {near}, say, can")
+
+
+def make_physics(
+    model: mujoco.MjModel,
+    num_envs: int,
+    engine: str | None = None,
+    room: Room | None = None,
+    devices: Devices | None = None,
+) -> Physics:
+    """`num_envs` simulations of `model` on the named engine, or on this machine's best, divided among the devices."""
+    devices = devices or Devices()
+    check_num_envs(num_envs, devices)
     engine, room = engine or default_engine(), room or Room()
     check_engine(engine)
     check_room(engine, room)
+    part = _make_physics(model, num_envs // devices.count, engine, room, devices)
+    return part if devices.count == 1 else ShardedPhysics(part, devices)
+
+
+def _make_physics(model: mujoco.MjModel, num_envs: int, engine: str, room: Room, devices: Devices) -> Physics:
     # Each engine imports its own libraries, which a user of another need not have.
     if engine == "native":
         from sim.native import NativePhysics
 
-        return NativePhysics(model, num_envs)
+        return NativePhysics(model, num_envs, devices=devices)
     if engine == "mjx":
         from sim.mjx import MjxPhysics
 

@@ -21,8 +21,7 @@ from flax import struct
 from mujoco import mjx
 
 from sim.constants import DerivedConstants
-from sim.native import MAX_POSITION, MAX_VELOCITY, nominal_field
-from sim.physics import Fields, PhysicsError, PhysicsState
+from sim.physics import MAX_POSITION, MAX_VELOCITY, Fields, PhysicsError, PhysicsState, nominal_field
 
 # Fields that turn a part of the physics on where they are not zero. That part is compiled in, or not, from the model that is
 # put on the device; where environments differ in such a field it must be in, whatever the nominal value.

@@ -19,14 +19,21 @@ from typing import Any, Protocol
 
 import jax
 import mujoco
+import numpy as np
 from flax import struct
+
+from assets.errors import UserError
 
 ENGINES = ("native", "mjx", "warp")
 
 Fields = Mapping[str, jax.Array]
 
+# A state beyond these is absurd for any robot: it has exploded, and float32 no longer resolves it.
+MAX_POSITION = 1e4
+MAX_VELOCITY = 1e4
 
-class PhysicsError(RuntimeError):
+
+class PhysicsError(UserError, RuntimeError):
     """The engine cannot simulate this model, or not with these arguments; the message names the part and the remedy."""
 
 
@@ -80,3 +87,14 @@ class Physics(Protocol):
     def check_overflow(self, state: PhysicsState) -> None:
         """Raise PhysicsError where a buffer was too small since `init`; it says what to set. Waits for the device."""
         ...
+
+
+def nominal_field(model: mujoco.MjModel, name: str) -> np.ndarray:
+    """The model's own value of a field, such as "body_mass" or "opt.gravity"."""
+    owner, _, leaf = name.rpartition(".")
+    if owner not in ("", "opt"):
+        raise PhysicsError(f"unknown model field {name!r}: expected a name of MjModel, or of MjOption after 'opt.'")
+    value = getattr(model.opt if owner else model, leaf, None)
+    if value is None:
+        raise PhysicsError(f"the model has no field {name!r}")
+    return np.asarray(value)

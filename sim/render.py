@@ -27,7 +27,9 @@ from typing import Any, Literal, Protocol, cast
 import mujoco
 import numpy as np
 
+from assets.errors import UserError
 from assets.scene import VIEW
+from sim.shapes import shown_groups
 
 Backend = Literal["egl", "osmesa", "glfw", "cgl", "raycast"]
 
@@ -84,7 +86,7 @@ os._exit(0)
 """
 
 
-class RenderError(RuntimeError):
+class RenderError(UserError, RuntimeError):
     """No picture, or no video; the message says why, and what to install or to change."""
 
 
@@ -252,10 +254,7 @@ class _Pose:
         self.model = copy.copy(model)
         self.data = mujoco.MjData(self.model)
         self._changed: tuple[str, ...] = ()
-        moves = model.body_weldid[model.geom_bodyid] != 0
-        shows = np.isin(model.geom_group, (0, 1, 2))
-        self.groups = (0, 1, 2) if (moves & shows).any() or not moves.any() else (0, 1, 2, 3)
-        """Geom groups to draw; what a robot collides with, usually hidden, where there is nothing else of it."""
+        self.groups = shown_groups(model)
 
     def set(self, qpos: np.ndarray, fields: Mapping[str, np.ndarray] | None) -> None:
         m, d = self.model, self.data

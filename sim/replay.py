@@ -15,7 +15,7 @@ import mujoco
 import numpy as np
 
 from sim.crash import CrashRecord
-from sim.native import MAX_POSITION, MAX_VELOCITY, nominal_field
+from sim.physics import MAX_POSITION, MAX_VELOCITY, nominal_field
 
 
 @dataclass(frozen=True)

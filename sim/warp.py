@@ -82,7 +82,7 @@ class WarpPhysics(MjxPhysics):
         if not overflow.any():
             return
         found = int(np.bitwise_or.reduce(overflow))
-        problems = [f"in {np.count_nonzero(overflow)} of {self.num_envs} environments the warp engine dropped what did not fit"]
+        problems = [f"in {np.count_nonzero(overflow)} of {overflow.size} environments the warp engine dropped what did not fit"]
         if found & (kinds.NEFC | kinds.NJMAX_NNZ):
             room, needed = self.constraints_per_env(state.fields), int(watched["constraints"].max())
             problems.append(f"{needed} constraint rows, room for {room}: set constraints_per_env={math.ceil(1.25 * needed)}")

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -157,6 +158,22 @@ def test_a_run_without_a_checkpoint_is_told_so(capsys, trained, tmp_path):
     assert not (tmp_path / "v.mp4").exists()
 
 
+def test_a_page_is_not_served_for_what_is_no_run(capsys, tmp_path):
+    fails(capsys, ["view", str(tmp_path), "--port", "0"], str(tmp_path), "no run.json")
+
+
+def test_a_page_needs_a_port_of_its_own(capsys, trained):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        fails(capsys, ["view", str(trained), "--port", port], port, "choose one with --port")
+
+
+def test_a_page_without_robots_is_told_so(capsys, trained):
+    fails(capsys, ["view", str(trained), "--envs", "0", "--port", "0"], "num_envs must be at least 1")
+
+
 def test_what_is_no_crash_file_is_told_so(capsys, tmp_path):
     (tmp_path / "x.npz").write_bytes(b"not an archive")
     fails(capsys, ["replay", str(tmp_path / "x.npz")], "x.npz")
@@ -167,7 +184,7 @@ def test_a_budget_must_be_positive(capsys, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("command", ["list", "doctor", "train", "eval", "play", "replay", "bench", "demo"])
+@pytest.mark.parametrize("command", ["list", "doctor", "train", "distill", "eval", "play", "view", "replay", "bench", "demo"])
 def test_every_command_explains_itself(capsys, command):
     with pytest.raises(SystemExit) as ended:
         zerogap.main([command, "--help"])

@@ -97,7 +97,9 @@ def test_wheel_asks_for_tools_of_development_only_as_extra(metadata: Message) ->
     required = [Requirement(text) for text in metadata.get_all("Requires-Dist", [])]
     plain = {canonicalize_name(need.name) for need in required if need.marker is None}
     assert {"jax", "mujoco", "mujoco-mjx", "flax", "optax"} <= plain
-    assert plain.isdisjoint({"brax", "hypothesis", "mujoco-warp", "pyright", "pytest", "ruff", "setuptools", "warp-lang"})
+    assert plain.isdisjoint(
+        {"brax", "hypothesis", "mujoco-warp", "pyright", "pytest", "ruff", "setuptools", "viser", "warp-lang"}
+    )
 
 
 @pytest.fixture(scope="module", params=LOCKS, ids=lambda version: f"python{version}")
@@ -110,7 +112,10 @@ def test_lock_pins_what_pyproject_asks_for(lock: str, repository: Path) -> None:
     pins = {canonicalize_name(name): version for name, version in found}
     project = tomllib.loads((repository / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    needs = [Requirement(text) for text in (*project["dependencies"], *extras["dev"], *extras["warp"], *extras["brax"])]
+    needs = [
+        Requirement(text)
+        for text in (*project["dependencies"], *(need for name in ("dev", "warp", "brax", "view") for need in extras[name]))
+    ]
     stale = [
         f"{need} (locked: {pins.get(canonicalize_name(need.name), 'not at all')})"
         for need in needs

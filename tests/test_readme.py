@@ -84,3 +84,22 @@ def test_a_run_whose_module_is_elsewhere_says_so(
 def test_the_commands_are_those_that_there_are(commands: dict[str, list[str]]) -> None:
     assert list(commands) == ["train", "eval", "play"]
     assert commands["train"][commands["train"].index("--out") + 1] == commands["eval"][1] == commands["play"][1]
+
+
+def test_another_quadruped_of_the_menagerie_trains_by_the_lines_shown(
+    repository: Path, menagerie: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (repository / "README.md").read_text().split("## Another quadruped\n")[1].split("\n## ")[0]
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    (name,) = re.findall(r"Saved as `(\w+\.py)`", text)
+    (command,) = re.findall(r"^    zerogap (train .*)$", text, re.MULTILINE)
+    if not (menagerie / "unitree_go1").is_dir():
+        # The Go2's model names its parts likewise, and is at hand; but its motors are given torques, which tell no gains.
+        code = code.replace('"unitree_go1",', '"unitree_go2",\n    stiffness=35.0,\n    damping=0.7,')
+    (tmp_path / name).write_text(code)
+    monkeypatch.chdir(tmp_path)
+    assert zerogap.main([*shlex.split(command), "--engine", "native", "--num-envs", "16", "--steps", "1000"]) == 0
+    rows = [json.loads(line) for line in (tmp_path / "runs/go1/progress.jsonl").read_text().splitlines()]
+    assert rows[-1]["steps"] == 3 * 24 * 16
+    assert rows[-1]["failed/diverged"] == 0
+    assert rows[-1]["reward/alive"] > 0

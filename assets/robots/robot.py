@@ -11,8 +11,10 @@ from dataclasses import dataclass
 import mujoco
 import numpy as np
 
+from assets.errors import UserError
 
-class RobotError(ValueError):
+
+class RobotError(UserError, ValueError):
     """A robot description contradicts itself or its model; the message names the robot, the field and the remedy."""
 
 

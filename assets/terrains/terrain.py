@@ -21,6 +21,8 @@ from functools import cached_property
 import mujoco
 import numpy as np
 
+from assets.errors import UserError
+
 TILE_SIZE = 8.0
 """Width of a tile along x and y (m)."""
 
@@ -35,7 +37,7 @@ _MOST_CONTACTS = 48  # at once: more than a robot that lies on its side has
 _SPARE = 0.001  # half the width of a box that a tile has no use for (m)
 
 
-class TerrainError(ValueError):
+class TerrainError(UserError, ValueError):
     """A terrain or a tile is ill-formed, or has no such kind or level."""
 
 

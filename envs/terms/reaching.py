@@ -124,3 +124,11 @@ def reachable_pose(arm: Kinematics, robot: Robot, clearance: float, margin: floa
         return jnp.concatenate([position, jnp.where(quat[0] < 0, -quat, quat)])
 
     return sample
+
+
+def as_pose(command: jax.Array) -> jax.Array:
+    """The command with its quaternion made one: of unit length, w >= 0; no turn where all its entries are zero."""
+    position, quat = command[:3], command[3:]
+    length = jnp.linalg.norm(quat)
+    quat = jnp.where(length > 1e-6, quat / jnp.maximum(length, 1e-6), jnp.array([1.0, 0.0, 0.0, 0.0]))
+    return jnp.concatenate([position, jnp.where(quat[0] < 0, -quat, quat)])

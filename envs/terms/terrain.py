@@ -16,13 +16,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from assets.robots.robot import Robot
 from assets.terrains import Terrain, TerrainError
 from assets.terrains.terrain import TILE_SIZE
 from envs.start import Progress, Start
 from envs.task import MemoryTerm
-from envs.terms import locomotion
+from envs.terms import locomotion, mirrors
 from envs.view import Layout, View
-from sim.native import nominal_field
+from sim.physics import nominal_field
 
 _START = 0.15
 """Half the width of the square on the platform where robots start (m)."""
@@ -172,6 +173,11 @@ def leaves_tile(view: View) -> jax.Array:
 def ground_around_feet(view: View) -> jax.Array:
     """Height of the ground around each foot relative to the foot's centre, (feet * 9) m."""
     return (view.ground_around_feet - view.foot_position[:, 2:]).ravel()
+
+
+def mirror_ground_around_feet(value: jax.Array, robot: Robot) -> jax.Array:
+    """The same of the robot's mirror image, for `CriticTerm.mirror`: the feet swap sides, and so do the points of each."""
+    return mirrors.feet(value.reshape(-1, 3, 3)[:, :, ::-1], robot).ravel()
 
 
 def off_platform(terrain: Terrain) -> Callable[[View], jax.Array]:

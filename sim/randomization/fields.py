@@ -14,7 +14,7 @@ import mujoco
 import numpy as np
 from mujoco import batch
 
-from sim.native import nominal_field
+from sim.physics import nominal_field
 from sim.randomization.distribution import Distribution
 from sim.randomization.term import Draw, RandomizationError, Values, match
 

@@ -13,7 +13,8 @@ import jax.numpy as jnp
 import mujoco
 import numpy as np
 
-from sim.native import nominal_field
+from assets.errors import UserError
+from sim.physics import nominal_field
 
 Values = dict[str, jax.Array]
 """Model fields of one environment, by name, in MjModel's shapes."""
@@ -22,7 +23,7 @@ Draw = Callable[[jax.Array, Values], Values]
 """From a key and the fields so far to the fields that the term changes."""
 
 
-class RandomizationError(ValueError):
+class RandomizationError(UserError, ValueError):
     """A term does not fit the model; the message names the term, the pattern and what there is."""
 
 

@@ -3,8 +3,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from envs.task import MetricTerm, TaskError, TerminationTerm
-from rl.evaluate import Evaluator, hold_places
+from envs.task import CommandTerm, MetricTerm, RewardTerm, TaskError, TerminationTerm
+from rl.evaluate import Evaluator, PolicyEvaluator, hold_places
 from rl.ppo import PPO, PPOConfig
 from tests.rl.tracking import Heavier, make_env, tracking_task
 
@@ -23,7 +23,6 @@ def test_a_metric_is_a_mean_over_the_steps_in_which_it_counts():
     ppo = PPO(env, PPOConfig(minibatches=1, actor_hidden=(8,), critic_hidden=(8,)))
     # Commands hold for half a second at least: every robot counts the same 24 steps.
     evaluator = Evaluator(ppo, seconds=0.48)
-    evaluator._chunk = 24
     found = evaluator(jax.jit(ppo.init)(jax.random.key(0)))
     steps = [0.02 * i for i in range(1, 25)]
     late = [t for t in steps if t > 0.31]
@@ -58,3 +57,20 @@ def test_a_task_without_a_curriculum_has_no_places():
     assert hold_places(tracking_task(), {"level": ()}).curriculum is None
     with pytest.raises(TaskError, match="task 'hinge-track' has no curriculum, and so no level to choose"):
         hold_places(tracking_task(), {"level": ("3",)})
+
+
+def test_the_return_ends_with_a_robots_first_failure():
+    """A reward of 5 per second; a robot commanded to a positive angle fails after 0.2 s, which costs 2."""
+    task = tracking_task(
+        rewards=(RewardTerm("five", lambda view: jnp.float32(1.0), 5.0),),
+        terminations=(TerminationTerm("late", lambda view: (view.time > 0.19) & (view.command[0] > 0)),),
+        termination_cost=2.0,
+        command=CommandTerm(("angle (rad)",), lambda key: jax.random.uniform(key, (1,), minval=-1.0), (9.0, 10.0)),
+    )
+    env = make_env(task, 32)
+    evaluator = PolicyEvaluator(env, lambda level, env: jnp.full((32, 1), level), seconds=1.0)
+    found = evaluator(jnp.float32(0.3), updates=7)
+    assert 0 < found.falls < 32
+    expected = (32 - found.falls) * 5.0 + found.falls * (5.0 * 0.2 - 2.0)
+    assert found.return_per_second == pytest.approx(expected / 32, rel=1e-4)
+    assert found.updates == 7

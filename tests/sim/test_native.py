@@ -10,8 +10,8 @@ import mujoco
 import numpy as np
 import pytest
 
-from sim.native import MAX_VELOCITY, NativePhysics, nominal_field
-from sim.physics import Fields, PhysicsError, PhysicsState
+from sim.native import NativePhysics
+from sim.physics import MAX_VELOCITY, Fields, PhysicsError, PhysicsState, nominal_field
 
 # A box that falls on the ground, and an arm that swings into it; one actuator has an activation.
 MODEL = mujoco.MjModel.from_xml_string(

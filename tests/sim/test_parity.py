@@ -19,8 +19,7 @@ import numpy as np
 import pytest
 
 from sim.engine import make_physics
-from sim.native import nominal_field
-from sim.physics import ENGINES, Physics, PhysicsState
+from sim.physics import ENGINES, Physics, PhysicsState, nominal_field
 
 _LEG = """
 <body name="{name}" pos="{x} {y} 0">

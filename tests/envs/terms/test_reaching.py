@@ -150,3 +150,19 @@ class TestCommands:
             step = jacobian.T @ np.linalg.solve(jacobian @ jacobian.T + 1e-3 * np.eye(6), error)
             joints = np.clip(joints + np.clip(step, -0.3, 0.3), low, high)
         return False
+
+
+@pytest.mark.parametrize("quat", [(1, 0, 0, 0), (-0.5, 0.1, 0.2, 0.3), (0, 0, 0, 0), (0.2, -0.9, 0.9, 0.1)])
+def test_entries_chosen_one_by_one_become_a_pose(quat):
+    """The same turn as the four numbers mean to MuJoCo, as a unit quaternion with w >= 0."""
+    chosen = np.array([0.1, -0.2, 0.3, *quat], np.float32)
+    pose = np.asarray(reaching.as_pose(jnp.asarray(chosen)))
+    np.testing.assert_array_equal(pose[:3], chosen[:3])
+    assert np.linalg.norm(pose[3:]) == pytest.approx(1.0, abs=1e-6)
+    assert pose[3] >= 0
+    unit = chosen[3:].astype(float)
+    mujoco.mju_normalize4(unit)
+    ours, theirs = np.empty(9), np.empty(9)
+    mujoco.mju_quat2Mat(ours, pose[3:].astype(float))
+    mujoco.mju_quat2Mat(theirs, unit)
+    np.testing.assert_allclose(ours, theirs, atol=1e-6)

@@ -6,7 +6,7 @@ import jax
 import mujoco
 import numpy as np
 
-from sim.native import nominal_field
+from sim.physics import nominal_field
 from sim.randomization import FieldSampler, ModelTerm
 
 

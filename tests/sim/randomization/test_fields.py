@@ -3,7 +3,7 @@ import mujoco
 import numpy as np
 import pytest
 
-from sim.native import nominal_field
+from sim.physics import nominal_field
 from sim.randomization import (
     Field,
     FieldSampler,

@@ -5,7 +5,7 @@ import mujoco
 import numpy as np
 import pytest
 
-from sim.native import nominal_field
+from sim.physics import nominal_field
 from sim.randomization import Field, FieldSampler, Mass, Uniform, friction, joint_damping
 from sim.randomization.term import Values
 

@@ -1,0 +1,1 @@
+"""Drivers: what connects the runtime to a robot or to its twin."""

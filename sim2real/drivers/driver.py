@@ -1,0 +1,47 @@
+"""The seam between the runtime and a robot: a `Driver` reads states from one robot and writes commands to it.
+
+The twin and the hardware are drivers alike; a user's own is found through the entry-point group `zerogap.drivers`.
+"""
+
+from typing import Protocol
+
+from assets.errors import UserError
+from assets.robots.robot import Robot
+from sim2real.robot_io import RobotCommand, RobotState
+
+
+class DriverError(UserError, RuntimeError):
+    """A robot cannot be reached or commanded; the message says which, what was expected, what was found and what to do."""
+
+
+class Driver(Protocol):
+    """One robot on its bus. All calls come from one thread; `read` and `write` return within a fraction of the period."""
+
+    robot: Robot
+    rate: float
+    """Commands a second that the robot wants, and states that it gives (Hz)."""
+
+    def connect(self) -> None:
+        """Open the bus and wait for a first intact state. Raises DriverError where none comes within some seconds."""
+        ...
+
+    def acquire(self) -> None:
+        """Take command: release what the vendor's own software does with the motors. Raises DriverError where another gives
+        commands already, or the robot's mode cannot be released."""
+        ...
+
+    def read(self) -> RobotState:
+        """The newest state, without waiting: that of the call before, stamp and sequence too, where nothing has come since."""
+        ...
+
+    def write(self, command: RobotCommand) -> None:
+        """Send a command to the motors at once."""
+        ...
+
+    def damp(self) -> None:
+        """Send the command that lets the robot sink down gently, whatever state the driver is in. May be called many times."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the bus; may be called twice."""
+        ...

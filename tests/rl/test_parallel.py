@@ -1,0 +1,109 @@
+"""Training on two devices, and in two processes that meet on the loopback interface, gives what one device gives, but for the
+order in which floating-point numbers are added."""
+
+import jax
+import numpy as np
+import pytest
+
+from rl.checkpoint import Checkpoints
+from rl.ppo import PPO
+from rl.run import Run
+from rl.train import Budget, start_run, train
+from tests.processes import python, together
+from tests.rl.tracking import make_env, tracking_task
+
+TASK = "tests.rl.tracking:tracking_task"
+UPDATE = 24 * 32  # control steps
+
+DEVICES = """
+import jax, numpy as np
+from rl.learner import shardings
+from rl.ppo import PPO, PPOConfig
+from sim.devices import Devices
+from envs.registry import make_env
+from tests.rl.tracking import tracking_task
+
+config = PPOConfig(rollout_length=16, minibatches=2, actor_hidden=(32,), critic_hidden=(32,))
+
+def learn(devices):
+    ppo = PPO(make_env(tracking_task(), 16, "native", devices=devices), config)
+    places = shardings(ppo)
+    outputs = None if places is None else (places, devices.sharding(None))
+    update = jax.jit(ppo.update, donate_argnums=0, out_shardings=outputs)
+    state = jax.jit(ppo.init, out_shardings=places)(jax.random.key(0))
+    for _ in range(5):
+        state, metrics = update(state)
+    assert update._cache_size() == 1
+    return state, metrics
+
+one, told = learn(Devices())
+two, also_told = learn(Devices.all())
+assert two.env.physics.qpos.sharding.shard_shape((16, 1)) == (8, 1)
+for (path, a), b in zip(jax.tree_util.tree_leaves_with_path(one), jax.tree.leaves(two)):
+    np.testing.assert_allclose(a, b, rtol=2e-4, atol=2e-5, err_msg=jax.tree_util.keystr(path))
+for name in told:
+    np.testing.assert_allclose(told[name], also_told[name], rtol=1e-3, atol=1e-5, err_msg=name)
+"""
+
+
+def test_two_devices_give_the_training_state_of_one():
+    python(DEVICES, devices=2)
+
+
+def _newest(directory):
+    run = Run.open(directory)
+    ppo = PPO(make_env(tracking_task(), run.num_envs), run.ppo)
+    return Checkpoints(run.checkpoints).restore(jax.eval_shape(ppo.init, jax.random.key(0)))
+
+
+def _train(directory, *more):
+    def command(coordinator, index):
+        meet = ["--coordinator", coordinator, "--processes", "2", "--process-id", str(index)]
+        where = more or ["--num-envs", "32", "--out", str(directory)]
+        return ["-m", "zerogap", "train", TASK, "--engine", "native", "--steps", str(2 * UPDATE), *where, *meet]
+
+    return command
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory):
+    """A run that two processes began, and two others went on with."""
+    directory = tmp_path_factory.mktemp("pair") / "run"
+    first = together(_train(directory))
+    second = together(_train(directory, "--resume", str(directory)))
+    return directory, first, second
+
+
+def test_two_processes_train_and_resume_together_as_one_would(pair, tmp_path):
+    directory, *_ = pair
+    alone = train(start_run(TASK, tmp_path / "alone", "native", 32, 0), Budget(steps=4 * UPDATE)).state
+    ours = _newest(directory)
+    assert int(ours.updates) == int(alone.updates) == 4
+    for (path, a), b in zip(jax.tree_util.tree_leaves_with_path(alone), jax.tree.leaves(ours), strict=True):
+        np.testing.assert_allclose(a, b, rtol=2e-3, atol=2e-4, err_msg=jax.tree_util.keystr(path))
+
+
+def test_one_process_writes_and_tells(pair):
+    directory, first, _ = pair
+    assert "32 environments on native divided among 2 devices" in first[0]
+    assert [line for line in first[1].splitlines() if not line.startswith("[Gloo]")] == []
+    assert len((directory / "progress.jsonl").read_text().splitlines()) >= 2
+
+
+def test_where_the_first_process_cannot_begin_neither_does(pair):
+    directory, *_ = pair
+    told = together(_train(directory), status=2)
+    assert "is not empty: choose another --out" in told[0]
+    assert "the first process could not go on, and says why" in told[1]
+
+
+def test_environments_that_devices_cannot_share_are_told(tmp_path):
+    out = tmp_path / "run"
+    told = python(
+        f"""
+from zerogap import main
+assert main(["train", "{TASK}", "--engine", "native", "--num-envs", "33", "--devices", "2", "--out", r"{out}"]) == 2
+"""
+    )
+    assert "33 environments cannot be divided among 2 devices: 32, say, can" in told
+    assert not out.exists()
