@@ -283,8 +283,7 @@ def play(
     from rl.run import Run
 
     opened = Run.open(run)
-    chosen = {"kind": kind, "level": level}
-    places = {label: (str(value),) for label, value in chosen.items() if value is not None}
+    places = _place(kind, level)
     if video is None and _has_display():
         view(opened, seed=seed, places=places)
         return
@@ -302,6 +301,8 @@ def view(
     port: int = 8080,
     seed: int = 1,
     engine: Engine = None,
+    kind: str | None = None,
+    level: int | None = None,
 ) -> None:
     """Show a run's policy live in a browser: robots side by side, sliders for their commands.
 
@@ -316,6 +317,8 @@ def view(
         port: to listen at; 0 for one that is free.
         seed: of the robots, their commands and the pushes.
         engine: as the run's by default.
+        kind: of terrain, for a task that has a terrain; the first by default.
+        level: of its difficulty; 0 by default.
     """
     from rl.run import Run
     from rl.view import serve
@@ -323,7 +326,7 @@ def view(
     def say(text: str) -> None:
         _console.print(escape(text), highlight=False, soft_wrap=True)
 
-    serve(Run.open(run), num_envs=envs, host=host, port=port, seed=seed, engine=engine, say=say)
+    serve(Run.open(run), num_envs=envs, host=host, port=port, seed=seed, engine=engine, places=_place(kind, level), say=say)
 
 
 def replay(file: tyro.conf.Positional[Path], /, video: Path | None = None, json_file: Json = None) -> dict[str, Any]:
@@ -453,6 +456,11 @@ def _evaluate(
     with _progress(f"evaluating {robots} robots") as advance:
         ppo, state = load_policy(opened, robots, engine, places=places)
         return Evaluator(ppo, seconds)(state, seed=seed, progress=advance).to_json() | {"run": opened.hash}
+
+
+def _place(kind: str | None, level: int | None) -> dict[str, tuple[str, ...]]:
+    chosen = {"kind": kind, "level": level}
+    return {label: (str(value),) for label, value in chosen.items() if value is not None}
 
 
 def _print_evaluation(told: dict[str, Any]) -> None:

@@ -93,6 +93,15 @@ def hold_places(task: Task, places: Places | None = None) -> Task:
     return task
 
 
+def first_place(task: Task, places: Places | None = None) -> Places:
+    """Of the places chosen that of the first robot: for several to be seen at one. Raises TaskError like `hold_places`."""
+    curriculum = hold_places(task, places).curriculum
+    if curriculum is None:
+        return {}
+    labels = curriculum.labels(jax.device_get(curriculum.first(jnp.int32(0))))
+    return {label: (str(value),) for label, value in labels.items()}
+
+
 def load_policy(
     run: Run, num_envs: int, engine: str | None = None, update: int | None = None, places: Places | None = None
 ) -> tuple[PPO, TrainState]:

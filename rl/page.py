@@ -1,7 +1,7 @@
 """The web page of `zerogap view`: robots side by side, sliders for their commands, buttons and figures.
 
     with open_server("127.0.0.1", 8080) as server:
-        page = Page(server, task, sliders, draw_command, num_envs=4, has_pushes=True)
+        page = Page(server, task, model, sliders, draw_command, num_envs=4, has_pushes=True)
         page.show(qpos, command)                # (4, nq), (4, size): as often as the picture is to change
         page.tell(figures)
         wishes = page.wishes()                  # what was asked on the page since the last call
@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import mujoco
 import numpy as np
 
 from assets.errors import UserError
@@ -101,13 +102,14 @@ class Page:
         self,
         server: "viser.ViserServer",
         task: Task,
+        model: mujoco.MjModel,
         sliders: Sequence[Slider],
         draw_command: Callable[[], np.ndarray],
         num_envs: int,
         has_pushes: bool,
     ):
         self._server = server
-        self._stage = Stage(task, num_envs)
+        self._stage = Stage(task, num_envs, model)
         self.unshown = unshown(self._stage.model)
         """What the task's scene has and the page cannot show."""
         self._bodies: dict[int, Any] = {}

@@ -13,15 +13,17 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import mujoco
 import numpy as np
 
 from envs.env import EnvState
 from envs.task import CommandTerm
-from rl.evaluate import evaluation_key, load_policy
+from rl.evaluate import Places, evaluation_key, first_place, load_policy
 from rl.page import Page, Slider, Wishes, address, open_server
 from rl.ppo import PPO, TrainState
 from rl.run import Run
 from rl.stop import Stop
+from sim.render import show_geoms
 
 # Commands drawn to find the ranges of the sliders.
 _DRAWS = 2048
@@ -99,6 +101,14 @@ class Session:
         """A command as the task draws them, (size,)."""
         self._draws += 1
         return np.asarray(self._draw(jax.random.fold_in(jax.random.fold_in(self._keys, 0), self._draws)))
+
+    @property
+    def scene(self) -> mujoco.MjModel:
+        """To be drawn: with the ground that the first robot is on."""
+        model = self.task.scene().compile()
+        fields = {name: np.asarray(value[0]) for name, value in self.state.physics.fields.items()}
+        show_geoms(model, self.env.physics.model, fields)
+        return model
 
     @property
     def qpos(self) -> np.ndarray:
@@ -179,19 +189,21 @@ def serve(
     port: int = 8080,
     seed: int = 1,
     engine: str | None = None,
+    places: Places | None = None,
     say: Callable[[str], None] = print,
 ) -> None:
     """Show the run's newest policy on a web page until Ctrl-C or SIGTERM.
 
-    `say` is called with the page's address once it is there, and with warnings. Raises PageError, RunError and their kin.
+    On a terrain all robots are on one tile of it, the first of the `places` chosen. `say` is called with the page's address
+    once it is there, and with warnings. Raises PageError, RunError and their kin.
     """
     with Stop() as stop, open_server(host, port) as server:
-        ppo, policy = load_policy(run, num_envs, engine)
+        ppo, policy = load_policy(run, num_envs, engine, places=first_place(run.make_task(), places))
         session = Session(ppo, policy, seed)
         task = session.task
         has_pushes = task.randomization.push is not None
         made = sliders(task.command, session.command[0])
-        page = Page(server, task, made, session.draw_command, num_envs, has_pushes)
+        page = Page(server, task, session.scene, made, session.draw_command, num_envs, has_pushes)
         if page.unshown:
             say(f"warning: the page does not show {', '.join(page.unshown)}")
         session.step()  # compiles

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from envs.task import CommandTerm, MetricTerm, RewardTerm, TaskError, TerminationTerm
-from rl.evaluate import Evaluator, PolicyEvaluator, hold_places
+from rl.evaluate import Evaluator, PolicyEvaluator, first_place, hold_places
 from rl.ppo import PPO, PPOConfig
 from tests.rl.tracking import Heavier, make_env, tracking_task
 
@@ -53,7 +53,18 @@ def test_the_places_of_a_curriculum_make_up_the_whole():
     assert found.metrics["error"] == pytest.approx(np.mean([group.metrics["error"] for group in found.groups]), rel=1e-5)
 
 
+def test_one_place_is_chosen_for_several_robots_to_be_seen_at():
+    task = tracking_task(curriculum=Heavier())
+    chosen = first_place(task, {"level": ("3", "1")})
+    assert set(chosen) == {"kind", "level"}
+    assert chosen["level"] == ("3",)
+    env = make_env(hold_places(task, chosen), 4)
+    progress = env.reset(jax.random.key(0)).curriculum
+    assert {str(level) for level in np.asarray(progress["level"])} == {"3"}
+
+
 def test_a_task_without_a_curriculum_has_no_places():
+    assert first_place(tracking_task()) == {}
     assert hold_places(tracking_task(), {"level": ()}).curriculum is None
     with pytest.raises(TaskError, match="task 'hinge-track' has no curriculum, and so no level to choose"):
         hold_places(tracking_task(), {"level": ("3",)})

@@ -12,7 +12,7 @@ from assets.robots import GO2
 from assets.terrains import TerrainError, rough_terrain
 from assets.terrains.terrain import FIELDS, TILE_SIZE
 from envs.start import Start
-from envs.terms.terrain import TerrainCurriculum
+from envs.terms.terrain import TerrainCurriculum, ground_around_feet, mirror_ground_around_feet
 from envs.view import Layout, View
 from tests.assets.terrains.tile_model import ray_height, robot_on, set_tile
 
@@ -104,6 +104,24 @@ def test_the_ground_that_terms_see_is_what_rays_meet(kind):
     assert (rays.min(axis=1) - 1e-4 <= found).all()
     assert (found <= rays.max(axis=1) + 1e-4).all()
     assert np.ptp(found) > 0.05
+
+
+def test_the_ground_around_the_feet_of_the_mirror_image_is_its_mirror_image():
+    """On a tile that is its own mirror image, with feet that are not."""
+    feet = np.random.default_rng(0).uniform(-3, 3, (4, 3))
+    mirrored = feet[list(GO2.foot_mirror)] * [1, -1, 1]
+
+    def seen(feet: np.ndarray) -> jax.Array:
+        view = view_at(3, TERRAIN.kinds.index("stairs"))
+        sensors = view.sensordata
+        for foot, position in zip(GO2.feet, feet, strict=True):
+            sensors = sensors.at[LAYOUT.sensors[f"{foot}_pos"]].set(jnp.asarray(position, jnp.float32))
+        return ground_around_feet(view.replace(sensordata=sensors))
+
+    value = seen(feet)
+    assert np.ptp(value) > 0.1
+    np.testing.assert_allclose(seen(mirrored), mirror_ground_around_feet(value, GO2), atol=1e-5)
+    assert np.abs(value - mirror_ground_around_feet(value, GO2)).max() > 0.1
 
 
 def test_beside_the_tile_the_ground_is_that_of_its_edge():
