@@ -11,10 +11,11 @@ from hypothesis import HealthCheck, settings
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 # Set before anything imports JAX or Matplotlib, and inherited by the processes that tests start. What a test runs for a moment
-# takes far longer to compile: nothing is optimised, and programs are kept, for other tests and other runs.
+# takes far longer to compile: nothing is optimised, loops are written by the quicker of XLA's two emitters, and programs are
+# kept, for other tests and other runs.
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(REPOSITORY / ".cache" / "jax"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.3")
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false")
 os.environ.setdefault("MPLBACKEND", "agg")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
