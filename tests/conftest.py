@@ -1,6 +1,7 @@
 """What all tests share: the settings of the libraries, the order of the files, and the folders of recordings and models beside
 the repository. The vendors' models lie in the checkout that MENAGERIE_ROOT names, or in `shared/menagerie`."""
 
+import gc
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,9 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false")
 os.environ.setdefault("MPLBACKEND", "agg")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+# To trace a program makes many objects that stay: they are not searched for garbage after every 700 of them.
+gc.set_threshold(100_000, 20, 20)
 
 # The first example of a property compiles and the others do not: how long one takes says nothing.
 settings.register_profile(
