@@ -26,7 +26,7 @@ demo: $(READY) ## train a Go2 to walk and film it, into runs/demo
 	$(VENV)/bin/zerogap demo --out runs/demo
 
 test: $(READY) ## run the tests; PYTEST_ARGS="-k name" adds arguments
-	$(VENV)/bin/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
+	$(VENV)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 lint: $(READY) ## check style, format and types
 	$(VENV)/bin/ruff check .

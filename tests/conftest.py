@@ -1,6 +1,7 @@
-"""What all tests share: the settings of the libraries, and the folders of recordings and models beside the repository. The
-vendors' models lie in the checkout that MENAGERIE_ROOT names, or in `shared/menagerie`."""
+"""What all tests share: the settings of the libraries, the order of the files, and the folders of recordings and models beside
+the repository. The vendors' models lie in the checkout that MENAGERIE_ROOT names, or in `shared/menagerie`."""
 
+import gc
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -11,18 +12,52 @@ from hypothesis import HealthCheck, settings
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 # Set before anything imports JAX or Matplotlib, and inherited by the processes that tests start. What a test runs for a moment
-# takes far longer to compile: nothing is optimised, and programs are kept, for other tests and other runs.
+# takes far longer to compile: nothing is optimised, loops are written by the quicker of XLA's two emitters, and programs are
+# kept, for other tests and other runs.
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(REPOSITORY / ".cache" / "jax"))
-os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.3")
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false")
 os.environ.setdefault("MPLBACKEND", "agg")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+# To trace a program makes many objects that stay: they are not searched for garbage after every 700 of them.
+gc.set_threshold(100_000, 20, 20)
 
 # The first example of a property compiles and the others do not: how long one takes says nothing.
 settings.register_profile(
     "zerogap", deadline=None, derandomize="CI" in os.environ, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("zerogap")
+
+
+# Of two workers that are each given a file at a time, as by `make test`, neither shall be left with a long one at the end.
+LONGEST_FIRST = (
+    "tests/sim/test_parity.py",
+    "tests/rl/test_parallel.py",
+    "tests/test_cli.py",
+    "tests/envs/test_env.py",
+    "tests/benchmarks/test_ppo.py",
+    "tests/rl/test_distill.py",
+    "tests/test_readme.py",
+    "tests/sim/test_parity_go2.py",
+    "tests/test_cli_distill.py",
+    "tests/rl/test_ppo.py",
+    "tests/rl/test_page.py",
+    "tests/rl/test_checkpoint.py",
+    "tests/envs/adapters/test_brax_env.py",
+    "tests/benchmarks/test_walk.py",
+    "tests/sim/test_devices.py",
+    "tests/benchmarks/test_peers.py",
+    "tests/envs/test_reach.py",
+    "tests/rl/test_view.py",
+    "tests/envs/test_rough.py",
+    "tests/benchmarks/test_distill.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {REPOSITORY / name: place for place, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
 @pytest.fixture(scope="session")

@@ -14,12 +14,13 @@ import pytest
 
 import zerogap
 
-TASK = "go2-velocity-flat"
+WALK = "go2-velocity-flat"
+TASK, TASK_NAME = "tests.rl.hidden:hidden_task", "hinge-track"  # quick to compile
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory) -> Path:
-    out = tmp_path_factory.mktemp("runs") / "go2"
+    out = tmp_path_factory.mktemp("runs") / "hinge"
     figures = out.parent / "figures.json"
     arguments = ["train", TASK, "--engine", "native", "--num-envs", "16", "--steps", "1000", "--out", str(out)]
     assert zerogap.main([*arguments, "--json", str(figures)]) == 0
@@ -48,16 +49,14 @@ def test_an_evaluation_tells_falls_and_errors(trained, tmp_path):
     told = json.loads(figures.read_text())
     assert told["robots"] == 8
     assert told["seconds"] == 1
-    assert 0 <= told["falls"] <= 8
-    # A policy that has learned nothing stands about as well as one that does not move.
-    assert told["planar_velocity_error"] > 0.5 * told["planar_velocity_error_at_rest"] > 0
-    assert told["yaw_rate_error"] > 0
+    assert told["falls"] == 0  # the task knows no failure
+    assert 0 < told["error"] < 3
 
 
 def test_a_policy_is_filmed(trained, tmp_path):
     import imageio.v3 as iio
 
-    video = tmp_path / "walk.mp4"
+    video = tmp_path / "swing.mp4"
     command = ["play", str(trained), "--video", str(video), "--seconds", "0.4", "--width", "160", "--height", "96"]
     assert zerogap.main(command) == 0
     frames = iio.imread(video, plugin="pyav")
@@ -89,7 +88,10 @@ def test_an_evaluation_on_some_of_the_terrain_tells_of_each_place(trained_on_rou
     told = json.loads(figures.read_text())
     places = {(group["kind"], group["level"]): group["robots"] for group in told["groups"]}
     assert places == {("steps", 3): 3, ("slope_up", 3): 3, ("steps", 1): 3, ("slope_up", 1): 3}
-    assert sum(group["falls"] for group in told["groups"]) == told["falls"]
+    assert 0 <= sum(group["falls"] for group in told["groups"]) == told["falls"] <= 12
+    # A policy that has learned nothing stands about as well as one that does not move.
+    assert told["planar_velocity_error"] > 0.5 * told["planar_velocity_error_at_rest"] > 0
+    assert told["yaw_rate_error"] > 0
     printed = capsys.readouterr().out
     assert "steps" in printed
     assert "slope_up" in printed
@@ -103,12 +105,12 @@ def test_a_place_that_is_not_there_is_told_with_those_that_are(capsys, trained, 
     run = ["eval", str(trained_on_rough_ground), "--robots", "12"]
     fails(capsys, [*run, "--kinds", "stares"], "no kind 'stares'", "did you mean 'stairs'")
     fails(capsys, [*run, "--levels", "7"], "no level '7'", "there are: 0, 1, 2, 3, 4")
-    fails(capsys, ["eval", str(trained), "--kinds", "steps"], f"task '{TASK}' has no curriculum", "leave it out")
+    fails(capsys, ["eval", str(trained), "--kinds", "steps"], f"task '{TASK_NAME}' has no curriculum", "leave it out")
 
 
 def test_an_unknown_task_offers_the_nearest_and_leaves_nothing(capsys, tmp_path):
     out = tmp_path / "run"
-    fails(capsys, ["train", "go2-velocity-flt", "--out", str(out)], "go2-velocity-flt", f"did you mean {TASK}")
+    fails(capsys, ["train", "go2-velocity-flt", "--out", str(out)], "go2-velocity-flt", f"did you mean {WALK}")
     assert not out.exists()
 
 
@@ -196,7 +198,7 @@ def test_every_command_explains_itself(capsys, command):
 
 def test_list_names_the_tasks(capsys):
     assert zerogap.main(["list"]) == 0
-    assert TASK in capsys.readouterr().out
+    assert WALK in capsys.readouterr().out
 
 
 def test_list_needs_no_models(capsys, tmp_path, monkeypatch):

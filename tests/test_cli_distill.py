@@ -17,6 +17,7 @@ import zerogap
 from rl.checkpoint import Checkpoints
 from rl.evaluate import load_policy
 from rl.run import Run
+from rl.train import start_run
 from tests.test_cli import fails
 
 TASK, OTHER = "tests.rl.hidden:hidden_task", "tests.rl.hidden:task_of_another_robot"
@@ -88,17 +89,16 @@ def test_a_resumed_distillation_needs_no_teacher_and_ends_as_an_unbroken_one(run
 
 def test_a_policy_is_trained_directly_on_a_history(runs, tmp_path):
     out = tmp_path / "direct"
-    assert zerogap.main(["train", TASK, *SMALL, "--history", "3", "--steps", str(STEPS), "--out", str(out)]) == 0
+    assert zerogap.main(["train", TASK, *SMALL, "--history", "5", "--steps", str(STEPS), "--out", str(out)]) == 0
     ppo, state = load_policy(Run.open(out), 1)
-    assert state.policy_normalizer.mean.size == 3 * 2
-    assert ppo.env.task.observation_history == 3
+    assert state.policy_normalizer.mean.size == 5 * 2
+    assert ppo.env.task.observation_history == 5
     assert zerogap.main(["train", TASK, "--resume", str(out), "--steps", str(STEPS)]) == 0
     assert updates(out)[-1] == 2
 
 
 def test_a_run_that_is_no_teachers_says_how_to_train_one(capsys, runs, tmp_path):
-    plain = tmp_path / "plain"
-    assert zerogap.main(["train", TASK, *SMALL, "--steps", str(STEPS), "--out", str(plain)]) == 0
+    plain = start_run(TASK, tmp_path / "plain", "native", 16, 0).directory
     out = tmp_path / "out"
     fails(capsys, ["distill", str(plain), "--out", str(out)], "no teacher's run", "--actor-observation critic")
     fails(capsys, ["distill", str(runs / "student"), "--out", str(out)], "a student's run", str(runs / "teacher"))

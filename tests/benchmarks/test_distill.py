@@ -9,7 +9,7 @@ import pytest
 import benchmarks.distill as benchmark
 from rl.run import Run
 
-SMALL = {"TASK": "tests.rl.hidden:hidden_task", "SEEDS": (3,), "MINUTES": 0.02, "HISTORY": 2, "ROBOTS": 8, "SECONDS": 1.0}
+SMALL = {"TASK": "tests.rl.hidden:hidden_task", "SEEDS": (3,), "MINUTES": 0.02, "HISTORY": 5, "ROBOTS": 8, "SECONDS": 1.0}
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def test_student_and_direct_policy_see_the_same_for_equal_time(out):
     teacher, student, direct = (Run.open(out / "distill" / "seed-3" / kind) for kind in benchmark.COST)
     assert student.distillation is not None
     assert student.distillation.teacher_hash == teacher.hash
-    assert student.make_task().observation_history == direct.make_task().observation_history == 2
+    assert student.make_task().observation_history == direct.make_task().observation_history == 5
     assert (teacher.ppo.actor_observation, direct.ppo.actor_observation) == ("critic", "policy")
     (seed,) = told["seeds"]
     minutes = {kind: seed[kind]["curve"]["minutes"][-1] for kind in benchmark.COST}

@@ -20,7 +20,7 @@ def sampler() -> EpisodeSampler:
 
 @pytest.fixture(scope="module")
 def replace_where(sampler):
-    return jax.jit(sampler.replace_where, compiler_options={"xla_backend_optimization_level": 0})
+    return jax.jit(sampler.replace_where)
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def test_no_two_starts_are_alike(replace_where, old):
 
 
 def test_exactly_those_whose_time_is_up_get_a_new_command(sampler):
-    renew = jax.jit(sampler.renew_command, compiler_options={"xla_backend_optimization_level": 0})
+    renew = jax.jit(sampler.renew_command)
     old, keys = (jnp.full((N, 1), -7.0), jnp.full(N, -7.0)), jax.random.split(jax.random.key(2), N)
     mask = jnp.arange(N) % 2 == 0
     some, seconds = renew(*old, mask, keys)

@@ -11,7 +11,7 @@ from envs.reach import reach
 from envs.registry import make_env
 from envs.terms.reaching import SETTLING
 
-NUM_ENVS, STEPS = 16, 150
+NUM_ENVS, STEPS = 24, 150
 
 
 @pytest.fixture(scope="module")

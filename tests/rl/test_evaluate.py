@@ -7,6 +7,7 @@ from envs.task import CommandTerm, MetricTerm, RewardTerm, TaskError, Terminatio
 from rl.evaluate import Evaluator, PolicyEvaluator, first_place, hold_places
 from rl.ppo import PPO, PPOConfig
 from tests.rl.tracking import Heavier, make_env, tracking_task
+from tests.rl.untrained import untrained
 
 
 def seconds(view):
@@ -23,7 +24,7 @@ def test_a_metric_is_a_mean_over_the_steps_in_which_it_counts():
     ppo = PPO(env, PPOConfig(minibatches=1, actor_hidden=(8,), critic_hidden=(8,)))
     # Commands hold for half a second at least: every robot counts the same 24 steps.
     evaluator = Evaluator(ppo, seconds=0.48)
-    found = evaluator(jax.jit(ppo.init)(jax.random.key(0)))
+    found = evaluator(untrained(ppo))
     steps = [0.02 * i for i in range(1, 25)]
     late = [t for t in steps if t > 0.31]
     assert found.metrics["all"] == pytest.approx(sum(steps) / len(steps), rel=1e-4)
@@ -37,7 +38,7 @@ def test_the_places_of_a_curriculum_make_up_the_whole():
     falls = TerminationTerm("swings out", lambda view: jnp.abs(view.joint_velocity[0]) > 4.0)
     task = tracking_task(curriculum=Heavier(), terminations=(falls,))
     ppo = PPO(make_env(hold_places(task, {"level": ("0", "3", "1")}), 30), PPOConfig(minibatches=1, actor_hidden=(8,)))
-    found = Evaluator(ppo, seconds=1.0)(jax.jit(ppo.init)(jax.random.key(0)))
+    found = Evaluator(ppo, seconds=1.0)(untrained(ppo))
     labels = [tuple(group.labels.values()) for group in found.groups]
     assert sorted(labels) == sorted((kind, level) for kind in ("even", "odd") for level in (0, 1, 3))
     assert [group.robots for group in found.groups] == [5] * 6
@@ -49,7 +50,7 @@ def test_the_places_of_a_curriculum_make_up_the_whole():
     assert told[0] == {**found.groups[0].labels, "robots": 5, "falls": found.groups[0].falls, "diverged": 0, "error": errors[0]}
     # Without failures every robot counts all steps, and the whole is the mean of its places.
     ppo = PPO(make_env(hold_places(tracking_task(curriculum=Heavier())), 24), PPOConfig(minibatches=1, actor_hidden=(8,)))
-    found = Evaluator(ppo, seconds=1.0)(jax.jit(ppo.init)(jax.random.key(0)))
+    found = Evaluator(ppo, seconds=1.0)(untrained(ppo))
     assert found.metrics["error"] == pytest.approx(np.mean([group.metrics["error"] for group in found.groups]), rel=1e-5)
 
 

@@ -1,4 +1,4 @@
-"""The page as a browser shows it: a real run, a server in a process of its own, Chromium. What is said where it can't be."""
+"""The page as a browser shows it: the Go2, a server in a process of its own, Chromium. What is said where it can't be."""
 
 import io
 import os
@@ -14,19 +14,23 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import zerogap
+from envs.registry import make_env
+from rl.checkpoint import Checkpoints
 from rl.page import PageError, address, open_server
+from rl.ppo import PPO, PPOConfig
+from rl.train import start_run
 from tests.rl.chromium import Chromium, Tab, find_chromium
+from tests.rl.untrained import untrained
 
 TASK, NUM_ENVS = "go2-velocity-flat", 3
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("runs") / "go2"
-    arguments = ["train", TASK, "--engine", "native", "--num-envs", "16", "--steps", "1", "--out", str(out)]
-    assert zerogap.main(arguments) == 0
-    return out
+    """A run whose only checkpoint is of a policy that has learned nothing."""
+    run = start_run(TASK, tmp_path_factory.mktemp("runs") / "go2", "native", NUM_ENVS, 0, PPOConfig(minibatches=1))
+    Checkpoints(run.checkpoints).save(untrained(PPO(make_env(run.make_task(), NUM_ENVS, run.engine), run.ppo)))
+    return run.directory
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +64,7 @@ def browser(process: tuple[subprocess.Popen[str], str], tmp_path_factory: pytest
 @pytest.fixture(scope="module")
 def tab(browser: Chromium, process: tuple[subprocess.Popen[str], str]) -> Tab:
     tab = browser.open(process[1])
-    tab.wait_for("document.body.innerText.includes('simulated')", 120)
+    tab.wait_for("document.body?.innerText.includes('simulated')", 120)
     tab.wait_for("window.instances().some(i => i.count > 0)", 120)
     return tab
 
@@ -113,7 +117,7 @@ def test_a_slider_reaches_every_robot(tab: Tab) -> None:
 
 def test_tabs_share_sliders_and_see_the_same(browser: Chromium, process: tuple[subprocess.Popen[str], str], tab: Tab) -> None:
     other = browser.open(process[1])
-    other.wait_for("document.body.innerText.includes('simulated')", 120)
+    other.wait_for("document.body?.innerText.includes('simulated')", 120)
     tab.evaluate(f"{slider(tab, 'yaw rate (rad/s)')}.querySelector('[role=slider]').focus()")
     tab.press("Home")
     other.wait_for("document.body.innerText.includes('-1.00')")

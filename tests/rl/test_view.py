@@ -15,6 +15,7 @@ from rl.view import Pace, Session, figures, sliders
 from sim.randomization import Push, Randomization, Uniform
 from tests.envs import walker
 from tests.rl.tracking import make_env, tracking_task
+from tests.rl.untrained import untrained
 
 NUM_ENVS = 3
 LASTS = 26  # control steps: an episode fails once it is older than half a second
@@ -22,7 +23,7 @@ LASTS = 26  # control steps: an episode fails once it is older than half a secon
 
 def policy_of(env):
     ppo = PPO(env, PPOConfig(minibatches=1, actor_hidden=(8,), critic_hidden=(8,)))
-    return ppo, jax.jit(ppo.init)(jax.random.key(0))
+    return ppo, untrained(ppo)
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 """Environments that diverged, and one that did not, on the native engine; and how to compile what is run only once."""
 
+import importlib.util
 from collections.abc import Iterator
 
 import jax
@@ -25,3 +26,12 @@ def quick_to_compile() -> Iterator[None]:
     jax.config.update("jax_disable_most_optimizations", True)
     yield
     jax.config.update("jax_disable_most_optimizations", before)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _warp_compiles_quickly() -> None:
+    """Nor is it worth while to optimise Warp's kernels."""
+    if importlib.util.find_spec("warp") is not None:
+        import warp
+
+        warp.config.optimization_level = 0

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import mujoco
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sim.constants import DerivedConstants
@@ -59,6 +59,7 @@ def _expected(fields: dict[str, jax.Array], row: int) -> mujoco.MjModel:
 CONSTANTS = jax.jit(DerivedConstants(MODEL, INPUTS, EVERYTHING, ROWS))
 
 
+@settings(max_examples=20)  # of ROWS rows each
 @given(st.integers(0, 1000))
 def test_every_row_is_what_mj_setconst_makes_of_it(seed: int) -> None:
     fields = _draw(seed)

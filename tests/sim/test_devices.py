@@ -27,8 +27,7 @@ def simulate(physics):
     state = physics.init({"body_mass": jnp.broadcast_to(model.body_mass, (n, model.nbody)) * 1.0})
     odd = jnp.arange(n) % 2 == 1
     state = physics.reset(state, odd, qpos, jnp.zeros((n, 1)), {"body_mass": mass})
-    for _ in range(3):
-        state = physics.step(state, -qpos, 4)
+    state = jax.lax.fori_loop(0, 3, lambda _, state: physics.step(state, -qpos, 4), state)
     physics.check_overflow(state)
     return state
 

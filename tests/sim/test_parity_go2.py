@@ -37,12 +37,11 @@ def targets() -> np.ndarray:
     return (np.array(GO2.default_pose) + spread).astype(np.float32)
 
 
-def simulate(physics: Physics, fields: Fields, qpos: np.ndarray, ctrl: np.ndarray, state: PhysicsState | None = None):
-    """qpos, qvel and sensordata after each control step, and the last state; from the given one, or at rest at qpos."""
-    if state is None:
-        state = physics.init(fields)
-        at_rest = jnp.zeros_like(state.qvel)
-        state = physics.reset(state, jnp.ones(len(qpos), bool), jnp.asarray(qpos, jnp.float32), at_rest, fields)
+def simulate(physics: Physics, fields: Fields, qpos: np.ndarray, ctrl: np.ndarray) -> tuple[list, PhysicsState]:
+    """qpos, qvel and sensordata after each control step from rest at qpos, and the last state."""
+    state = physics.init(fields)
+    at_rest = jnp.zeros_like(state.qvel)
+    state = physics.reset(state, jnp.ones(len(qpos), bool), jnp.asarray(qpos, jnp.float32), at_rest, fields)
     step = jax.jit(lambda state, ctrl: physics.step(state, ctrl, NUM_SUBSTEPS))
     found = []
     for target in ctrl:
@@ -90,12 +89,11 @@ def test_on_every_kind_of_ground_too_and_stands_there(quick_to_compile, engine):
     qpos[:, 2] += np.maximum(front.max(axis=1), 0.0) + 0.01
     physics = make_physics(model, len(kinds), engine)
     moves = np.repeat(targets()[:, :1], len(kinds), axis=1)
-    found, state = simulate(physics, fields, qpos, moves)
+    stands = np.tile(np.array(GO2.default_pose, np.float32), (40, len(kinds), 1))
+    found, state = simulate(physics, fields, qpos, np.concatenate([moves, stands]))
     for kind in kinds:
         own = set_tile(robot_on(GO2, TERRAIN), TERRAIN, LEVEL, kind)
-        compare(own, qpos[kind], moves[:, kind], [[array[kind] for array in moment] for moment in found])
-    stands = np.tile(np.array(GO2.default_pose, np.float32), (40, len(kinds), 1))
-    found, state = simulate(physics, fields, qpos, stands, state)
+        compare(own, qpos[kind], moves[:, kind], [[array[kind] for array in moment] for moment in found[:NUM_STEPS]])
     physics.check_overflow(state)
     for kind, at in enumerate(found[-1][0]):
         ground = np.nanmin(TERRAIN.height(LEVEL, kind, at[:2] + np.array([[x, y] for x in (-0.2, 0.2) for y in (-0.14, 0.14)])))
