@@ -12,6 +12,7 @@ network others can hear and command the robot too: that is Unitree's protocol, w
 """
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
@@ -88,19 +89,12 @@ class Network:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    def subscribe(self, topic: str, message: type[IdlStruct]) -> "Inbox":
-        return Inbox(DataReader(self._joined(), self._packed(topic, message), Qos(Policy.History.KeepLast(_KEPT))))
+    def subscribe(self, topic: str, message: type[_Message]) -> "Inbox[_Message]":
+        reader = DataReader(self._joined(), self._packed(topic, message), Qos(Policy.History.KeepLast(_KEPT)))
+        return Inbox(reader, message)
 
     def publish(self, topic: str, message: type[IdlStruct]) -> "Outbox":
-        return Outbox(DataWriter(self._joined(), self._packed(topic, message)), _header(message))
-
-    def messages(self, topic: str, message: type[_Message]) -> DataReader[_Message]:
-        """A reader that unpacks: slow, for what comes now and then."""
-        return DataReader(self._joined(), Topic(self._joined(), topic, message), Qos(Policy.History.KeepLast(_KEPT)))
-
-    def writer(self, topic: str, message: type[_Message]) -> DataWriter[_Message]:
-        """A writer that packs: slow, for what goes now and then."""
-        return DataWriter(self._joined(), Topic(self._joined(), topic, message))
+        return Outbox(DataWriter(self._joined(), self._packed(topic, message)), message)
 
     def others(self, topic: str) -> "Publishers":
         return Publishers(self._joined(), topic)
@@ -121,30 +115,52 @@ class Network:
         return described
 
 
-class Inbox:
-    """What arrives on a topic, as bytes."""
+class Inbox(Generic[_Message]):
+    """What arrives on a topic."""
 
-    def __init__(self, reader: DataReader["_Packed"]):
+    def __init__(self, reader: DataReader["_Packed"], message: type[_Message]):
         self._reader = reader
+        self._message = message
 
     def take(self) -> list[bytes]:
-        """The messages since the last call in order, without their headers and without waiting; foreign ones are left out."""
-        samples = [sample for sample in self._reader.take(_KEPT) if isinstance(sample, _Packed)]
-        return [sample.data[4:] for sample in samples if sample.data[:2] in _LITTLE_ENDIAN]
+        """The messages since the last call in order, as bytes without headers; never waits. Foreign encodings are left out."""
+        return [data[4:] for data in self._take() if data[:2] in _LITTLE_ENDIAN]
+
+    def unpack(self) -> list[_Message]:
+        """The same as objects, which is slow; those that cannot be read are left out."""
+        messages = []
+        for data in self._take():
+            with suppress(Exception):  # bytes of a stranger fail in as many ways as Cyclone's decoder has steps
+                messages.append(self._message.deserialize(data))
+        return messages
 
     def has_publisher(self) -> bool:
         return bool(self._reader.get_matched_publications())
+
+    def _take(self) -> list[bytes]:
+        try:
+            return [sample.data for sample in self._reader.take(_KEPT) if isinstance(sample, _Packed)]
+        except DDSException as error:
+            raise DriverError(f"cannot read from the network any more: {error.msg}") from error
 
 
 class Outbox:
     """Where messages for a topic are posted."""
 
-    def __init__(self, writer: DataWriter["_Packed"], header: bytes):
+    def __init__(self, writer: DataWriter["_Packed"], message: type[IdlStruct]):
         self._writer = writer
-        self._header = header
+        self._header = _header(message)
 
     def send(self, cdr: bytes) -> None:
-        self._writer.write(_Packed(self._header + cdr))
+        """A message given as bytes without a header."""
+        try:
+            self._writer.write(_Packed(self._header + cdr))
+        except DDSException as error:
+            raise DriverError(f"cannot write to the network any more: {error.msg}") from error
+
+    def pack(self, message: IdlStruct) -> None:
+        """Send a message given as an object, which is slow."""
+        self.send(message.serialize()[len(self._header) :])
 
     def has_subscriber(self) -> bool:
         return bool(self._writer.get_matched_subscriptions())
@@ -169,7 +185,7 @@ class Publishers:
         return len(self._alive)
 
 
-class _Packed(Generic[_Message]):
+class _Packed:
     """A message as bytes, where Cyclone's readers and writers expect an object of an IDL class."""
 
     def __init__(self, data: bytes):
