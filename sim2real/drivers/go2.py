@@ -35,9 +35,10 @@ from sim2real.drivers.unitree.messages import (
 from sim2real.drivers.unitree.motion_switcher import MotionSwitcher
 from sim2real.robot_io import RobotCommand, RobotState
 
-_PATIENCE = 10.0  # s, for a robot that is slow to appear, to listen or to lie down
+_PATIENCE = 10.0  # s, for a robot that is slow to appear or to listen
 _DISCOVERY = 1.0  # s, within which every publisher on the network has told of itself
-_REST = (0.5, 0.02)  # a robot rests whose joints moved by no more than so many rad in so many s
+_REST_SECONDS, _REST_TICKS, _REST_ANGLE = 0.5, 500, 0.02  # a robot rests whose joints move less (rad) for so long
+_SLOWEST_SECONDS, _SLOWEST_TICKS = 30.0, 15000  # in which it lies down
 _DAMPING = 3.0  # N m s/rad, of the motors that let the robot sink: what Unitree's own controllers use
 _TICKS = 1 << 32
 
@@ -190,7 +191,7 @@ class Go2Driver:
             self._outbox.send(self._commands.to_cdr(seal(command.tobytes())))
 
     def _release(self, switcher: MotionSwitcher) -> None:
-        deadline = time.monotonic() + 3 * _PATIENCE
+        deadline = time.monotonic() + 2 * _SLOWEST_SECONDS
         while mode := switcher.mode():
             if time.monotonic() > deadline:
                 raise DriverError(f"the robot's mode {mode!r} was released, yet comes back: end it in the vendor's app")
@@ -199,21 +200,23 @@ class Go2Driver:
             switcher.release()
 
     def _wait_for_rest(self) -> None:
-        seconds, most = _REST
-        deadline = time.monotonic() + _PATIENCE
-        since, start = time.monotonic(), self.read().position
-        while time.monotonic() < since + seconds:
+        """By the clock and by the robot's ticks: a robot that is late with its states has not come to rest."""
+        began = start = state = self.read()
+        while not _apart(start, state, _REST_SECONDS, _REST_TICKS):
+            if _apart(began, state, _SLOWEST_SECONDS, _SLOWEST_TICKS):
+                raise DriverError("the robot was told to lie down, yet does not come to rest: its mode was not released")
+            if time.monotonic_ns() - state.stamp_ns > 1e9 * _PATIENCE:
+                raise DriverError(f"the robot was told to lie down, and sent no state for {_PATIENCE:g} s since")
             time.sleep(0.01)
-            if np.abs(self.read().position - start).max() > most:
-                since, start = time.monotonic(), self.read().position
-            if time.monotonic() > deadline:
-                raise DriverError(f"the robot was told to lie down, yet moves after {_PATIENCE:g} s: its mode was not released")
+            state = self.read()
+            if np.abs(state.position - start.position).max() > _REST_ANGLE:
+                start = state
 
     def _refuse_rivals(self, others: Publishers) -> None:
         if rivals := others.count():
             raise DriverError(
-                f"{rivals} other publisher{'s' if rivals > 1 else ''} of {COMMAND_TOPIC} at {self.address}: two that command one"
-                " robot break it. End the other program; one that was killed is forgotten after 10 s"
+                f"{rivals} other publisher{'s' if rivals > 1 else ''} of {COMMAND_TOPIC} at {self.address}: two commanders"
+                " break a robot. End the other program; one that was killed is forgotten after 10 s"
             )
 
     def _silence(self, state: RobotState | None) -> str:
@@ -223,3 +226,7 @@ class Go2Driver:
             f"no state on {STATE_TOPIC} at {self.address} within {_PATIENCE:g} s: is the robot on and on that interface "
             "(`ip addr` must show 192.168.123.x), or the twin started with --protocol go2-dds?"
         )
+
+
+def _apart(first: RobotState, second: RobotState, seconds: float, ticks: int) -> bool:
+    return second.stamp_ns - first.stamp_ns >= 1e9 * seconds and second.sequence - first.sequence >= ticks
