@@ -55,6 +55,7 @@ class Go2Driver:
         self._states, self._commands = Layout(LowState_), Layout(LowCmd_)
         self._command = self._quiet_command()
         self._network: Network | None = None
+        self._connected = 0.0
         self._inbox: Inbox | None = None
         self._others: Publishers | None = None
         self._outbox: Outbox | None = None
@@ -65,6 +66,7 @@ class Go2Driver:
         """Join the network and wait for an intact state, 10 s at most."""
         self.close()
         self._network = Network(self.address)
+        self._connected = time.monotonic()
         self._others = self._network.others(COMMAND_TOPIC)
         self._inbox = self._network.subscribe(STATE_TOPIC, LowState_)
         deadline = time.monotonic() + _PATIENCE
@@ -78,7 +80,7 @@ class Go2Driver:
         """Release what moves the robot, laying it down first, and become the only publisher of commands."""
         network, others = self._joined()
         self._release(MotionSwitcher(network))
-        time.sleep(_DISCOVERY)
+        time.sleep(max(0.0, self._connected + _DISCOVERY - time.monotonic()))
         self._refuse_rivals(others)
         self._outbox = network.publish(COMMAND_TOPIC, LowCmd_)
         deadline = time.monotonic() + _PATIENCE
@@ -87,8 +89,9 @@ class Go2Driver:
                 self._outbox = None
                 raise DriverError(f"nobody listens to {COMMAND_TOPIC} at {self.address}: is the robot's software up?")
             time.sleep(0.005)
+        time.sleep(_DISCOVERY)  # the robot hears us now; and one that was started at the same moment sees us, as we see it
         try:
-            self._refuse_rivals(others)  # one that was started at the same moment sees us now, as we see it
+            self._refuse_rivals(others)
         except DriverError:
             self._outbox = None
             raise

@@ -53,9 +53,10 @@ def move_to(driver: Go2Driver, position: np.ndarray) -> np.ndarray:
 def test_the_sport_mode_is_released_lying_down_before_the_first_command(peer: Go2Peer, driver: Go2Driver) -> None:
     pose = dict(zip(GO2.joints, peer.ask()["position"], strict=True))
     assert pose["FL_calf_joint"] == pytest.approx(-2.65, abs=0.05)
-    driver.write(command(POSE))
-    until(lambda: peer.ask()["obeyed"])
-    assert not any("refused" in event for event in peer.ask()["events"])
+    move_to(driver, POSE)
+    answer = peer.ask()
+    assert answer["obeyed"]
+    assert not any("refused" in event for event in answer["events"])
 
 
 def test_each_joint_commanded_alone_moves_the_matching_one_at_the_robot(peer: Go2Peer, driver: Go2Driver) -> None:
