@@ -5,7 +5,8 @@
 
 It starts with the sport mode in charge (`go2_sport`): low-level commands are refused until that is released. After that it
 obeys commands that `go2_commands` finds nothing wrong with, at most 1000 a second, and goes limp 40 ms after the last. States
-carry a tick and a checksum; what the simulation does not have, such as the battery and the feet's force, is zero in them.
+carry a tick and a checksum; rivals that they tell of are there as publishers; what the simulation does not have, such as the
+battery and the feet's force, is zero.
 """
 
 import time
@@ -16,7 +17,7 @@ import numpy as np
 
 from assets.robots.robot import Robot
 from sim2real.drivers.unitree.crc import seal
-from sim2real.drivers.unitree.dds import Address, Network
+from sim2real.drivers.unitree.dds import Address, Network, Outbox
 from sim2real.drivers.unitree.layout import Layout
 from sim2real.drivers.unitree.messages import COMMAND_TOPIC, HEAD, LOW_LEVEL, SERVO_MODE, STATE_TOPIC, LowCmd_, LowState_
 from sim2real.robot_io import RobotCommand, RobotState
@@ -45,11 +46,12 @@ class Go2DdsServer:
         self._layout = Layout(LowState_)
         self._message = self._empty_state()
         self._network = Network(Address.parse(address))
-        self._sport = SportMode(robot, self._network, 1.0 / rate)
+        self._sport = SportMode(robot, self._network)
         self._publishers = self._network.others(COMMAND_TOPIC)
         self._commanders = 0
         self._inbox = self._network.subscribe(COMMAND_TOPIC, LowCmd_)
         self._outbox = self._network.publish(STATE_TOPIC, LowState_)
+        self._rivals: list[Outbox] = []
         self._state: RobotState | None = None
         self._command: RobotCommand | None = None
         self._due = 0.0
@@ -89,6 +91,7 @@ class Go2DdsServer:
         if not state.intact:
             sealed = sealed[:-1] + bytes([sealed[-1] ^ 1])
         self._outbox.send(self._layout.to_cdr(sealed))
+        self._show_rivals(state.rivals)
 
     def events(self) -> list[str]:
         told = [f"{text} ({count} times)" if count > 1 else text for text, count in self._told.items()]
@@ -96,6 +99,7 @@ class Go2DdsServer:
         return told
 
     def close(self) -> None:
+        self._rivals.clear()
         self._network.close()
 
     def _receive(self, cdr: bytes, now: float) -> None:
@@ -119,6 +123,12 @@ class Go2DdsServer:
         if commanders > max(1, self._commanders):
             self._told[f"{commanders} publishers of {COMMAND_TOPIC}: the newest command counts, whoever sent it"] += 1
         self._commanders = commanders
+
+    def _show_rivals(self, count: int) -> None:
+        """A state cannot tell of rivals here: there must be some. Silent ones do."""
+        del self._rivals[count:]
+        while len(self._rivals) < count:
+            self._rivals.append(self._network.publish(COMMAND_TOPIC, LowCmd_))
 
     def _empty_state(self) -> np.ndarray:
         message = self._layout.new()

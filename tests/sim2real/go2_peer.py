@@ -20,7 +20,7 @@ from typing import Any
 
 _ROOT = Path(__file__).parents[2]
 _SECONDS = 120.0
-_TICKS = 20  # ms, a turn of the peer's
+_TICKS = 20  # a turn; many, as a busy machine gives it few turns
 
 
 def free_domain() -> int:
@@ -94,8 +94,9 @@ class _Robot:
     """The tick stands still."""
     back: int = 0
     """Once, a tick so many below the last."""
-    position: list[float] | None = None
-    """Put the joints here."""
+    rivals: int = 0
+    still: float | None = None
+    """Where the server's clock stands."""
 
 
 def _main(address: str) -> None:
@@ -105,30 +106,38 @@ def _main(address: str) -> None:
     from sim2real.robot_io import RobotState
     from sim2real.twin.go2_dds import Go2DdsServer
 
-    server = Go2DdsServer(GO2, 1000.0 / _TICKS, address)  # its sport mode is quick: a busy machine gives it few turns
     orders: queue.Queue[str] = queue.Queue()
     threading.Thread(target=lambda: [orders.put(line) for line in sys.stdin], daemon=True).start()
     robot = _Robot()
-    position, tick, events, command = np.array(GO2.default_pose), 1000, [], None
+    server = Go2DdsServer(GO2, 500.0, address, clock=lambda: time.monotonic() if robot.still is None else robot.still)
+    position, tick, events, command, damped = np.array(GO2.default_pose), 1000, [], None, False
     print(json.dumps({"ready": True}), flush=True)
     while True:
         while not orders.empty():
             robot = dataclasses.replace(robot, **json.loads(orders.get()))
-            if robot.position is not None:
-                position, robot.position = np.array(robot.position), None
             gains = None if command is None else [list(command.stiffness), list(command.damping), list(command.torque)]
             target = None if command is None else list(command.position)
-            told = {"position": list(position), "target": target, "gains": gains, "events": events, "tick": tick}
+            told = {
+                "position": list(position),
+                "target": target,
+                "gains": gains,
+                "events": events,
+                "tick": tick,
+                "damped": damped,
+            }
             print(json.dumps(told | {"received": server.received, "obeyed": server.obeyed}), flush=True)
             events = []
         command = server.command()
         if command is not None:
+            damped |= bool((command.stiffness == 0).all() and (command.damping > 0).all())
             position = np.where(command.stiffness > 0, np.clip(command.position, position - 0.05, position + 0.05), position)
         tick += 0 if robot.frozen else _TICKS
         sent, robot.back = tick - robot.back, 0
         n = len(position)
         quantities = (position, 10 * position, 20 * position, 30.0 + np.arange(n), np.array([0.5, 0.1, -0.7, 0.5]))
-        server.publish(RobotState(0, sent, *quantities, np.array([1.0, 2, 3]), np.array([4.0, 5, 6]), robot.intact))
+        server.publish(
+            RobotState(0, sent, *quantities, np.array([1.0, 2, 3]), np.array([4.0, 5, 6]), robot.intact, robot.rivals)
+        )
         events += server.events()
         time.sleep(0.002)
 

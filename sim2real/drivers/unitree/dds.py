@@ -31,7 +31,7 @@ from sim2real.drivers.driver import DriverError
 _LOOPBACK = "lo"
 _LARGEST_DOMAIN = 230
 _LITTLE_ENDIAN = (b"\x00\x01", b"\x00\x07")  # headers of XCDR1 and XCDR2; the messages here are the same in both
-_KEPT = 64  # messages that wait to be taken; older ones give way
+_KEPT = 256  # messages that wait to be taken; older ones give way
 
 _Message = TypeVar("_Message", bound=IdlStruct)
 

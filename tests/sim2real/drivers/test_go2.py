@@ -50,10 +50,9 @@ def move_to(driver: Go2Driver, position: np.ndarray) -> np.ndarray:
     return driver.read().position
 
 
-def test_the_sport_mode_is_released_lying_down_before_the_first_command(peer: Go2Peer, driver: Go2Driver) -> None:
-    pose = dict(zip(GO2.joints, peer.ask()["position"], strict=True))
-    assert pose["FL_calf_joint"] == pytest.approx(-2.65, abs=0.05)
-    move_to(driver, POSE)
+def test_the_robot_lies_down_and_its_sport_mode_is_released_before_the_first_command(peer: Go2Peer, driver: Go2Driver) -> None:
+    assert peer.ask()["damped"]
+    move_to(driver, POSE + 0.1)
     answer = peer.ask()
     assert answer["obeyed"]
     assert not any("refused" in event for event in answer["events"])
@@ -189,6 +188,13 @@ def test_a_second_publisher_is_told_and_refused(peer: Go2Peer, driver: Go2Driver
         rival.communicate("")
     until(lambda: driver.read().rivals == 0)
     assert any("2 publishers" in event for event in peer.ask()["events"])
+
+
+def test_rivals_that_the_simulation_tells_of_are_there(peer: Go2Peer, driver: Go2Driver) -> None:
+    peer.tell(rivals=2)
+    until(lambda: driver.read().rivals == 2)
+    peer.tell(rivals=0)
+    until(lambda: driver.read().rivals == 0)
 
 
 def test_a_robot_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
