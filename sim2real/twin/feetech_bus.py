@@ -1,11 +1,11 @@
 """The servos' side of Feetech's protocol: bytes of the bus in, bytes of the servos out.
 
     bus = ServoBus([Servo(...), Servo(...)])
-    answer = bus.receive(request, now=time.monotonic())
+    answer = bus.receive(request, now=time.monotonic(), baud_rate=1_000_000)
 
-A packet is FF FF, id, length, instruction (or, in an answer, bits of trouble), parameters, and the inverted sum of all after the
-FF FF. As real servos do, these keep silent where a packet's checksum is wrong or its instruction unknown, answer nothing to a
-broadcast but a ping and a synchronous read, and find their way back after noise or half a packet.
+A packet is FF FF, id, length, instruction (or, in an answer, bits of trouble), parameters, and the inverted sum of all after
+the FF FF. As real servos do, these keep silent where a packet's checksum is wrong or its instruction unknown, answer nothing to
+a broadcast but a ping and a synchronous read, and find their way back after noise or half a packet.
 """
 
 from collections.abc import Callable, Iterable
@@ -40,9 +40,15 @@ class ServoBus:
         """What was ignored and why, since whoever reads this last emptied it."""
         self._pending = b""
         self._heard = 0.0
+        self._listening: list[Servo] = []
 
-    def receive(self, data: bytes, now: float) -> bytes:
-        """What the servos answer to what comes at the time `now` (s)."""
+    def receive(self, data: bytes, now: float, baud_rate: int | None) -> bytes:
+        """What the servos answer to what comes at the time `now` (s); `baud_rate` is None where it is none of theirs."""
+        self._listening = [servo for servo in self.servos if baud_rate == servo.baud_rate]
+        if not self._listening:
+            self._refuse(f"{len(data)} bytes at {baud_rate or 'an unknown'} baud, expected {self.servos[0].baud_rate}")
+            self._pending = b""
+            return b""
         if self._pending and now - self._heard > _PAUSE:
             self._refuse("half a packet")
             self._pending = b""
@@ -98,7 +104,7 @@ class ServoBus:
             self._refuse(f"instruction {instruction} with {len(parameters)} parameters")
             return b""
         answers = b""
-        for servo in self.servos:
+        for servo in self._listening:
             if id in (servo.id, BROADCAST):
                 address = servo.id  # what it answers as, though a write may change it
                 told = single[instruction](servo, parameters)
@@ -112,7 +118,7 @@ class ServoBus:
             self._refuse("a synchronous read that does not say of what")
             return b""
         address, size = parameters[0], parameters[1]
-        servos = {servo.id: servo for servo in self.servos}
+        servos = {servo.id: servo for servo in self._listening}
         asked = (servos[id] for id in parameters[2:] if id in servos)
         return b"".join(packet(servo.id, servo.status, servo.read(address, size)) for servo in asked if size <= _LONGEST - 2)
 
@@ -122,7 +128,7 @@ class ServoBus:
             self._refuse("a synchronous write whose length does not fit its data")
             return
         for i in range(2, len(parameters), size + 1):
-            for servo in self.servos:
+            for servo in self._listening:
                 if servo.id == parameters[i]:
                     servo.write(parameters[0], parameters[i + 1 : i + 1 + size])
 

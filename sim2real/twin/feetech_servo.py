@@ -5,10 +5,10 @@
     demand = servo.control(0.002)                  # 2 ms later: where to, how stiffly; None: the motor is off
     servo.measure(angle=0.1, velocity=0.0, load=0.2, temperature=31.0, seconds=0.002)
 
-As the real one does, it holds its goal until it is told another or loses its power; moves to it no faster than GOAL_VELOCITY and
-ACCELERATION allow; cuts a goal to its limits, and flags that; keeps in EEPROM what was written while LOCK was open; and gives way
-when it is overloaded or too hot, until its torque is enabled anew. Position control is all of its modes that is simulated: in
-another its motor is off.
+As the real one does, it holds its goal until it is told another or loses its power; moves to it no faster than GOAL_VELOCITY
+and ACCELERATION allow; cuts a goal to its limits, and flags that; keeps in EEPROM what was written while LOCK was open; gives
+way when it is overloaded, until its torque is enabled anew, and when it is too hot. Position control is all of its modes that
+is simulated: in another its motor is off.
 """
 
 import math
@@ -84,6 +84,10 @@ class Servo:
         return self[r.ID]
 
     @property
+    def baud_rate(self) -> int:
+        return r.BAUD_RATES[self[r.BAUD_RATE] % len(r.BAUD_RATES)]
+
+    @property
     def status(self) -> int:
         """The bits of trouble, as STATUS and every answer tell them."""
         volts = round(VOLTAGE * 10)
@@ -137,8 +141,8 @@ class Servo:
         return Demand(angle, *gains, share)
 
     def measure(self, angle: float, velocity: float, load: float, temperature: float, seconds: float) -> None:
-        """Take what the sensors say of the joint: rad, rad/s, share of the voltage that drives it (-1 to 1), °C; `seconds` after
-        the measurement before."""
+        """Take what the sensors say of the joint: rad, rad/s, share of the voltage that drives it (-1 to 1), °C; `seconds`
+        after the measurement before."""
         steps_per_second = self._sign * velocity * r.STEPS_PER_RADIAN
         self._encoder = self._zero + self._sign * angle * r.STEPS_PER_RADIAN
         self._see()

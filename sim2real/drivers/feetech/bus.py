@@ -1,10 +1,10 @@
 """A bus of Feetech servos, by Feetech's own SDK (`feetech-servo-sdk`): one servo's registers, or those of all at once.
 
-    bus = FeetechBus("/dev/ttyACM0", ids=(1, 2, 3))
-    bus.open()
-    bus.write(GOAL_VELOCITY, 1, 0)                                 # acknowledged by the servo
-    reply = bus.sync_read(PRESENT_POSITION, PRESENT_CURRENT)       # one request, an answer of each
-    bus.sync_write(GOAL_POSITION, {1: 2047, 2: 1100})              # no answer
+bus = FeetechBus("/dev/ttyACM0", ids=(1, 2, 3))
+bus.open()
+bus.write(GOAL_VELOCITY, 1, 0)                                 # acknowledged by the servo
+reply = bus.sync_read(PRESENT_POSITION, PRESENT_CURRENT)       # one request, an answer of each
+bus.sync_write(GOAL_POSITION, {1: 2047, 2: 1100})              # no answer
 """
 
 import termios
