@@ -94,7 +94,8 @@ class Servo:
         bits = 0 if self[r.MIN_VOLTAGE] <= volts <= self[r.MAX_VOLTAGE] else _VOLTAGE_BIT
         bits |= _TEMPERATURE_BIT if self[r.PRESENT_TEMPERATURE] > self[r.MAX_TEMPERATURE] else 0
         bits |= _OVERLOAD_BIT if self._overloaded else 0
-        return bits | (0 if self[r.MIN_POSITION] <= self[r.GOAL_POSITION] <= self[r.MAX_POSITION] else r.ANGLE_FLAG)
+        outside = not self[r.MIN_POSITION] <= self[r.GOAL_POSITION] <= self[r.MAX_POSITION]
+        return bits | (r.ANGLE_FLAG if outside and self[r.TORQUE_ENABLE] == 1 else 0)
 
     def read(self, address: int, size: int) -> bytes:
         """Registers beyond the table read as zero."""

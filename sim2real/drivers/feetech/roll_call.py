@@ -58,7 +58,7 @@ def checked_calibration(bus: "FeetechBus", robot: Robot, given: Calibration | No
         for field in _CALIBRATION:
             if getattr(wanted, field) != getattr(found, field):
                 raise DriverError(
-                    f"{servo_name(wanted.id, joint)} holds another calibration than {source}: {field} is {getattr(found, field)},"
+                    f"{servo_name(wanted.id, joint)} holds another calibration than {source}: {field} {getattr(found, field)},"
                     f" expected {getattr(wanted, field)}. Give the file that belongs to this arm, or let LeRobot write this one"
                     " into the servos: `lerobot-calibrate`, and ENTER"
                 )
@@ -74,10 +74,8 @@ def _silence(bus: "FeetechBus") -> str:
     """What to say where no servo answers."""
     found = bus.answering_rate()
     if found is not None:
-        return (
-            f"the servos at {bus.port} listen at {found} baud, not {r.BAUD_RATES[0]}: set it with `lerobot-setup-motors`"
-        )
+        return f"the servos at {bus.port} listen at {found} baud, not {r.BAUD_RATES[0]}: set it with `lerobot-setup-motors`"
     return (
-        f"none of the servos {bus.ids[0]} to {bus.ids[-1]} answers at {bus.port}, at any baud rate: check that this is the arm's"
-        " port, that its power supply is on, and the cable to the first servo"
+        f"none of the servos {bus.ids[0]} to {bus.ids[-1]} answers at {bus.port}, at any baud rate: check that this is the"
+        " arm's port, that its power supply is on, and the cable to the first servo"
     )
