@@ -1,18 +1,20 @@
 """The driver of an SO-101: six Feetech STS3215 servos on a serial bus, calibrated by LeRobot.
 
-    driver = SO101Driver("/dev/ttyACM0", calibration=Path("my_arm.json"))
+    driver = So101Driver("/dev/ttyACM0", calibration=Path("my_arm.json"))
     driver.connect()
     driver.acquire()
     driver.write(command)
     state = driver.read()
 
-The servos control position. A command's stiffness and damping become their P and D coefficients, which count as proportional to
-both; their own pair (16, 32) has the gains of the robot's description. What a position servo cannot do is refused: a
-feed-forward torque, a target velocity, gains beyond its coefficients. No stiffness and no damping switch a joint's torque off.
+The servos control position, within their own torque limit. A command's stiffness and damping become their P and D coefficients,
+the nearest but never 0, which count as proportional to both; their pair (16, 32) has the gains of the robot's description. What
+a position servo cannot do is refused: a feed-forward torque, a target velocity, gains beyond its coefficients. Where stiffness
+and damping are 0, a joint's torque is switched off.
 
 To damp does not switch the torque off: an arm that goes limp falls. The servos hold where they are with so little torque
 (`DAMPING_TORQUE`) that an outstretched arm sinks, slowly, as their drives brake it, and then rests on what is below or on that
-torque; a hand moves it. `close` leaves it so. The power switch, or `lerobot`, makes it limp.
+torque; a hand moves it. `close` leaves it so. Servos hold their last goal when nobody commands them any more: where the computer
+dies or its cable is pulled before it could damp, only the arm's power switch makes it let go.
 
 Every read asks the six servos and waits for them, some 3 ms on the real bus and `_SHARE` of a period at most. Voltages, loads
 and speeds are the servos' own; a torque is estimated from the share of the voltage that drives the motor and the speed. No
@@ -54,7 +56,7 @@ class _NoStateError(DriverError):
     pass
 
 
-class SO101Driver:
+class So101Driver:
     """A `Driver`. Without a calibration file, the one that the servos hold is trusted: LeRobot writes it there, too."""
 
     robot: Robot
@@ -160,12 +162,12 @@ class SO101Driver:
                 self._bus.sync_write(r.GOAL_POSITION, {servo: goal for servo, goal in goals.items() if servo in on})
 
     def close(self) -> None:
-        """An arm under command is left damped."""
-        if self._acquired:
+        """An arm that was under command is left damped."""
+        if self._limits:
             self.damp()
         if self._bus is not None:
             self._bus.close()
-        self._bus = None
+        self._bus, self._limits = None, {}
 
     # Commands
 
@@ -225,13 +227,17 @@ class SO101Driver:
             temperature,
         )
         old = (unknown,) * 4 if before is None else (before.position, before.velocity, before.torque, before.temperature)
+        position, velocity, torque, temperature = (np.where(answered, *pair) for pair in zip(new, old, strict=True))
         return RobotState(
-            time.monotonic_ns(),
-            0 if before is None else before.sequence + 1,
-            *(np.where(answered, fresh, stale) for fresh, stale in zip(new, old, strict=True)),
-            np.full(4, np.nan),
-            np.full(3, np.nan),
-            np.full(3, np.nan),
+            stamp_ns=time.monotonic_ns(),
+            sequence=0 if before is None else before.sequence + 1,
+            position=position,
+            velocity=velocity,
+            torque=torque,
+            temperature=temperature,
+            quaternion=np.full(4, np.nan),
+            angular_velocity=np.full(3, np.nan),
+            acceleration=np.full(3, np.nan),
             intact=bool(answered.all()) and not reply.corrupt,
         )
 
@@ -273,12 +279,11 @@ def _scaled(wanted: np.ndarray, own: Iterable[float], coefficient: int, what: st
     scaled = []
     for joint, gain, reference in zip(robot.joints, np.asarray(wanted, float), own, strict=True):
         nearest = round(coefficient * gain / reference)
-        if not 0 <= nearest <= _LARGEST_COEFFICIENT or (gain > 0 and nearest == 0):
-            low, high = reference / coefficient, reference * _LARGEST_COEFFICIENT / coefficient
-            raise DriverError(
-                f"a command asks for a {what} of {gain:g} of {joint!r}, but its servo has 0, or {low:.3g} to {high:.3g}"
-            )
-        scaled.append(nearest)
+        if gain < 0 or nearest > _LARGEST_COEFFICIENT:
+            most = reference * _LARGEST_COEFFICIENT / coefficient
+            raise DriverError(f"a command asks {joint!r} for a {what} of {gain:g}; its servo has 0 to {most:.3g}")
+        # A little is not nothing: a filter that shrinks the gains for the torque's sake must not switch them off.
+        scaled.append(max(nearest, 1 if gain > 0 else 0))
     return scaled
 
 

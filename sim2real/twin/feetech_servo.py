@@ -43,7 +43,7 @@ _FACTORY = {
     r.PROTECTION_TIME: 200,
     r.OVERLOAD_TORQUE: 80,
 }
-_VOLTAGE_BIT, _TEMPERATURE_BIT, _OVERLOAD_BIT = 0x01, 0x04, 0x20
+_VOLTAGE_BIT, _SENSOR_BIT, _TEMPERATURE_BIT, _OVERLOAD_BIT = 0x01, 0x02, 0x04, 0x20
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,7 @@ class Servo:
         self._setpoint, self._speed = 0.0, 0.0  # steps, steps/s
         self._encoder = zero
         self._overload_seconds, self._overloaded = 0.0, False
+        self._blind = False
 
     def __getitem__(self, register: Register) -> int:
         return register.of(bytes(self._memory), 0)
@@ -92,6 +93,7 @@ class Servo:
         """The bits of trouble, as STATUS and every answer tell them."""
         volts = round(VOLTAGE * 10)
         bits = 0 if self[r.MIN_VOLTAGE] <= volts <= self[r.MAX_VOLTAGE] else _VOLTAGE_BIT
+        bits |= _SENSOR_BIT if self._blind else 0
         bits |= _TEMPERATURE_BIT if self[r.PRESENT_TEMPERATURE] > self[r.MAX_TEMPERATURE] else 0
         bits |= _OVERLOAD_BIT if self._overloaded else 0
         outside = not self[r.MIN_POSITION] <= self[r.GOAL_POSITION] <= self[r.MAX_POSITION]
@@ -143,7 +145,10 @@ class Servo:
 
     def measure(self, angle: float, velocity: float, load: float, temperature: float, seconds: float) -> None:
         """Take what the sensors say of the joint: rad, rad/s, share of the voltage that drives it (-1 to 1), °C; `seconds`
-        after the measurement before."""
+        after the measurement before. An angle that is no number is that of a broken sensor."""
+        self._blind = not math.isfinite(angle + velocity)
+        if self._blind:
+            return
         steps_per_second = self._sign * velocity * r.STEPS_PER_RADIAN
         self._encoder = self._zero + self._sign * angle * r.STEPS_PER_RADIAN
         self._see()

@@ -82,10 +82,11 @@ class So101SerialServer:
     def publish(self, state: RobotState) -> None:
         effort, fastest = np.array(self._robot.effort_limits), np.array(self._robot.velocity_limits)
         # A motor's torque is what is left of its voltage when its own speed has taken its share.
-        load = np.where(self._driven, np.clip(state.torque / effort + state.velocity / fastest, -1.0, 1.0), 0.0)
+        share = np.nan_to_num(state.torque / effort + state.velocity / fastest)
+        load = np.where(self._driven, np.clip(share, -1.0, 1.0), 0.0)
         temperature = np.where(np.isfinite(state.temperature), state.temperature, 25.0)
         with self._lock:
-            self._position = state.position
+            self._position = np.where(np.isfinite(state.position), state.position, self._position)
             self._damaged = not state.intact
             for servo, *measured in zip(self._bus.servos, state.position, state.velocity, load, temperature, strict=True):
                 servo.measure(*map(float, measured), seconds=self._period)
