@@ -19,7 +19,7 @@ from assets.robots import GO2, SO101
 from rl.stop import Stop
 from sim2real.drivers.twin import TwinDriver
 from sim2real.robot_io import RobotCommand, RobotState
-from sim2real.twin.gap import Fault, Gap
+from sim2real.twin.gap import Fault, Gap, Messages
 from sim2real.twin.process import Lateness, TwinLoop, make_server
 from sim2real.twin.server import TwinError
 from sim2real.twin.simulated import SimulatedRobot
@@ -173,8 +173,6 @@ def test_real_time_is_never_ahead_of_the_clock(crouched: SimulatedRobot) -> None
 
 
 def test_a_lost_state_is_not_sent_again() -> None:
-    from sim2real.twin.gap import Messages
-
     lossy = SimulatedRobot(SO101, Gap(state_messages=Messages(drop=0.5)), rate=100.0, physics_step=0.002, start="standing")
     server = Bench()
     TwinLoop(lossy, server, say=lambda _: None).run(Stop(), seconds=1.0, speed=math.inf)
