@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from sim.render import make_renderer, write_video
 from sim2real.robot_io import RobotCommand
 from sim2real.twin.simulated import SimulatedRobot
-from sim.render import make_renderer, write_video
 
 _PICTURES = 25.0  # a second of simulated time
 

@@ -8,14 +8,12 @@ import pytest
 from assets.robots import SO101
 from rl.page import PageError
 from sim2real.twin.simulated import SimulatedRobot
-
-pytest.importorskip("viser")
-
-from sim2real.twin.view import LiveView  # noqa: E402 - needs viser
+from sim2real.twin.view import LiveView
 
 
 @pytest.fixture(scope="module")
 def simulated() -> SimulatedRobot:
+    pytest.importorskip("viser")
     return SimulatedRobot(SO101, rate=30.0, physics_step=0.002, start="standing")
 
 
