@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol, cast
 
+import mujoco
 import numpy as np
 
 from rl.stop import Stop
@@ -143,7 +144,7 @@ class TwinLoop:
         lateness = Lateness(spacing)
         end = math.inf if math.isinf(seconds) else simulated.sequence + round(seconds / simulated.period)
         self._say(f"{told.robot} at {told.address}: {simulated.posture}")
-        with _no_collection():
+        with _undisturbed():
             begin = due = time.monotonic()
             while not stop.requested and simulated.sequence < end:
                 if spacing > 0:
@@ -219,11 +220,16 @@ def _wait_until(due: float, lateness: Lateness) -> float:
 
 
 @contextmanager
-def _no_collection() -> Iterator[None]:
-    """What is there now is not searched for garbage, which would take longer than a period."""
+def _undisturbed() -> Iterator[None]:
+    """What is there now is not searched for garbage, which would take longer than a period; and MuJoCo writes no log file into
+    the working directory, as a simulation that diverges is told of otherwise."""
     gc.collect()
     gc.freeze()
+    before, quiet = mujoco.MjLogConfig.get(), mujoco.MjLogConfig.get()
+    quiet.logto_console = quiet.logto_file = False
+    quiet.set()
     try:
         yield
     finally:
+        before.set()
         gc.unfreeze()

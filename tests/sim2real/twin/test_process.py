@@ -200,6 +200,15 @@ def test_a_fall_is_told() -> None:
     assert lines[-1].endswith("fallen")
 
 
+def test_a_simulation_that_diverges_ends_with_its_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    robot = SimulatedRobot(SO101, rate=100.0, physics_step=0.002, start="standing")
+    robot.data.qvel[0] = np.inf
+    with pytest.raises(TwinError, match="diverged after"):
+        TwinLoop(robot, Bench(), say=lambda _: None).run(Stop(), seconds=1.0, speed=math.inf)
+    assert not list(tmp_path.iterdir())
+
+
 def test_protocols_are_for_their_robots(crouched: SimulatedRobot) -> None:
     with pytest.raises(TwinError, match="that of the go2"):
         make_server("go2-dds", crouched)
