@@ -79,9 +79,9 @@ class Go2Driver:
     def acquire(self) -> None:
         """Release what moves the robot, laying it down first, and become the only publisher of commands."""
         network, others = self._joined()
-        self._release(MotionSwitcher(network))
+        released = self._release(MotionSwitcher(network))
         time.sleep(max(0.0, self._connected + _DISCOVERY - time.monotonic()))
-        self._refuse_rivals(others)
+        self._refuse_rivals(others, _PATIENCE if released else 0.0)  # what was released may be slow to go
         self._outbox = network.publish(COMMAND_TOPIC, LowCmd_)
         deadline = time.monotonic() + _PATIENCE
         while not self._outbox.has_subscriber():
@@ -91,7 +91,7 @@ class Go2Driver:
             time.sleep(0.005)
         time.sleep(_DISCOVERY)  # the robot hears us now; and one that was started at the same moment sees us, as we see it
         try:
-            self._refuse_rivals(others)
+            self._refuse_rivals(others, 0.0)
         except DriverError:
             self._outbox = None
             raise
@@ -193,14 +193,18 @@ class Go2Driver:
         if self._outbox is not None:
             self._outbox.send(self._commands.to_cdr(seal(command.tobytes())))
 
-    def _release(self, switcher: MotionSwitcher) -> None:
+    def _release(self, switcher: MotionSwitcher) -> bool:
+        """Whether something had to be released."""
         deadline = time.monotonic() + 2 * _SLOWEST_SECONDS
+        released = False
         while mode := switcher.mode():
             if time.monotonic() > deadline:
                 raise DriverError(f"the robot's mode {mode!r} was released, yet comes back: end it in the vendor's app")
             switcher.stand_down()
             self._wait_for_rest()
             switcher.release()
+            released = True
+        return released
 
     def _wait_for_rest(self) -> None:
         """By the clock and by the robot's ticks: a robot that is late with its states has not come to rest."""
@@ -215,12 +219,15 @@ class Go2Driver:
             if np.abs(state.position - start.position).max() > _REST_ANGLE:
                 start = state
 
-    def _refuse_rivals(self, others: Publishers) -> None:
-        if rivals := others.count():
-            raise DriverError(
-                f"{rivals} other publisher{'s' if rivals > 1 else ''} of {COMMAND_TOPIC} at {self.address}: two commanders"
-                " break a robot. End the other program; one that was killed is forgotten after 10 s"
-            )
+    def _refuse_rivals(self, others: Publishers, patience: float) -> None:
+        deadline = time.monotonic() + patience
+        while rivals := others.count():
+            if time.monotonic() >= deadline:
+                raise DriverError(
+                    f"{rivals} other publisher{'s' if rivals > 1 else ''} of {COMMAND_TOPIC} at {self.address}: two commanders"
+                    " break a robot. End the other program; one that was killed is forgotten after 10 s"
+                )
+            time.sleep(0.01)
 
     def _silence(self, state: RobotState | None) -> str:
         if state is not None:

@@ -61,9 +61,10 @@ class Address:
 
     def configuration(self) -> str:
         """Cyclone's XML."""
-        interface = f'<Interfaces><NetworkInterface name="{self.interface}"/></Interfaces>'
         if self.interface != _LOOPBACK:
+            interface = f'<Interfaces><NetworkInterface name="{self.interface}"/></Interfaces>'
             return f"<CycloneDDS><Domain><General>{interface}</General></Domain></CycloneDDS>"
+        interface = '<Interfaces><NetworkInterface address="127.0.0.1"/></Interfaces>'  # its name depends on the system
         peers = '<Peers><Peer address="127.0.0.1"/></Peers><ParticipantIndex>auto</ParticipantIndex>'
         general = f"<General>{interface}<AllowMulticast>false</AllowMulticast></General>"
         return f"<CycloneDDS><Domain>{general}<Discovery>{peers}</Discovery></Domain></CycloneDDS>"

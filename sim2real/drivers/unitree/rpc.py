@@ -13,6 +13,7 @@ Topics `rt/api/NAME/request` and `rt/api/NAME/response`, types, header and codes
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from cyclonedds.idl import IdlStruct, annotations, types
 
@@ -25,6 +26,7 @@ BAD_PARAMETER = 3204
 """Status code of a request whose parameter makes no sense."""
 _TIMEOUT = 10.0  # s, for an answer
 _RESEND = 1.0  # s; a request that is sent before the service has found us is lost
+_NO_BINARY: Any = ()
 _LARGEST = 65536  # characters of a parameter or an answer
 
 
@@ -106,7 +108,7 @@ class Service:
         """The answer's data. The request may arrive twice: what it asks for must then be done already. Raises DriverError where
         no answer comes within 10 s, or one that refuses."""
         identity = RequestIdentity_(time.monotonic_ns(), api_id)
-        request = Request_(RequestHeader_(identity, RequestLease_(0), RequestPolicy_(0, False)), parameter, [])
+        request = Request_(RequestHeader_(identity, RequestLease_(0), RequestPolicy_(0, False)), parameter, _NO_BINARY)
         deadline = time.monotonic() + _TIMEOUT
         resend = 0.0
         while (now := time.monotonic()) < deadline:
@@ -143,4 +145,4 @@ class ServiceHost:
             code, data = self._answer(request.header.identity.api_id, request.parameter[:_LARGEST])
             if not request.header.policy.noreply:
                 header = ResponseHeader_(request.header.identity, ResponseStatus_(code))
-                self._responses.pack(Response_(header, data, []))
+                self._responses.pack(Response_(header, data, _NO_BINARY))

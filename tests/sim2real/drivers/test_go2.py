@@ -1,5 +1,6 @@
 """The Go2's driver against a robot in another process that speaks its protocol strictly."""
 
+import importlib
 import itertools
 import subprocess
 import sys
@@ -213,6 +214,12 @@ def test_a_driver_that_has_not_taken_command_sends_nothing() -> None:
         driver.read()
     driver.close()
     driver.close()
+
+
+def test_without_cyclone_the_remedy_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cyclonedds", None)
+    with pytest.raises(DriverError, match=r"pip install 'zerogap\[go2\]'"):
+        importlib.reload(sys.modules["sim2real.drivers.unitree"])
 
 
 @pytest.mark.parametrize("address", ["", "/1", "lo/231", "lo/x", 'lo"/>', "lo/1/2", "a b"])
