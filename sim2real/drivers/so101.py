@@ -6,10 +6,10 @@
     driver.write(command)
     state = driver.read()
 
-The servos control position, within their own torque limit. A command's stiffness and damping become their P and D coefficients,
-the nearest but never 0, which count as proportional to both; their pair (16, 32) has the gains of the robot's description. What
-a position servo cannot do is refused: a feed-forward torque, a target velocity, gains beyond its coefficients. Where stiffness
-and damping are 0, a joint's torque is switched off.
+The servos control position, within their own torque limit. A command's stiffness and damping become their P and D
+coefficients, the nearest but never 0, which count as proportional to both; their pair (16, 32) has the gains of the robot's
+description. What a position servo cannot do is refused: a feed-forward torque, a target velocity, gains beyond its
+coefficients. Where stiffness and damping are 0, a joint's torque is switched off.
 
 To damp does not switch the torque off: an arm that goes limp falls. The servos hold where they are with so little torque
 (`DAMPING_TORQUE`) that an outstretched arm sinks, slowly, as their drives brake it, and then rests on what is below or on that
@@ -244,15 +244,16 @@ class So101Driver:
         )
 
     def _tell_faults(self, reply: "Reply") -> None:
-        """Raise DriverError where a servo tells of a fault that it did not tell of before."""
+        """Raise DriverError where servos tell of faults that they did not tell of before."""
+        told = []
         for joint, servo in zip(self.robot.joints, self._open_bus().ids, strict=True):
             if servo in reply.blocks:
                 bits = r.STATUS.of(reply.blocks[servo], reply.start)
                 fresh = bits & ~self._faults.get(servo, 0)
                 self._faults[servo] = bits
-                told = [text for bit, text in r.FAULTS.items() if fresh & bit]
-                if told:
-                    raise DriverError(f"{servo_name(servo, joint)} reports a fault: {'; '.join(told)}")
+                told += [f"{servo_name(servo, joint)} reports a fault: {text}" for bit, text in r.FAULTS.items() if fresh & bit]
+        if told:
+            raise DriverError("; ".join(told))
 
     # Connecting
 

@@ -20,7 +20,8 @@ from sim2real.drivers.feetech.registers import BAUD_RATES, MODEL_NUMBER, Registe
 
 BAUD_RATE = 1_000_000
 _TRIES = 3
-_PATIENCE = 0.2  # s, for what is asked or acknowledged once; what goes round in a loop has the caller's own
+_PATIENCE = 0.5  # s, for what is asked or acknowledged once; what goes round in a loop has the caller's own
+_SCAN_PATIENCE = 0.1  # s
 
 _BARE_ANSWER = 6  # bytes, without any data
 
@@ -63,7 +64,7 @@ class FeetechBus:
     def read(self, first: Register, last: Register, servo: int) -> bytes | None:
         """All of a servo's registers from the first to the last; None where it does not answer."""
         for _ in range(_TRIES):
-            block = self._read_once(first, last, servo)
+            block = self._read_once(first, last, servo, _PATIENCE)
             if block is not None:
                 return block
         return None
@@ -112,21 +113,22 @@ class FeetechBus:
         try:
             for baud_rate in BAUD_RATES:
                 self.open(baud_rate)
-                if any(self._read_once(MODEL_NUMBER, MODEL_NUMBER, servo) is not None for servo in self.ids):
-                    return baud_rate
+                for servo in self.ids:
+                    if self._read_once(MODEL_NUMBER, MODEL_NUMBER, servo, _SCAN_PATIENCE) is not None:
+                        return baud_rate
         finally:
             self.close()
         return None
 
-    def _read_once(self, first: Register, last: Register, servo: int) -> bytes | None:
+    def _read_once(self, first: Register, last: Register, servo: int, patience: float) -> bytes | None:
         size = _size(first, last)
-        with self._using(_PATIENCE) as port:
+        with self._using(patience) as port:
             self._packets.readTx(port, servo, first.address, size)
             return self._answer(port, servo, size)[0]
 
     def _answer(self, port: Port, servo: int, size: int) -> tuple[bytes | None, int]:
-        """What a servo answers to the question before, and the SDK's result. Answers carry nothing that tells which question they
-        are to: those that come too late for theirs are known by another servo or size, and passed over."""
+        """What a servo answers to the question before, and the SDK's result. Answers carry nothing that tells which question
+        they are to: those that come too late for theirs are known by another servo or size, and passed over."""
         while True:
             packet, result = self._packets.rxPacket(port)
             if result != sdk.COMM_SUCCESS:
