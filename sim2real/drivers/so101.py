@@ -6,10 +6,10 @@
     driver.write(command)
     state = driver.read()
 
-The servos control position, within their own torque limit. A command's stiffness and damping become their P and D coefficients,
-the nearest but never 0, which count as proportional to both; their pair (16, 32) has the gains of the robot's description. What
-a position servo cannot do is refused: a feed-forward torque, a target velocity, gains beyond its coefficients. Where stiffness
-and damping are 0, a joint's torque is switched off.
+The servos control position, within their own torque limit. A command's stiffness and damping become their P and D
+coefficients, the nearest but never 0, which count as proportional to both; their pair (16, 32) has the gains of the robot's
+description. What a position servo cannot do is refused: a feed-forward torque, a target velocity, gains beyond its
+coefficients. Where stiffness and damping are 0, a joint's torque is switched off.
 
 To damp does not switch the torque off: an arm that goes limp falls. The servos hold where they are with so little torque
 (`DAMPING_TORQUE`) that an outstretched arm sinks, slowly, as their drives brake it, and then rests on what is below or on that
@@ -34,7 +34,7 @@ from assets.robots.so101 import SO101
 from sim2real.drivers.driver import DriverError
 from sim2real.drivers.feetech import registers as r
 from sim2real.drivers.feetech.calibration import Calibration, load_calibration
-from sim2real.drivers.feetech.roll_call import check_servos, checked_calibration, known, servo_name
+from sim2real.drivers.feetech.roll_call import Settings, checked_calibration, servo_name, settings_of
 from sim2real.robot_io import RobotCommand, RobotState
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ class So101Driver:
         self._bus: FeetechBus | None = None
         self._state: RobotState | None = None
         self._acquired = False
+        self._settings: list[Settings] = []
         self._gains: tuple[tuple[int, int], ...] = ()
         self._torque_on: tuple[bool, ...] = ()
         self._limits: dict[int, int] = {}
@@ -85,8 +86,8 @@ class So101Driver:
         self._state, self._faults = None, {}
         try:
             self._bus.open()
-            check_servos(self._bus, self.robot.joints)
-            self._calibration = checked_calibration(self._bus, self.robot, self._given, str(self._file))
+            self._settings = settings_of(self._bus, self.robot.joints)
+            self._calibration = checked_calibration(self._bus, self.robot, self._settings, self._given, str(self._file))
             self._await_state()
         except DriverError:
             self._bus.close()
@@ -98,8 +99,8 @@ class So101Driver:
         Raises DriverError where a servo is in another mode than position, or does not take what it is told.
         """
         bus = self._open_bus()
-        for joint, servo in zip(self.robot.joints, bus.ids, strict=True):
-            mode = bus.read(r.OPERATING_MODE, servo)
+        for joint, servo, settings in zip(self.robot.joints, bus.ids, self._settings, strict=True):
+            mode = settings[r.OPERATING_MODE]
             if mode != _POSITION_MODE:
                 raise DriverError(
                     f"{servo_name(servo, joint)} is in operating mode {mode}, expected {_POSITION_MODE}, position:"
@@ -107,18 +108,19 @@ class So101Driver:
                 )
         bus.sync_write(r.GOAL_POSITION, self._goals(self._await_state().position))
         self._gains, self._torque_on, self._limits = (), (), {}
-        for servo in bus.ids:
+        for servo, settings in zip(bus.ids, self._settings, strict=True):
             bus.write(r.LOCK, servo, 1)  # so that gains are written to no EEPROM
             bus.write(r.RETURN_DELAY, servo, 0)
             bus.write(r.ACCELERATION, servo, _ACCELERATION)
             bus.write(r.GOAL_VELOCITY, servo, 0)
             bus.write(r.I_COEFFICIENT, servo, 0)
-            self._limits[servo] = known(bus, r.MAX_TORQUE, servo)
+            self._limits[servo] = settings[r.MAX_TORQUE]
             bus.write(r.TORQUE_LIMIT, servo, self._limits[servo])
         self._set_gains(((P_COEFFICIENT, D_COEFFICIENT),) * len(bus.ids))
         self._switch((True,) * len(bus.ids))
         for joint, servo in zip(self.robot.joints, bus.ids, strict=True):
-            if bus.read(r.TORQUE_ENABLE, servo) != 1 or bus.read(r.P_COEFFICIENT, servo) != P_COEFFICIENT:
+            block = bus.read(r.P_COEFFICIENT, r.TORQUE_ENABLE, servo) or b""
+            if [q.of(block, r.P_COEFFICIENT.address) for q in (r.P_COEFFICIENT, r.TORQUE_ENABLE)] != [P_COEFFICIENT, 1]:
                 raise DriverError(f"{servo_name(servo, joint)} does not take its torque or gains: switch its power off and on")
         self._acquired = True
 
@@ -242,15 +244,16 @@ class So101Driver:
         )
 
     def _tell_faults(self, reply: "Reply") -> None:
-        """Raise DriverError where a servo tells of a fault that it did not tell of before."""
+        """Raise DriverError where servos tell of faults that they did not tell of before."""
+        told = []
         for joint, servo in zip(self.robot.joints, self._open_bus().ids, strict=True):
             if servo in reply.blocks:
                 bits = r.STATUS.of(reply.blocks[servo], reply.start)
                 fresh = bits & ~self._faults.get(servo, 0)
                 self._faults[servo] = bits
-                told = [text for bit, text in r.FAULTS.items() if fresh & bit]
-                if told:
-                    raise DriverError(f"{servo_name(servo, joint)} reports a fault: {'; '.join(told)}")
+                told += [f"{servo_name(servo, joint)} reports a fault: {text}" for bit, text in r.FAULTS.items() if fresh & bit]
+        if told:
+            raise DriverError("; ".join(told))
 
     # Connecting
 

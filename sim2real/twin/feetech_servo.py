@@ -78,7 +78,7 @@ class Servo:
         self._blind = False
 
     def __getitem__(self, register: Register) -> int:
-        return register.of(bytes(self._memory), 0)
+        return register.decode(self._memory[register.address : register.address + register.size])
 
     @property
     def id(self) -> int:

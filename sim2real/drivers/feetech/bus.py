@@ -20,7 +20,10 @@ from sim2real.drivers.feetech.registers import BAUD_RATES, MODEL_NUMBER, Registe
 
 BAUD_RATE = 1_000_000
 _TRIES = 3
-_PATIENCE = 0.1  # s, for what is asked or acknowledged once; what goes round in a loop has the caller's own
+_PATIENCE = 0.5  # s, for what is asked or acknowledged once; what goes round in a loop has the caller's own
+_SCAN_PATIENCE = 0.1  # s
+
+_BARE_ANSWER = 6  # bytes, without any data
 
 
 @dataclass(frozen=True)
@@ -58,12 +61,12 @@ class FeetechBus:
             self._port.close()
         self._port = None
 
-    def read(self, register: Register, servo: int) -> int | None:
-        """None where the servo does not answer."""
+    def read(self, first: Register, last: Register, servo: int) -> bytes | None:
+        """All of a servo's registers from the first to the last; None where it does not answer."""
         for _ in range(_TRIES):
-            value = self._read_once(register, servo)
-            if value is not None:
-                return value
+            block = self._read_once(first, last, servo, _PATIENCE)
+            if block is not None:
+                return block
         return None
 
     def write(self, register: Register, servo: int, value: int) -> None:
@@ -71,9 +74,10 @@ class FeetechBus:
         data = list(register.encode(value))
         for _ in range(_TRIES):
             with self._using(_PATIENCE) as port:
-                result, _flags = self._packets.writeTxRx(port, servo, register.address, len(data), data)
-            if result == sdk.COMM_SUCCESS:
-                return
+                self._packets.writeTxOnly(port, servo, register.address, len(data), data)
+                port.setPacketTimeout(_BARE_ANSWER)
+                if self._answer(port, servo, 0)[0] is not None:
+                    return
         raise DriverError(
             f"servo {servo} on {self.port} does not acknowledge a write to its register {register.address}:"
             " check its cable and the power supply"
@@ -81,15 +85,20 @@ class FeetechBus:
 
     def sync_read(self, first: Register, last: Register) -> Reply:
         """All registers from the first to the last, of all servos."""
-        size = last.address + last.size - first.address
+        size = _size(first, last)
+        blocks: dict[int, bytes] = {}
         with self._using(self._patience) as port:
             group = sdk.GroupSyncRead(port, self._packets, first.address, size)
             for servo in self.ids:
                 group.addParam(servo)
-            result = group.txRxPacket()
-        answers = {servo: bytes(data) for servo, data in group.data_dict.items() if data}
-        blocks = {servo: data for servo, data in answers.items() if len(data) == size}
-        return Reply(first.address, blocks, result == sdk.COMM_RX_CORRUPT or len(blocks) < len(answers))
+            result = group.txPacket()
+            # The group's own way of receiving takes an answer of any length for the one to this question.
+            for servo in self.ids if result == sdk.COMM_SUCCESS else ():
+                block, result = self._answer(port, servo, size)
+                if block is None:
+                    break
+                blocks[servo] = block
+        return Reply(first.address, blocks, result == sdk.COMM_RX_CORRUPT)
 
     def sync_write(self, register: Register, values: dict[int, int]) -> None:
         """Of as many servos as there are values; none of them acknowledges it."""
@@ -104,16 +113,28 @@ class FeetechBus:
         try:
             for baud_rate in BAUD_RATES:
                 self.open(baud_rate)
-                if any(self._read_once(MODEL_NUMBER, servo) is not None for servo in self.ids):
-                    return baud_rate
+                for servo in self.ids:
+                    if self._read_once(MODEL_NUMBER, MODEL_NUMBER, servo, _SCAN_PATIENCE) is not None:
+                        return baud_rate
         finally:
             self.close()
         return None
 
-    def _read_once(self, register: Register, servo: int) -> int | None:
-        with self._using(_PATIENCE) as port:
-            data, result, _flags = self._packets.readTxRx(port, servo, register.address, register.size)
-        return register.decode(bytes(data)) if result == sdk.COMM_SUCCESS and len(data) == register.size else None
+    def _read_once(self, first: Register, last: Register, servo: int, patience: float) -> bytes | None:
+        size = _size(first, last)
+        with self._using(patience) as port:
+            self._packets.readTx(port, servo, first.address, size)
+            return self._answer(port, servo, size)[0]
+
+    def _answer(self, port: Port, servo: int, size: int) -> tuple[bytes | None, int]:
+        """What a servo answers to the question before, and the SDK's result. Answers carry nothing that tells which question
+        they are to: those that come too late for theirs are known by another servo or size, and passed over."""
+        while True:
+            packet, result = self._packets.rxPacket(port)
+            if result != sdk.COMM_SUCCESS:
+                return None, result
+            if packet[sdk.PKT_ID] == servo and len(packet) == size + _BARE_ANSWER:
+                return bytes(packet[sdk.PKT_PARAMETER0 : sdk.PKT_PARAMETER0 + size]), result
 
     @contextmanager
     def _using(self, patience: float) -> Iterator[Port]:
@@ -127,3 +148,7 @@ class FeetechBus:
         except (OSError, termios.error) as error:
             self.close()
             raise DriverError(f"the port {self.port} is gone ({error}): check the cable, then start anew") from error
+
+
+def _size(first: Register, last: Register) -> int:
+    return last.address + last.size - first.address

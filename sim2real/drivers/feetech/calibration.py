@@ -16,6 +16,7 @@ range that was swept.
 
 import json
 import math
+import uuid
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -115,9 +116,15 @@ class Calibration:
 
     def save(self, path: Path) -> None:
         """Write the file as LeRobot does, whole or not at all."""
-        from rl.run import write_json
-
-        write_json(path, {joint: asdict(motor) for joint, motor in zip(self.joints, self.motors, strict=True)})
+        told = {joint: asdict(motor) for joint, motor in zip(self.joints, self.motors, strict=True)}
+        partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+        try:
+            partial.write_text(json.dumps(told, indent=4) + "\n")
+            partial.replace(path)
+        except OSError as error:
+            raise CalibrationError(f"cannot write the calibration {path}: {error.strerror or error}") from error
+        finally:
+            partial.unlink(missing_ok=True)
 
 
 def make_calibration(robot: Robot, motors: tuple[MotorCalibration, ...], source: str) -> Calibration:

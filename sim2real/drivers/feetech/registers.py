@@ -65,7 +65,7 @@ class Register:
         sign = (1 << self.sign_bit) if self.sign_bit is not None and value < 0 else 0
         return (abs(value) | sign).to_bytes(self.size, "little")
 
-    def decode(self, data: bytes) -> int:
+    def decode(self, data: bytes | bytearray) -> int:
         """Of exactly `size` bytes; bits above the sign count for nothing."""
         value = int.from_bytes(data, "little")
         if self.sign_bit is None:

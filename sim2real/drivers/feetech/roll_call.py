@@ -1,5 +1,6 @@
 """Whether the servos on a bus are those of a robot, all there, of the right model, and calibrated as its file says."""
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from assets.robots.robot import Robot
@@ -17,37 +18,43 @@ def servo_name(servo: int, joint: str) -> str:
     return f"servo {servo} ({joint})"
 
 
-def known(bus: "FeetechBus", register: r.Register, servo: int) -> int:
-    """The register of a servo that answered before."""
-    value = bus.read(register, servo)
-    if value is None:
-        raise DriverError(f"servo {servo} at {bus.port} answered before and does not now: check its cable and the power supply")
-    return value
+@dataclass(frozen=True)
+class Settings:
+    """What a servo keeps without power."""
+
+    block: bytes
+
+    def __getitem__(self, register: r.Register) -> int:
+        return register.of(self.block, r.MODEL_NUMBER.address)
 
 
-def check_servos(bus: "FeetechBus", joints: tuple[str, ...]) -> None:
-    """Raises DriverError unless the servo of every joint answers, and is an STS3215."""
-    models = {servo: bus.read(r.MODEL_NUMBER, servo) for servo in bus.ids}
+def settings_of(bus: "FeetechBus", joints: tuple[str, ...]) -> list[Settings]:
+    """Of the servo of each joint. Raises DriverError unless all answer, and are STS3215."""
+    blocks = {servo: bus.read(r.MODEL_NUMBER, r.OPERATING_MODE, servo) for servo in bus.ids}
     names = {servo: servo_name(servo, joint) for servo, joint in zip(bus.ids, joints, strict=True)}
-    missing = [servo for servo, model in models.items() if model is None]
-    if len(missing) == len(models):
+    missing = [servo for servo, block in blocks.items() if block is None]
+    if len(missing) == len(blocks):
         raise DriverError(_silence(bus))
     if missing:
         raise DriverError(
             f"no answer from {', '.join(names[servo] for servo in missing)} at {bus.port}: each servo passes the bus on to the"
             " next, so check the cable that leads to the first of them; and that each has an id of its own"
         )
-    for servo, model in models.items():
-        if model != r.MODEL:
-            raise DriverError(f"{names[servo]} is of model {model}, expected {r.MODEL}, an STS3215")
+    settings = {servo: Settings(block) for servo, block in blocks.items() if block is not None}
+    for servo, kept in settings.items():
+        if kept[r.MODEL_NUMBER] != r.MODEL:
+            raise DriverError(f"{names[servo]} is of model {kept[r.MODEL_NUMBER]}, expected {r.MODEL}, an STS3215")
+    return list(settings.values())
 
 
-def checked_calibration(bus: "FeetechBus", robot: Robot, given: Calibration | None, source: str) -> Calibration:
+def checked_calibration(
+    bus: "FeetechBus", robot: Robot, settings: list[Settings], given: Calibration | None, source: str
+) -> Calibration:
     """The one that the servos hold, which must be the given one, if any: theirs counts, as it is they who subtract the homing
     offset. `source` is the name of the given one's file."""
     own = tuple(
-        MotorCalibration(servo, drive_mode, **{field: known(bus, where, servo) for field, where in _CALIBRATION.items()})
-        for servo, drive_mode in zip(bus.ids, _drive_modes(robot, given), strict=True)
+        MotorCalibration(servo, drive_mode, **{field: kept[register] for field, register in _CALIBRATION.items()})
+        for servo, drive_mode, kept in zip(bus.ids, _drive_modes(robot, given), settings, strict=True)
     )
     if given is None:
         try:
