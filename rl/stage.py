@@ -10,12 +10,13 @@ Only where robots walk on a ground that is no plane do they share it, each where
 import copy
 import math
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import mujoco
 import numpy as np
 
-from envs.task import Task
 from sim.shapes import shown_geoms
 
 # What a task may change to show a command, and a stage can show.
@@ -44,10 +45,26 @@ class Scenery:
     """Both sides of each tile, (num_plates * tiles, 2); 0 where it is off its plate."""
 
 
+class Rooted(Protocol):
+    @property
+    def base(self) -> str: ...
+
+
+class Shown(Protocol):
+    """Whose robots a stage shows: a `Task`, or whatever else has a scene with one."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def robot(self) -> Rooted: ...
+    @property
+    def show(self) -> Callable[[mujoco.MjModel, np.ndarray], dict[str, np.ndarray]] | None: ...
+
+
 class Stage:
     """Places `num_envs` robots of a task."""
 
-    def __init__(self, task: Task, num_envs: int, model: mujoco.MjModel):
+    def __init__(self, task: Shown, num_envs: int, model: mujoco.MjModel):
         """`model` is the task's scene, with the ground that the robots are on."""
         self.model = model
         self.num_envs = num_envs

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from assets.robots import GO2
+from assets.robots import GO2, RobotError
 from envs.plugins import find_task
-from envs.registry import find_plugins, make_task, task_descriptions
+from envs.registry import find_plugins, make_robot, make_task, task_descriptions
 from envs.task import Task, TaskError
 from tests.envs.walker import ROBOT
 
@@ -226,3 +226,15 @@ def test_the_list_warns_of_what_cannot_be_used(module, install, capsys, tmp_path
     assert "no [arm] today" in told.err
     assert "broken-one" in json.loads((tmp_path / "list.json").read_text())["problems"][0]
     assert isinstance(make_task("go2-velocity-flat"), Task)
+
+
+def test_a_robot_is_found_by_its_name_its_module_and_its_entry_point(module, install):
+    name = module()
+    install("my-robots", robots={"hound": f"{name}:SPOT"})
+    assert make_robot("go2") is GO2
+    assert make_robot(f"{name}:SPOT").name == "spot"
+    assert make_robot("hound").name == "spot"
+    with pytest.raises(RobotError, match="unknown robot 'go3': did you mean go2"):
+        make_robot("go3")
+    with pytest.raises(TaskError, match="expected a Robot"):
+        make_robot(f"{name}:number")
