@@ -1,5 +1,6 @@
 """The servos on their pseudo-terminal, in another process, asked by Feetech's own SDK."""
 
+import itertools
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -84,7 +85,7 @@ def test_a_goal_moves_its_joint_at_the_speed_that_is_set(peer: Peer):
         speeds.append(peer.read(1, r.PRESENT_VELOCITY))
     assert len(path) > 10
     assert max(speeds) < 150
-    assert all(b >= a - 2 for a, b in zip(path, path[1:], strict=False))
+    assert all(b >= a - 2 for a, b in itertools.pairwise(path))
     assert abs(peer.read(1, r.PRESENT_POSITION) - start - 326) <= 4
 
 
