@@ -38,7 +38,6 @@ class Go2DdsServer:
         self.received = 0
         """Commands that came, whatever became of them."""
         self.obeyed = 0
-        """Of these, how many were valid and came when they were wanted."""
         self._clock = clock
         self._motors = np.array([motor.index for motor in robot.motors])
         self._signs = np.array([float(motor.sign) for motor in robot.motors])

@@ -46,6 +46,7 @@ class LocalServer:
     def __init__(self, robot: Robot, rate: float, address: str = DEFAULT_ADDRESS, clock: Callable[[], float] = time.monotonic):
         self._robot, self._rate, self._clock = robot, rate, clock
         self._clients: dict[int, _Client] = {}
+        self.obeyed = 0
         self._command: RobotCommand | None = None
         self._commander = 0
         self._due = -math.inf
@@ -127,6 +128,7 @@ class LocalServer:
             return
         client.sequence, client.commanded = packet.sequence, now
         self._command, self._commander, self._due = command, packet.sender, now + COMMAND_SECONDS
+        self.obeyed += 1
 
     def _send(self, content: bytes, address: tuple) -> None:
         with contextlib.suppress(OSError):  # nobody there, or no room: a datagram may be lost

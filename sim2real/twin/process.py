@@ -93,7 +93,7 @@ class Told:
     published: int = 0
     """States sent."""
     commands: int = 0
-    """Those that took effect: of what came within one period, the newest."""
+    """Those that were valid; of what came within one period, the newest takes effect."""
     refused: int = 0
     """What the server told that it refused; of one kind in one period, once."""
     falls: int = 0
@@ -126,7 +126,6 @@ class TwinLoop:
         self._say, self._status = say, status
         self._faults = Faults(simulated.robot, simulated.gap.fault)
         self._told = Told(simulated.robot.name, server.address)
-        self._command: RobotCommand | None = None
         self._state: RobotState | None = None
         self._commanded: float | None = None  # when the first command came
         self._shown: dict[str, str] = {}
@@ -177,11 +176,9 @@ class TwinLoop:
             watcher.add(simulated, command)
 
     def _note(self, command: RobotCommand | None) -> None:
-        if command is not None and command is not self._command:
-            self._told.commands += 1
-            if self._commanded is None:
-                self._commanded = self._simulated.time
-        self._command = command
+        self._told.commands = self._server.obeyed
+        if self._commanded is None and self._server.obeyed:
+            self._commanded = self._simulated.time
         self._tell_change("commands", "no commands: limp" if command is None else "commands come", silent="no commands: limp")
 
     def _tell(self, text: str) -> None:

@@ -19,6 +19,8 @@ class TwinError(UserError, RuntimeError):
 class TwinServer(Protocol):
     address: str
     """Where a driver finds the robot, as its `--address` takes it."""
+    obeyed: int
+    """Valid commands so far from whoever speaks the protocol, those too that a newer one overtook within a period."""
 
     def command(self) -> RobotCommand | None:
         """The newest valid command, the same object as long as none came after it; None where there is none or it is too old,

@@ -44,6 +44,8 @@ class So101SerialServer:
         self._lock = threading.Lock()
         self._events: Counter[str] = Counter()
         self._position = np.array(robot.default_pose)
+        self.obeyed = 0
+        """Changes of what the servos' registers ask for: a bus knows no commands."""
         self._command: RobotCommand | None = None
         self._driven = np.zeros(robot.num_joints, bool)
         self._damaged = False
@@ -77,6 +79,7 @@ class So101SerialServer:
         command = self._as_command(demands)
         if self._command is None or not _same(command, self._command):
             self._command = command
+            self.obeyed += 1
         return self._command
 
     def publish(self, state: RobotState) -> None:

@@ -37,6 +37,7 @@ class Bench:
 
     def __init__(self, command: RobotCommand | None = None):
         self.wish = command
+        self.obeyed = int(command is not None)
         self.sent: list[RobotState] = []
 
     def command(self) -> RobotCommand | None:
