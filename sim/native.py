@@ -29,7 +29,8 @@ _FEW_GEOMS = 16
 
 
 class NativePhysics:
-    """`num_envs` simulations of `model` on `num_threads` threads (0: one per CPU). See `sim.physics.Physics`.
+    """`num_envs` simulations of `model` on `num_threads` threads, or 0: one per CPU that this process may use. See
+    `sim.physics.Physics`.
 
     With `devices` it is the part that each of them has: `Devices.each` must be calling.
     """
@@ -44,8 +45,7 @@ class NativePhysics:
         self.num_envs = num_envs
         self._devices = devices or Devices()
         here = self._devices.count_here
-        if here > 1:
-            num_threads = max(1, (num_threads or os.cpu_count() or 1) // here)
+        num_threads = max(1, (num_threads or _usable_cpus()) // here)
         self._simulations = [Simulations(model, num_envs, num_threads) for _ in range(here)]
         self._rest_at_start = self._simulations[0].rest_at_start
         self._digest = f"{_digest(model, num_envs)} {here}"
@@ -127,6 +127,11 @@ class NativePhysics:
         if value.shape != expected:
             raise PhysicsError(f"model field {name!r} has shape {value.shape}, expected {expected}")
         return jnp.asarray(value, jnp.float32)
+
+
+def _usable_cpus() -> int:
+    """Those that this process is bound to, as several on one machine are: more threads would take turns."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _digest(model: mujoco.MjModel, num_envs: int) -> str:
