@@ -1,7 +1,7 @@
 """What a policy's action means: from an action to the position that each joint is to take.
 
-    Task(..., action=JointPosition())           # around the default pose
-    Task(..., action=JointIncrement(0.1))       # on from the last target
+    Task(..., action=JointPosition())                # around the default pose
+    Task(..., action=RelativeJointPosition(0.2))     # around where the joints are
 
 Both are pure functions of arrays (..., num_joints) in policy order, in radians, the same in training, in the exported policy
 and on the robot. The caller keeps targets within the joints' limits.
@@ -17,12 +17,8 @@ from assets.robots.robot import Robot
 
 
 class ActionMapping(Protocol):
-    def first(self, robot: Robot, position: jax.Array) -> jax.Array:
-        """The target that a robot is taken to have had when it starts at these joint positions."""
-        ...
-
-    def target(self, robot: Robot, action: jax.Array, last: jax.Array) -> jax.Array:
-        """The target of an action after the target `last`."""
+    def target(self, robot: Robot, action: jax.Array, measured: jax.Array) -> jax.Array:
+        """The target of an action that was chosen when the joints were measured at these positions."""
         ...
 
 
@@ -30,22 +26,16 @@ class ActionMapping(Protocol):
 class JointPosition:
     """Targets are the default pose plus `Robot.action_scale` times the action: a gait's."""
 
-    def first(self, robot: Robot, position: jax.Array) -> jax.Array:
-        return jnp.broadcast_to(jnp.asarray(robot.default_pose, jnp.float32), position.shape)
-
-    def target(self, robot: Robot, action: jax.Array, last: jax.Array) -> jax.Array:
+    def target(self, robot: Robot, action: jax.Array, measured: jax.Array) -> jax.Array:
         return jnp.asarray(robot.default_pose, jnp.float32) + jnp.asarray(robot.action_scale, jnp.float32) * action
 
 
 @dataclass(frozen=True)
-class JointIncrement:
-    """Targets move on from the last one by `share` of `Robot.action_scale` times the action: of what homes in on something. A
-    policy that knows which way to go need not know where all ways end."""
+class RelativeJointPosition:
+    """Targets are the measured positions plus `share` of `Robot.action_scale` times the action: of what homes in on something.
+    A policy that knows which way to go need not know where all ways end."""
 
     share: float
 
-    def first(self, robot: Robot, position: jax.Array) -> jax.Array:
-        return position
-
-    def target(self, robot: Robot, action: jax.Array, last: jax.Array) -> jax.Array:
-        return last + self.share * jnp.asarray(robot.action_scale, jnp.float32) * action
+    def target(self, robot: Robot, action: jax.Array, measured: jax.Array) -> jax.Array:
+        return measured + self.share * jnp.asarray(robot.action_scale, jnp.float32) * action

@@ -5,7 +5,7 @@ import numpy as np
 
 from assets.robots.robot import Robot
 from assets.scene import scene_spec
-from envs.action import JointIncrement
+from envs.action import RelativeJointPosition
 from envs.kinematics import Kinematics
 from envs.task import CommandTerm, CriticTerm, InitialState, MetricTerm, PolicyTerm, RewardTerm, Task
 from envs.terms import locomotion, observations, reaching
@@ -81,7 +81,7 @@ def reach(robot: Robot) -> Task:
             RewardTerm("limb_contact", locomotion.limb_contact, -0.5),
         ),
         terminations=(),
-        action=JointIncrement(0.1),
+        action=RelativeJointPosition(0.5),
         metrics=(
             MetricTerm("settled_position_error", reaching.position_error, reaching.is_settled),
             MetricTerm("settled_orientation_error", reaching.orientation_error, reaching.is_settled),

@@ -27,7 +27,7 @@ def episode(task):
 
     def step(state, _):
         seen = state.observation["policy"]  # the joints' way to go comes last
-        state = env.step(state, 0.3 * seen[:, -n:] / (0.1 * jnp.asarray(SO101.action_scale)))
+        state = env.step(state, 0.3 * seen[:, -n:] / (0.5 * jnp.asarray(SO101.action_scale)))
         told = {"metrics": state.metrics, "command": state.command, "command_time": state.command_time}
         return state, told | {"ended": state.terminated | state.truncated}
 
