@@ -82,6 +82,7 @@ def reach(robot: Robot) -> Task:
         ),
         terminations=(),
         action=RelativeJointPosition(0.5),
+        discount=0.99,  # some ways lead away from the target first, where a joint's limit is between
         metrics=(
             MetricTerm("settled_position_error", reaching.position_error, reaching.is_settled),
             MetricTerm("settled_orientation_error", reaching.orientation_error, reaching.is_settled),

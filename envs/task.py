@@ -154,6 +154,8 @@ class Task:
     """How many of the latest observations the policy sees, oldest first."""
     action_limit: float = 10.0
     """Actions are kept within +- this before they are scaled."""
+    discount: float = 0.97
+    """Of rewards, per control step: how far ahead what is done counts."""
     minimum_reward: float = float("-inf")
     """Rewards of a step (before the costs of termination) are kept at or above this, per second."""
     termination_cost: float = 0.0
