@@ -179,7 +179,7 @@ class PPO:
         env, rollout, metrics = self.collect(state, key_rollout)
         last_value = self.networks.value(state.params, state.critic_normalizer(env.observation["critic"]))
         advantage, target = advantages(
-            rollout.reward, rollout.value, rollout.ended, last_value, self.config.gamma, self.config.gae_lambda
+            rollout.reward, rollout.value, rollout.ended, last_value, self._gamma, self.config.gae_lambda
         )
         key_mirror, key_learn = jax.random.split(key_learn)
         samples = self._samples(state, rollout, advantage, target, key_mirror)
