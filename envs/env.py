@@ -61,6 +61,8 @@ class EnvState(struct.PyTreeNode):
     """Joint targets sent, newest first, (num_envs, length, num_joints) rad."""
     sensed: jax.Array
     """True sensor readings, newest first, (num_envs, length, size)."""
+    measured: jax.Array
+    """Joint positions as the policy last saw them, (num_envs, num_joints) rad."""
     frames: jax.Array
     """Policy observations, oldest first, (num_envs, history, size)."""
     memory: dict[str, jax.Array]
@@ -94,8 +96,6 @@ class Env:
         self._target_history = math.ceil(random.action_latency.longest / task.control_seconds) + 2
         self._sensed_history = math.ceil(random.observation_latency.longest / task.control_seconds) + 2
         self._ctrl_per_step = self.num_substeps if random.action_latency.longest > 0 else 1
-        self._default = jnp.asarray(task.robot.default_pose, jnp.float32)
-        self._scale = jnp.asarray(task.robot.action_scale, jnp.float32)
         self._sizes = check_terms(task, self.layout, self._episodes, self.num_envs)
         site = physics.model.site(task.robot.imu_site) if task.robot.imu_site else None
         self._imu_quat = jnp.asarray(site.quat if site is not None else [1.0, 0, 0, 0], jnp.float32)
@@ -141,8 +141,9 @@ class Env:
             command_left=fresh.command_left,
             push_left=fresh.push_left,
             last_action=jnp.zeros((n, self.num_actions)),
-            targets=jnp.zeros((n, self._target_history, self.num_actions)) + self._default,
+            targets=jnp.zeros((n, self._target_history, self.num_actions)),
             sensed=jnp.zeros((n, self._sensed_history, 2 * self.num_actions + 7)),
+            measured=jnp.zeros((n, self.num_actions)),
             frames=jnp.zeros((n, self.task.observation_history, self._sizes.frame)),
             memory={term.name: jnp.stack([term.initial(self.layout)] * n) for term in self.task.memory},
             episode=fresh.episode,
@@ -179,7 +180,7 @@ class Env:
 
         # Act: the newest target first, each arriving late.
         action = jnp.clip(jnp.nan_to_num(action), -task.action_limit, task.action_limit)
-        targets = jnp.concatenate([self.joint_target(action)[:, None], state.targets[:, :-1]], axis=1)
+        targets = jnp.concatenate([self.joint_target(action, state.measured)[:, None], state.targets[:, :-1]], axis=1)
         ctrl = self._late_targets(key_latency, targets, state.episode["action_delay"])
         physics, push_left = self._push(key_push, state)
         recorder = state.recorder.write(physics, ctrl, jnp.round(state.time / dt).astype(jnp.int32))
@@ -232,10 +233,11 @@ class Env:
         )
         return state.replace(last_critic_observation=self._critic(state, physics)), (key_restart, key_observe)
 
-    def joint_target(self, action: jax.Array) -> jax.Array:
-        """Joint position targets of an action, within the joints' limits, (..., num_joints) rad."""
+    def joint_target(self, action: jax.Array, measured: jax.Array) -> jax.Array:
+        """Joint position targets of an action that was chosen at these measured positions, within the joints' limits; each
+        (..., num_joints), rad."""
         low, high = jnp.asarray(self.layout.joint_range, jnp.float32).T
-        return jnp.clip(self._default + self._scale * action, low, high)
+        return jnp.clip(self.task.action.target(self.task.robot, action, measured), low, high)
 
     @property
     def metric_names(self) -> tuple[str, ...]:
@@ -326,11 +328,13 @@ class Env:
         def where(new: Any, old: jax.Array) -> jax.Array:
             return jnp.where(mask.reshape(-1, *[1] * (old.ndim - 1)), new, old)
 
+        position = state.physics.qpos[:, self.layout.qpos_index]
+        first = self.task.action.target(self.task.robot, jnp.zeros_like(position), position)
         return state.replace(
             time=where(0.0, state.time),
             command_time=where(0.0, state.command_time),
             last_action=where(0.0, state.last_action),
-            targets=where(self._default, state.targets),
+            targets=where(first[:, None], state.targets),
             memory={t.name: where(t.initial(self.layout), state.memory[t.name]) for t in self.task.memory},
         )
 
@@ -391,6 +395,7 @@ class Env:
             observation=observation,
             last_critic_observation=observation["critic"] if last.ndim == 1 else last,
             sensed=sensed,
+            measured=measured["joint_position"],
             frames=frames,
         )
 

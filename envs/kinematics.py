@@ -137,6 +137,13 @@ class Kinematics:
         per_link = jnp.cross(poses.axis, position - poses.anchor) @ shift + poses.axis @ turn
         return jnp.zeros(self.num_joints).at[self.links.joint].add(per_link * self.moves_tool)
 
+    def position_jacobian(self, poses: Poses) -> jax.Array:
+        """How far the end effector moves with each joint, (num_joints, 3) m/rad."""
+        position, _ = self.end_effector(poses)
+        to_joint = np.zeros((self.num_joints, len(self.links.joint)), np.float32)
+        to_joint[self.links.joint, np.arange(len(self.links.joint))] = self.moves_tool
+        return to_joint @ jnp.cross(poses.axis, position - poses.anchor)
+
     def heights(self, poses: Poses) -> jax.Array:
         """Of the corners of the boxes around all moving parts, above the world's origin, (corners,) m."""
         upwards = rotate(jnp.asarray(self.base_quat * [1, -1, -1, -1], jnp.float32), jnp.array([0.0, 0.0, 1.0]))

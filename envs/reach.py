@@ -5,6 +5,7 @@ import numpy as np
 
 from assets.robots.robot import Robot
 from assets.scene import scene_spec
+from envs.action import RelativeJointPosition
 from envs.kinematics import Kinematics
 from envs.task import CommandTerm, CriticTerm, InitialState, MetricTerm, PolicyTerm, RewardTerm, Task
 from envs.terms import locomotion, observations, reaching
@@ -54,6 +55,7 @@ def reach(robot: Robot) -> Task:
             PolicyTerm("last_action", observations.last_action),
             PolicyTerm("command", observations.command),
             PolicyTerm("way_to_go", reaching.way_to_go(arm, length=0.2)),
+            PolicyTerm("step_to_position", reaching.step_to_position(arm, damping=0.03, longest=0.1), scale=5.0),
         ),
         critic_observation=(
             CriticTerm("joint_position", observations.true_joint_position),
@@ -80,6 +82,8 @@ def reach(robot: Robot) -> Task:
             RewardTerm("limb_contact", locomotion.limb_contact, -0.5),
         ),
         terminations=(),
+        action=RelativeJointPosition(0.25),
+        discount=0.99,  # some ways lead away from the target first, where a joint's limit is between
         metrics=(
             MetricTerm("settled_position_error", reaching.position_error, reaching.is_settled),
             MetricTerm("settled_orientation_error", reaching.orientation_error, reaching.is_settled),

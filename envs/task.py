@@ -14,6 +14,7 @@ import numpy as np
 from assets.errors import UserError
 from assets.robots.robot import Robot
 from assets.terrains import Terrain
+from envs.action import ActionMapping, JointPosition
 from envs.curriculum import Curriculum
 from envs.proprioception import Proprioception
 from envs.view import Layout, View
@@ -140,6 +141,8 @@ class Task:
     metrics: tuple[MetricTerm, ...] = ()
     randomization: Randomization = field(default_factory=Randomization)
     initial_state: InitialState = field(default_factory=InitialState)
+    action: ActionMapping = JointPosition()
+    """From the policy's action to joint targets."""
     terrain: Terrain | None = None
     """The ground of the scene, for terms that need its height; None for a plane at height 0."""
     curriculum: Curriculum | None = None
@@ -151,6 +154,8 @@ class Task:
     """How many of the latest observations the policy sees, oldest first."""
     action_limit: float = 10.0
     """Actions are kept within +- this before they are scaled."""
+    discount: float = 0.97
+    """Of rewards, per control step: how far ahead what is done counts."""
     minimum_reward: float = float("-inf")
     """Rewards of a step (before the costs of termination) are kept at or above this, per second."""
     termination_cost: float = 0.0

@@ -34,7 +34,8 @@ class PPOConfig:
     epochs: int = 3
     minibatches: int = 4
     """Per epoch."""
-    gamma: float = 0.97
+    gamma: float | None = None
+    """Discount per control step; the task's where None."""
     gae_lambda: float = 0.95
     clip: float = 0.2
     value_clip: float = 0.2
@@ -126,6 +127,7 @@ class PPO:
     def __init__(self, env: Env, config: PPOConfig):
         self.env = env
         self.config = config
+        self._gamma = env.task.discount if config.gamma is None else config.gamma
         self.networks = networks_of(config, env.num_actions)
         batch = config.rollout_length * env.num_envs
         if batch % config.minibatches:
@@ -177,7 +179,7 @@ class PPO:
         env, rollout, metrics = self.collect(state, key_rollout)
         last_value = self.networks.value(state.params, state.critic_normalizer(env.observation["critic"]))
         advantage, target = advantages(
-            rollout.reward, rollout.value, rollout.ended, last_value, self.config.gamma, self.config.gae_lambda
+            rollout.reward, rollout.value, rollout.ended, last_value, self._gamma, self.config.gae_lambda
         )
         key_mirror, key_learn = jax.random.split(key_learn)
         samples = self._samples(state, rollout, advantage, target, key_mirror)
@@ -197,7 +199,7 @@ class PPO:
 
     def collect(self, state: TrainState, key: jax.Array) -> tuple[EnvState, Rollout, dict[str, jax.Array]]:
         """Act in all environments for a rollout's length. Metrics are scalars."""
-        params, gamma = state.params, self.config.gamma
+        params, gamma = state.params, self._gamma
 
         def step(env: EnvState, key: jax.Array) -> tuple[EnvState, tuple[Rollout, dict[str, jax.Array]]]:
             seen, critic = self.seen(env), env.observation["critic"]

@@ -86,6 +86,24 @@ def way_to_go(arm: Kinematics, length: float) -> Callable[[Proprioception, Robot
     return term
 
 
+def step_to_position(arm: Kinematics, damping: float, longest: float) -> Callable[[Proprioception, Robot], jax.Array]:
+    """How far to turn each joint for the end effector to come to the commanded position, or `longest` (m) nearer to it where it
+    is farther, to first order: (num_joints,) rad. Least squares, damped by `damping` (m/rad) where the arm is hardly able to go
+    that way (Wampler 1986)."""
+
+    def term(sensed: Proprioception, robot: Robot) -> jax.Array:
+        poses = arm.poses(sensed.joint_position)
+        shift = sensed.command[:3] - arm.end_effector(poses)[0]
+        shift = shift * (longest / jnp.maximum(jnp.sqrt(jnp.sum(jnp.square(shift))), longest))
+        jacobian = arm.position_jacobian(poses)
+        a, b, c = jacobian.T @ jacobian + damping**2 * np.eye(3, dtype=np.float32)
+        # The inverse of a matrix of three rows, by their cross products.
+        columns = jnp.stack([jnp.cross(b, c), jnp.cross(c, a), jnp.cross(a, b)], axis=1)
+        return jacobian @ (columns @ shift) / jnp.dot(a, columns[:, 0])
+
+    return term
+
+
 def _rotation_vector(target: jax.Array, quat: jax.Array) -> jax.Array:
     relative = multiply(target, quat * jnp.array([1.0, -1.0, -1.0, -1.0]))
     relative = jnp.where(relative[0] < 0, -relative, relative)

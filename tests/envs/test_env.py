@@ -336,7 +336,7 @@ class TestLatency:
 
 class TestActions:
     def test_an_action_is_a_joint_target_around_the_default_pose_within_the_limits(self, plain):
-        target = plain.env.joint_target(jnp.array([[0.0, 0.0], [1.0, -1.0], [8.0, -8.0]]))
+        target = plain.env.joint_target(jnp.array([[0.0, 0.0], [1.0, -1.0], [8.0, -8.0]]), jnp.ones((3, 2)))
         # the right joint has no limits; the left one stops at -1 rad
         np.testing.assert_allclose(target, [[0.1, -0.2], [0.6, -0.45], [4.1, -1.0]], rtol=1e-6)
 

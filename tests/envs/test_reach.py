@@ -26,9 +26,8 @@ def episode(task):
     n = env.num_actions
 
     def step(state, _):
-        seen = state.observation["policy"]  # joint position first, the joints' way to go last
-        targets = jnp.asarray(SO101.default_pose) + seen[:, :n] + 0.3 * seen[:, -n:]
-        state = env.step(state, (targets - jnp.asarray(SO101.default_pose)) / jnp.asarray(SO101.action_scale))
+        seen = state.observation["policy"]  # the joints' way to go comes before their step to the position
+        state = env.step(state, 0.3 * seen[:, -2 * n : -n] / (0.25 * jnp.asarray(SO101.action_scale)))
         told = {"metrics": state.metrics, "command": state.command, "command_time": state.command_time}
         return state, told | {"ended": state.terminated | state.truncated}
 

@@ -63,8 +63,8 @@ def test_mirrored_actions_on_a_mirrored_robot_give_mirrored_motion(env):
     rng = np.random.default_rng(0)
     for _ in range(10):
         action = rng.uniform(-0.5, 0.5, 12).astype(np.float32)
-        one.ctrl[:] = env.joint_target(jnp.asarray(action))
-        other.ctrl[:] = env.joint_target(mirror.action(jnp.asarray(action)))
+        one.ctrl[:] = env.joint_target(jnp.asarray(action), jnp.zeros(12))
+        other.ctrl[:] = env.joint_target(mirror.action(jnp.asarray(action)), jnp.zeros(12))
         for _ in range(4):
             mujoco.mj_step(model, one)
             mujoco.mj_step(model, other)
@@ -126,7 +126,7 @@ def test_the_critic_sees_the_mirror_of_its_observation_of_the_mirrored_robot(env
         model = randomised(nominal, fields)
         data = mujoco.MjData(model)
         data.qpos[:], data.qvel[:6] = qpos, velocity
-        data.ctrl[:] = env.joint_target(jnp.asarray(action))
+        data.ctrl[:] = env.joint_target(jnp.asarray(action), jnp.zeros(12))
         for _ in range(12):
             mujoco.mj_step(model, data)
         told = {name: jnp.asarray(value, jnp.float32) for name, value in fields.items()}

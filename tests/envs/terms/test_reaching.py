@@ -51,6 +51,41 @@ def commands() -> np.ndarray:
     return np.asarray(sample(jax.random.split(jax.random.key(0), 400)), float)
 
 
+def test_the_step_to_the_position_leads_there():
+    """Newton's steps: each leaves a small share of the error of the one before."""
+
+    def step(joints: jax.Array, command: jax.Array) -> jax.Array:
+        still = Proprioception(joints, NONE, jnp.zeros(4), jnp.zeros(3), command, NONE)
+        return reaching.step_to_position(ARM, damping=1e-3, longest=0.1)(still, SO101)
+
+    term = jax.jit(jax.vmap(step))
+    low, high = np.deg2rad(-60), np.deg2rad(60)
+    joints = jnp.asarray(np.random.default_rng(0).uniform(low, high, (200, 6)), jnp.float32)
+    where = jax.jit(jax.vmap(lambda q: ARM.end_effector(ARM.poses(q))[0]))
+    shift = 0.02 * np.random.default_rng(1).normal(size=(200, 3)) / np.sqrt(3)
+    command = jnp.concatenate([where(joints) + shift, jnp.tile(jnp.array([1.0, 0, 0, 0]), (200, 1))], axis=1)
+    errors = [np.linalg.norm(command[:, :3] - where(joints), axis=1)]
+    for _ in range(2):
+        joints = joints + term(joints, command)
+        errors.append(np.linalg.norm(command[:, :3] - where(joints), axis=1))
+    assert np.median(errors[1] / errors[0]) < 0.1
+    assert np.median(errors[2]) < 1e-4
+
+
+def test_the_step_to_a_far_position_is_no_longer_than_asked():
+    joints = jnp.zeros(6)
+    position = ARM.end_effector(ARM.poses(joints))[0]
+    term = jax.jit(lambda seen: reaching.step_to_position(ARM, damping=0.03, longest=0.05)(seen, SO101))
+
+    def step(length: float) -> np.ndarray:
+        command = jnp.concatenate([position + jnp.array([0.0, length, 0.0]), jnp.zeros(4)])
+        return np.asarray(term(Proprioception(joints, NONE, jnp.zeros(4), jnp.zeros(3), command, NONE)))
+
+    at_length, beyond = step(0.05), step(0.4)
+    np.testing.assert_allclose(at_length, beyond, rtol=1e-4)
+    assert np.abs(at_length).max() > 0.05
+
+
 class TestErrors:
     def test_none_at_the_command(self):
         assert reaching.position_error(view()) == 0
