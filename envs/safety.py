@@ -152,23 +152,8 @@ class Limits:
 def guard(limits: Limits, readings: Readings, wanted: Targets, last: Array, period: float) -> Verdict:
     """What may go out of what is `wanted`, given the positions of the `last` command (..., num_joints), which are finite and
     within the joints' ranges, and the time since then (s)."""
-    xp = last.__array_namespace__()
-    trips = xp.stack(_trips(xp, limits, readings, wanted), axis=-1)
-    tripped = xp.any(trips, axis=-1)[..., None]
-
-    step = limits.target_speed * period
-    # A NaN passes every bound: where the command is bad it is replaced, by what stands last.
-    bounded = Targets(
-        position=xp.clip(wanted.position, xp.maximum(limits.low, last - step), xp.minimum(limits.high, last + step)),
-        velocity=xp.clip(wanted.velocity, -limits.velocity, limits.velocity),
-        torque=xp.clip(wanted.torque, -limits.torque, limits.torque),
-        stiffness=xp.clip(wanted.stiffness, 0.0, limits.stiffness),
-        damping=xp.clip(wanted.damping, 0.0, limits.damping),
-    )
-    zero = xp.zeros_like(last)
-    resting = Targets(last, zero, zero, zero, xp.broadcast_to(xp.asarray(limits.rest_damping), zero.shape))
-    chosen = Targets(*(xp.where(tripped, rest, free) for rest, free in zip(resting, bounded, strict=True)))
-    return Verdict(_within_torque(xp, limits, readings, chosen), trips)
+    with np.errstate(all="ignore"):  # what is no number is looked for, and found
+        return _guard(last.__array_namespace__(), limits, readings, wanted, last, period)
 
 
 def torque_of(targets: Targets, position: Array, velocity: Array) -> Array:
@@ -182,14 +167,12 @@ def tilt_of(limits: Limits, quaternion: Array) -> Array:
     if limits.upright is None:
         return quaternion[..., 0] * math.nan
     w, x, y, z = (quaternion[..., i] for i in range(4))
-    # The last row of the rotation matrix, times the square of the quaternion's norm.
-    up = (
-        limits.upright[0] * 2.0 * (x * z - w * y)
-        + limits.upright[1] * 2.0 * (y * z + w * x)
-        + limits.upright[2] * (w * w - x * x - y * y + z * z)
-    )
+    a, b, c = (float(value) for value in limits.upright)
+    # The last row of the rotation matrix and the axis, times the square of the quaternion's norm.
+    up = 2.0 * (a * (x * z - w * y) + b * (y * z + w * x)) + c * (w * w - x * x - y * y + z * z)
     square = w * w + x * x + y * y + z * z
-    return xp.acos(xp.clip(xp.where(square > 0.25, up, math.nan) / xp.where(square > 0.25, square, 1.0), -1.0, 1.0))
+    cosine = xp.where(square > 0.25, up / xp.maximum(square, 0.25), math.nan)
+    return xp.acos(xp.minimum(xp.maximum(cosine, -1.0), 1.0))
 
 
 def explain(limits: Limits, readings: Readings, trips: np.ndarray) -> str:
@@ -197,18 +180,39 @@ def explain(limits: Limits, readings: Readings, trips: np.ndarray) -> str:
     return "; ".join(_words(name, limits, readings) for name, tripped in zip(CAUSES, trips, strict=True) if tripped)
 
 
+def _guard(xp: Any, limits: Limits, readings: Readings, wanted: Targets, last: Array, period: float) -> Verdict:
+    trips = xp.stack(_trips(xp, limits, readings, wanted), axis=-1)
+    tripped = xp.any(trips, axis=-1)[..., None]
+
+    def within(value: Array, low: Array, high: Array, rest: Array) -> Array:
+        """Bounds, not `clip`, which takes three times as long on a few numbers. A NaN passes them, but also trips."""
+        return xp.where(tripped, rest, xp.minimum(xp.maximum(value, low), high))
+
+    step, zero = limits.target_speed * period, last - last
+    chosen = Targets(
+        position=within(wanted.position, xp.maximum(limits.low, last - step), xp.minimum(limits.high, last + step), last),
+        velocity=within(wanted.velocity, -limits.velocity, limits.velocity, zero),
+        torque=within(wanted.torque, -limits.torque, limits.torque, zero),
+        stiffness=within(wanted.stiffness, 0.0, limits.stiffness, zero),
+        damping=within(wanted.damping, 0.0, limits.damping, zero + limits.rest_damping),
+    )
+    return Verdict(_within_torque(xp, limits, readings, chosen), trips)
+
+
 def _trips(xp: Any, limits: Limits, readings: Readings, wanted: Targets) -> list[Array]:
     """In the order of `CAUSES`. Each asks whether all is well, as no comparison with a NaN is."""
     r = readings
 
     def each(good: Array) -> Array:
-        return ~xp.all(good, axis=-1)
+        return ~good.all(axis=-1)
 
-    finite = xp.all(xp.isfinite(r.position) & xp.isfinite(r.velocity), axis=-1)
+    finite = xp.isfinite(r.position + r.velocity).all(axis=-1)
+    good_tilt = True
     if limits.upright is not None:
-        finite = finite & xp.all(xp.isfinite(r.quaternion), axis=-1) & xp.isfinite(tilt_of(limits, r.quaternion))
-    sound = xp.isfinite(sum(wanted)) & (wanted.stiffness >= 0.0) & (wanted.damping >= 0.0)
-    good_tilt = finite if limits.upright is None else tilt_of(limits, r.quaternion) <= limits.tilt
+        tilt = tilt_of(limits, r.quaternion)
+        finite, good_tilt = finite & xp.isfinite(tilt), tilt <= limits.tilt
+    sound = xp.isfinite(sum(wanted)) & (xp.minimum(wanted.stiffness, wanted.damping) >= 0.0)
+    outside = xp.maximum(limits.low - r.position, r.position - limits.high)
     return [
         ~(r.age <= limits.stale_seconds),
         r.corrupt > limits.faulty_states,
@@ -217,20 +221,22 @@ def _trips(xp: Any, limits: Limits, readings: Readings, wanted: Targets) -> list
         r.rivals > 0,
         ~finite,
         each(sound),
-        each((r.position >= limits.low - limits.range_margin) & (r.position <= limits.high + limits.range_margin)),
+        each(outside <= limits.range_margin),
         each(xp.abs(r.moved) <= limits.velocity * r.elapsed[..., None] + limits.jump),
         each(xp.abs(r.velocity) <= limits.velocity),
-        ~good_tilt,
-        xp.any(r.temperature > limits.temperature, axis=-1),
+        ~(finite & good_tilt),
+        (r.temperature > limits.temperature).any(axis=-1),
     ]
 
 
 def _within_torque(xp: Any, limits: Limits, readings: Readings, targets: Targets) -> Targets:
     """The same with gains and torque reduced to what the motor can give in this state, where that is known."""
+    if np.isinf(limits.torque).all():
+        return targets
     asked = xp.abs(torque_of(targets, readings.position, readings.velocity))
-    margin = 4.0 * xp.finfo(asked.dtype).eps  # so that rounding does not lead beyond the limit
-    share = xp.where(asked > limits.torque, limits.torque * (1.0 - margin) / xp.where(asked > 0.0, asked, 1.0), 1.0)
-    share = xp.where(xp.isfinite(share), share, 0.0)
+    # So that rounding does not lead beyond the limit.
+    most = limits.torque * (1.0 - 8.0 * float(xp.finfo(asked.dtype).eps))
+    share = xp.where(asked > most, most / xp.maximum(asked, most), 1.0)  # 1 where the state is no number
     return targets._replace(
         torque=share * targets.torque, stiffness=share * targets.stiffness, damping=share * targets.damping
     )
