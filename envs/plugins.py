@@ -73,6 +73,17 @@ def find_task(name: str, kinds: Kinds) -> Task | None:
     return None
 
 
+def find_robot(name: str) -> Robot | None:
+    """The robot of a `module:attribute` or an entry point's name; None where no entry point has it.
+
+    Raises TaskError where there is one that cannot be used.
+    """
+    if ":" in name:
+        return _load(name, Robot)
+    offers = _offers(Robot)
+    return _load_offered(offers[name], Robot) if name in offers else None
+
+
 def find_all(kinds: Kinds, own_tasks: Collection[str] = (), own_robots: Collection[str] = ()) -> Found:
     """All that entry points bring. What bears the name of one of our own tasks or robots is a problem: ours come first."""
     tasks: dict[str, str] = {}

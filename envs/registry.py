@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from assets.robots import GO2, SO101
 from assets.robots.panda import panda
-from assets.robots.robot import Robot
+from assets.robots.robot import Robot, RobotError
 from assets.scene import compile_for_physics
 from envs import plugins, reach, velocity
 from envs.env import Env
@@ -61,6 +61,17 @@ def make_task(name: str) -> Task:
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
     hint = f"did you mean {' or '.join(near)}? " if near else ""
     raise TaskError(f"unknown task {name!r}: {hint}there are: {', '.join(names)}; or module:attribute for one of your own")
+
+
+def make_robot(name: str) -> Robot:
+    """The robot of that name, or of that `module:attribute`. Raises RobotError with the nearest names where there is none."""
+    if name in ROBOTS:
+        return ROBOTS[name]()
+    if (robot := plugins.find_robot(name)) is not None:
+        return robot
+    near = difflib.get_close_matches(name, ROBOTS, n=3, cutoff=0.4)
+    hint = f"did you mean {' or '.join(near)}? " if near else ""
+    raise RobotError(f"unknown robot {name!r}: {hint}there are: {', '.join(ROBOTS)}; or module:attribute for one of your own")
 
 
 def make_env(

@@ -1,7 +1,7 @@
 """The web page of `zerogap view`: robots side by side, sliders for their commands, buttons and figures.
 
     with open_server("127.0.0.1", 8080) as server:
-        page = Page(server, task, sliders, draw_command, num_envs=4, has_pushes=True)
+        page = Page(server, task, model, sliders, draw_command, num_envs=4, has_pushes=True)
         page.show(qpos, command)                # (4, nq), (4, size): as often as the picture is to change
         page.tell(figures)
         wishes = page.wishes()                  # what was asked on the page since the last call
@@ -21,11 +21,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import mujoco
 import numpy as np
 
 from assets.errors import UserError
 from envs.task import Task
-from rl.stage import Stage
+from rl.stage import Shown, Stage
 from sim.shapes import body_shapes, unshown
 
 if TYPE_CHECKING:
@@ -94,29 +95,18 @@ def address(server: "viser.ViserServer") -> str:
     return f"http://{host}:{server.get_port()}"
 
 
-class Page:
-    """`draw_command` gives a command of the task, for the button that sets the sliders to one."""
+class Picture:
+    """The robots of a page, without any controls."""
 
-    def __init__(
-        self,
-        server: "viser.ViserServer",
-        task: Task,
-        sliders: Sequence[Slider],
-        draw_command: Callable[[], np.ndarray],
-        num_envs: int,
-        has_pushes: bool,
-    ):
+    def __init__(self, server: "viser.ViserServer", task: Shown, model: mujoco.MjModel, num_envs: int):
         self._server = server
-        self._stage = Stage(task, num_envs)
+        self._stage = Stage(task, num_envs, model)
         self.unshown = unshown(self._stage.model)
         """What the task's scene has and the page cannot show."""
         self._bodies: dict[int, Any] = {}
         self._plates: Any = None
         self._tiles: Any = None
-        self._reset, self._push = threading.Event(), threading.Event()
-        self._paused = False
         self._set_scene()
-        self._set_controls(task, sliders, draw_command, num_envs, has_pushes)
 
     def show(self, qpos: np.ndarray, command: np.ndarray) -> None:
         """Draw the robots at positions (num_envs, nq), with what the task shows of commands (num_envs, size)."""
@@ -131,22 +121,6 @@ class Page:
                 self._plates.batched_positions = scenery.plate_position
                 self._tiles.batched_positions = scenery.tile_position
                 self._tiles.batched_scales = _flat(scenery.tile_size)
-
-    def tell(self, figures: Mapping[str, str]) -> None:
-        """Show figures by their names."""
-        rows = "\n".join(f"| {name} | {value} |" for name, value in figures.items())
-        self._figures.content = f"| | |\n|:--|--:|\n{rows}"
-
-    def wishes(self) -> Wishes:
-        """What was asked since the last call, and what is asked as long as it is not taken back."""
-        reset, push = self._reset.is_set(), self._push.is_set()
-        for asked, event in ((reset, self._reset), (push, self._push)):
-            if asked:
-                event.clear()
-        command = None if self._by_task.value else np.array([slider.value for slider in self._sliders], np.float32)
-        return Wishes(self._paused, command, reset, push)
-
-    # The picture
 
     def _set_scene(self) -> None:
         scene, stage = self._server.scene, self._stage
@@ -200,7 +174,37 @@ class Page:
                 corner = cell + stage.side / 2 * np.array([-0.98, -0.98, 0.0])
                 scene.add_label(f"/labels/{i + 1}", str(i + 1), position=corner, anchor="bottom-left", depth_test=True)
 
-    # The controls
+
+class Page(Picture):
+    """`draw_command` gives a command of the task, for the button that sets the sliders to one."""
+
+    def __init__(
+        self,
+        server: "viser.ViserServer",
+        task: Task,
+        model: mujoco.MjModel,
+        sliders: Sequence[Slider],
+        draw_command: Callable[[], np.ndarray],
+        num_envs: int,
+        has_pushes: bool,
+    ):
+        super().__init__(server, task, model, num_envs)
+        self._reset, self._push = threading.Event(), threading.Event()
+        self._paused = False
+        self._set_controls(task, sliders, draw_command, num_envs, has_pushes)
+
+    def tell(self, figures: Mapping[str, str]) -> None:
+        """Show figures by their names."""
+        self._figures.content = table(figures)
+
+    def wishes(self) -> Wishes:
+        """What was asked since the last call, and what is asked as long as it is not taken back."""
+        reset, push = self._reset.is_set(), self._push.is_set()
+        for asked, event in ((reset, self._reset), (push, self._push)):
+            if asked:
+                event.clear()
+        command = None if self._by_task.value else np.array([slider.value for slider in self._sliders], np.float32)
+        return Wishes(self._paused, command, reset, push)
 
     def _set_controls(
         self,
@@ -249,6 +253,12 @@ class Page:
             for slider, told, value in zip(self._sliders, sliders, draw_command(), strict=True):
                 slider.value = float(np.clip(value, told.low, told.high))
             self._by_task.value = False
+
+
+def table(figures: Mapping[str, str]) -> str:
+    """Figures by their names, as Markdown."""
+    rows = "\n".join(f"| {name} | {value} |" for name, value in figures.items())
+    return f"| | |\n|:--|--:|\n{rows}"
 
 
 def _check_address(host: str, port: int) -> None:

@@ -1,20 +1,22 @@
 """Where each robot of a batch is drawn, so that all are seen at once: side by side, each on a plate of its own.
 
-    stage = Stage(task, num_envs=4)
+    stage = Stage(task, 4, task.scene().compile())
     scenery = stage.place(qpos, command)         # (4, nq), (4, size) -> where bodies, plates and tiles are
 
 A robot that walks stays on its plate and the floor moves beneath it; a fixed one has all that stands around it on its plate.
 Only where robots walk on a ground that is no plane do they share it, each where it really is.
 """
 
+import copy
 import math
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import mujoco
 import numpy as np
 
-from envs.task import Task
 from sim.shapes import shown_geoms
 
 # What a task may change to show a command, and a stage can show.
@@ -43,14 +45,31 @@ class Scenery:
     """Both sides of each tile, (num_plates * tiles, 2); 0 where it is off its plate."""
 
 
+class Rooted(Protocol):
+    @property
+    def base(self) -> str: ...
+
+
+class Shown(Protocol):
+    """Whose robots a stage shows: a `Task`, or whatever else has a scene with one."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def robot(self) -> Rooted: ...
+    @property
+    def show(self) -> Callable[[mujoco.MjModel, np.ndarray], dict[str, np.ndarray]] | None: ...
+
+
 class Stage:
     """Places `num_envs` robots of a task."""
 
-    def __init__(self, task: Task, num_envs: int):
-        self.model = task.scene().compile()
+    def __init__(self, task: Shown, num_envs: int, model: mujoco.MjModel):
+        """`model` is the task's scene, with the ground that the robots are on."""
+        self.model = model
         self.num_envs = num_envs
         self._task = task
-        self._nominal = task.scene().compile()
+        self._nominal = copy.copy(model)
         self._data = mujoco.MjData(self.model)
         mujoco.mj_forward(self.model, self._data)
         model, base = self.model, self.model.body(task.robot.base).id

@@ -191,7 +191,7 @@ def serve(
         task = session.task
         has_pushes = task.randomization.push is not None
         made = sliders(task.command, session.command[0])
-        page = Page(server, task, made, session.draw_command, num_envs, has_pushes)
+        page = Page(server, task, task.scene().compile(), made, session.draw_command, num_envs, has_pushes)
         if page.unshown:
             say(f"warning: the page does not show {', '.join(page.unshown)}")
         session.step()  # compiles

@@ -3,9 +3,10 @@
 Heavy imports stay inside the functions, as `zerogap --help` reads this file.
 """
 
+import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import tyro
 from rich.console import Console
@@ -14,6 +15,157 @@ from rich.markup import escape
 Json = Annotated[Path | None, tyro.conf.arg(name="json", metavar="FILE")]
 
 _console = Console(stderr=True)
+
+
+def export(
+    run: tyro.conf.Positional[Path],
+    /,
+    out: Path | None = None,
+    update: int | None = None,
+    check: int = 512,
+    json_file: Json = None,
+) -> dict[str, Any]:
+    """Write a run's policy as one ONNX file that a robot needs nothing else with.
+
+    Example: zerogap export runs/go2 --out policy.onnx
+
+    The file takes what the robot measures and gives joint targets; `zerogap inspect` tells what is in it. It is written once its
+    targets are those that the environment sent, on as many observations as are to be checked.
+
+    Args:
+        run: a run's directory.
+        out: the file to write; RUN/policy.onnx by default.
+        update: export the checkpoint of this update; the newest by default.
+        check: on how many observations, recorded in simulation.
+        json_file: write what the file says of itself to this file.
+    """
+    from dataclasses import asdict
+
+    from rl.run import Run
+    from sim2real.export.export import export as write_policy
+
+    path = out or run / "policy.onnx"
+    with _console.status("exporting"):
+        spec = write_policy(Run.open(run), path, update, check)
+    print(f"policy     {path} ({path.stat().st_size / 1024:.0f} KiB)")
+    print(f"checked    {spec.check.observations} observations: targets within {spec.check.largest_error:.2g} rad of the run's")
+    print(f"inspect    zerogap inspect {path}")
+    return asdict(spec)
+
+
+def inspect(policy: tyro.conf.Positional[Path], /, json_file: Json = None) -> dict[str, Any]:
+    """Tell what an exported policy is, sees and does, and check its golden pairs.
+
+    Example: zerogap inspect policy.onnx
+
+    Args:
+        policy: a file that `zerogap export` wrote.
+        json_file: write the same, every digit and the golden pairs, to this file.
+    """
+    from dataclasses import asdict
+
+    from sim2real.export.describe import describe
+    from sim2real.export.policy import Policy
+
+    spec = Policy.load(policy).spec
+    print(describe(spec))
+    return asdict(spec)
+
+
+def twin(
+    robot: tyro.conf.Positional[str],
+    /,
+    gap: Path | None = None,
+    protocol: Literal["local", "go2-dds", "so101-serial"] = "local",
+    address: str | None = None,
+    seconds: float | None = None,
+    speed: float = 1.0,
+    as_fast_as_possible: bool = False,
+    rate: float = 500.0,
+    seed: int = 0,
+    start: Literal["lying", "standing", "hanging"] = "lying",
+    view: bool = False,
+    port: int = 8080,
+    video: Path | None = None,
+    log: Path | None = None,
+    json_file: Json = None,
+) -> dict[str, Any]:
+    """Simulate a robot in real time, which speaks its protocol and awaits commands, as `zerogap deploy` gives them.
+
+    Example: zerogap twin go2 --view
+
+    Example, with a gap and the Go2's own protocol: zerogap twin go2 --gap gap.toml --protocol go2-dds --video walk.mp4
+
+    A gap is a TOML file that says in what this robot differs from the nominal one. For example:
+
+        [payload]
+        mass = 2.0                                # kg
+        [motor]
+        strength = { "*" = 0.9, "FL_*" = 0.8 }
+        [joints]
+        backlash = 0.01                           # rad
+        [command_messages]
+        latency = 0.004                           # s
+
+    The sections are links, payload, contact, joints, motor, encoder, imu, command_messages, state_messages and fault; their
+    entries, with units, are those of sim2real/twin/gap.py. Ctrl-C ends.
+
+    Args:
+        robot: go2, so101 or panda, or module:attribute for one of your own.
+        gap: how it differs from the nominal robot; not at all by default.
+        protocol: what it speaks: local, the driver twin's, for any robot; go2-dds, the driver go2's; so101-serial, so101's.
+        address: where it is found: HOST:PORT for local, 127.0.0.1:5470 by default. Another than this machine's own lets in
+            whoever reaches it.
+        seconds: simulate for so long; until Ctrl-C by default.
+        speed: simulated time over wall time.
+        as_fast_as_possible: do not wait for the clock at all.
+        rate: states a second (Hz).
+        seed: of noises, jitters and losses.
+        start: how a legged robot begins: on its belly, on its feet, or hanging from a stand. An arm lies or stands, in its
+            default pose.
+        view: show it in a browser.
+        port: of that page; 0 for one that is free.
+        video: write an MP4 to this file at the end.
+        log: write what really happened to this file (.npz).
+        json_file: write the figures to this file.
+    """
+    from contextlib import ExitStack, closing
+
+    from envs.registry import make_robot
+    from rl.stop import Stop
+    from sim.render import RenderError
+    from sim2real.twin.gap import Gap
+    from sim2real.twin.gap_file import load_gap
+    from sim2real.twin.process import TwinLoop, make_server
+    from sim2real.twin.simulated import SimulatedRobot
+    from sim2real.twin.truth import TruthLog
+    from sim2real.twin.watch import LiveView, VideoTape
+
+    known = load_gap(gap) if gap is not None else Gap()
+    simulated = SimulatedRobot(make_robot(robot), known, seed, rate=rate, start=start)
+    tape = VideoTape(simulated) if video is not None else None
+    with ExitStack() as stack:
+        stop = stack.enter_context(Stop())
+        server = stack.enter_context(closing(make_server(protocol, simulated, address)))
+        watchers: list[Any] = [tape] if tape is not None else []
+        if log is not None:
+            watchers.append(stack.enter_context(TruthLog(log, simulated, seed)))
+        if view:
+            watchers.append(page := stack.enter_context(LiveView(simulated, port=port)))
+            _say(f"view at {page.address}")
+        status = stack.enter_context(_console.status("")) if _console.is_terminal else None
+        loop = TwinLoop(simulated, server, tuple(watchers), _say, status.update if status is not None else lambda _: None)
+        told = loop.run(stop, math.inf if seconds is None else seconds, math.inf if as_fast_as_possible else speed).to_json()
+    for name in ("simulated_seconds", "commands", "refused", "falls", "posture", "late_p99_ms", "overruns"):
+        value = told[name]
+        print(f"{name.replace('_', ' '):20}{f'{value:.3f}'.rstrip('0').rstrip('.') if isinstance(value, float) else value}")
+    if tape is not None and video is not None:
+        try:
+            tape.record(video)
+            print(f"video               {video}")
+        except RenderError as error:  # what was measured is worth more than its picture
+            _say(f"no video: {error}")
+    return told
 
 
 def deploy(
@@ -141,4 +293,10 @@ def _write_and_fail(path: Path | None, told: dict[str, Any]) -> None:
     raise SystemExit(1)
 
 
-COMMANDS: dict[str, Callable[..., Any]] = {"deploy": deploy, "log": log}
+COMMANDS: dict[str, Callable[..., Any]] = {
+    "export": export,
+    "inspect": inspect,
+    "twin": twin,
+    "deploy": deploy,
+    "log": log,
+}

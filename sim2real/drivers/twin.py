@@ -7,6 +7,7 @@ driver.write(command)
 state = driver.read()
 """
 
+import contextlib
 import math
 import random
 import select
@@ -65,9 +66,8 @@ class TwinDriver:
         self._socket = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
         self._socket.connect((host, port))
-        self._welcome = self._state = self._good = None
-        self._wait(lambda: self._welcome is not None and self._state is not None and self._state.intact, _CONNECT_SECONDS)
-        if self._welcome is None or self._state is None:
+        self._wait(lambda: self._welcome is not None and self._has_state(), _CONNECT_SECONDS)
+        if self._welcome is None or not self._has_state():
             self.close()
             raise DriverError(
                 f"no twin answers at {self._address}: none came in {_CONNECT_SECONDS:g} s;"
@@ -102,7 +102,11 @@ class TwinDriver:
         if self._socket is not None:
             self._send(Kind.BYE, 0)
             self._socket.close()
-        self._socket = None
+        self._socket = self._welcome = self._state = self._good = None
+        self._hello_due = -math.inf
+
+    def _has_state(self) -> bool:
+        return self._state is not None and self._state.intact
 
     def _meet(self, rate: float, name: str, joints: int) -> None:
         """Know the robot that answered."""
@@ -177,7 +181,5 @@ class TwinDriver:
         if self._socket is None:
             raise DriverError(f"the twin at {self._address} is not connected: call connect first")
         joints = len(body) // 40
-        try:
+        with contextlib.suppress(OSError):  # nobody listens there now: the states that stop coming tell
             self._socket.send(pack(kind, joints, self._sender, sequence, time.monotonic_ns(), body))
-        except OSError:  # nobody listens there now: the states that stop coming tell
-            pass

@@ -2,8 +2,8 @@
 
     gap = Gap(motor=Motor(strength=Values.everywhere(0.9)), state_messages=Messages(latency=0.004))
 
-All is nominal unless given. Where a quantity may differ from joint to joint or from body to body it is `Values`: numbers by name
-patterns (`*` and `?`), of which the last that matches a name counts.
+All is nominal unless given. Where a quantity may differ from joint to joint or from body to body it is `Values`: numbers by
+name patterns (`*` and `?`), of which the last that matches a name counts.
 """
 
 import difflib

@@ -8,6 +8,7 @@ others send some. A command is refused whose checksum, size or number of joints 
 than its sender's last one. Motors go limp `COMMAND_SECONDS` after the last.
 """
 
+import contextlib
 import math
 import socket
 import time
@@ -128,10 +129,8 @@ class LocalServer:
         self._command, self._commander, self._due = command, packet.sender, now + COMMAND_SECONDS
 
     def _send(self, content: bytes, address: tuple) -> None:
-        try:
+        with contextlib.suppress(OSError):  # nobody there, or no room: a datagram may be lost
             self._socket.sendto(content, address)
-        except OSError:  # nobody there, or no room: a datagram may be lost
-            pass
 
 
 def parse_address(address: str) -> tuple[str, int]:
@@ -141,7 +140,7 @@ def parse_address(address: str) -> tuple[str, int]:
         raise TwinError(f"address {address!r}: expected HOST:PORT, such as {DEFAULT_ADDRESS}")
     host = host.removeprefix("[").removesuffix("]")
     try:
-        return socket.getaddrinfo(host, int(port), type=socket.SOCK_DGRAM)[0][4][0], int(port)
+        return str(socket.getaddrinfo(host, int(port), type=socket.SOCK_DGRAM)[0][4][0]), int(port)
     except OSError as error:
         raise TwinError(f"address {address!r}: {host!r} is no address: {error}") from error
 

@@ -14,8 +14,8 @@ from sim2real.twin.gap import Gap, Values
 
 AMBIENT = 25.0
 """°C"""
-# A motor of this kind holds about a third of its largest torque for ever, and is then this much warmer than its surroundings; it
-# gets there with this time constant. Figures of the usual size, not of one motor's data sheet.
+# A motor of this kind holds about a third of its largest torque for ever, and is then this much warmer than its surroundings;
+# it gets there with this time constant. Figures of the usual size, not of one motor's data sheet.
 _CONTINUOUS_SHARE = 1 / 3
 _RISE = 50.0  # K
 _TIME_CONSTANT = 300.0  # s

@@ -52,12 +52,15 @@ class SimulatedRobot:
         start: Start = "lying",
     ):
         gap = gap or Gap()
+        if not 1.0 <= rate <= 10_000.0:
+            raise TwinError(f"a rate of {rate:g} Hz: expected one from 1 to 10,000")
         self.robot, self.gap = robot, gap
         self.period = 1.0 / rate
         self._substeps = max(1, round(self.period / physics_step + 0.499999))
         self.spec = twin_spec(robot, gap, terrain, self.period / self._substeps)
         """With all that is there to be seen."""
-        if start == "hanging":
+        self._hangs = start == "hanging"
+        if self._hangs:
             _hang(self.spec, robot)
         self.model = compile_for_physics(self.spec)
         self.model.opt.disableflags |= int(mujoco.mjtDisableBit.mjDSBL_AUTORESET | mujoco.mjtDisableBit.mjDSBL_MIDPHASE)
@@ -78,7 +81,9 @@ class SimulatedRobot:
         """Of periods simulated."""
         self.falls = 0
         """How often it went down while its motors were to hold it."""
-        self._stood = self.is_standing
+        self.torque = np.zeros(robot.num_joints)
+        """As the motors really exert it (N m)."""
+        self._stood, self._fell = self.is_standing, False
         self._sent: RobotCommand | None = None
         self._state = self._sensors.measure(0, 0, np.zeros(robot.num_joints))
 
@@ -106,6 +111,7 @@ class SimulatedRobot:
         self._note_falls(obeyed)
         self._states.send(self.time, self._sensors.measure(self.sequence, round(1e9 * self.time), torque))
         self._state = self._states.receive(self.time) or self._state
+        self.torque = self._motors.exerted(torque)
         return self._state
 
     def _substep(self, command: RobotCommand | None) -> np.ndarray:
@@ -148,9 +154,23 @@ class SimulatedRobot:
         """Generalised positions, for pictures by a model compiled from `spec` (nq,)."""
         return self.data.qpos.copy()
 
+    @property
+    def posture(self) -> str:
+        """In a word: fixed (an arm), hanging, standing, lying, or fallen, which is lying against its will."""
+        if not self._floating or self._hangs:
+            return "hanging" if self._hangs else "fixed"
+        return "standing" if self.is_standing else "fallen" if self._fell else "lying"
+
+    @property
+    def is_floating(self) -> bool:
+        return self._floating
+
     def _note_falls(self, command: RobotCommand | None) -> None:
         stands = self.is_standing
-        if self._stood and not stands and command is not None and (command.stiffness > 0).any():
+        if stands:
+            self._fell = False
+        elif self._stood and command is not None and (command.stiffness > 0).any():
+            self._fell = True
             self.falls += 1
         self._stood = stands
 
@@ -181,7 +201,7 @@ class SimulatedRobot:
 
 
 class _Stribeck:
-    """Friction that falls from its breakaway value with speed, by the size of MuJoCo's own dry friction, which holds at rest."""
+    """Friction that falls from its breakaway value with speed: MuJoCo's dry friction, which holds at rest, of varying size."""
 
     def __init__(self, model: mujoco.MjModel, robot: Robot, gap: Gap):
         names, joints = robot.joints, gap.joints

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from assets.scene import flat_ground, scene_spec
 from envs.registry import make_task
+from envs.task import Task
 from rl.stage import Stage
 from tests.envs.walker import ROBOT, walker_task
 
@@ -27,9 +28,13 @@ def poses(stage: Stage, seed: int = 0) -> np.ndarray:
     return qpos
 
 
+def make_stage(task: Task, num_envs: int) -> Stage:
+    return Stage(task, num_envs, task.scene().compile())
+
+
 @pytest.fixture(scope="module")
 def stage() -> Stage:
-    return Stage(walker_task(), NUM_ENVS)
+    return make_stage(walker_task(), NUM_ENVS)
 
 
 def test_a_walking_robot_stays_on_its_plate_and_moves_as_it_moves(stage):
@@ -69,7 +74,7 @@ def test_the_floor_moves_beneath_a_robot_as_the_world_does(stage):
 @given(st.integers(1, 30))
 @settings(max_examples=10)
 def test_plates_do_not_overlap_and_are_all_before_the_camera(num_envs):
-    stage = Stage(walker_task(), num_envs)
+    stage = make_stage(walker_task(), num_envs)
     apart = np.abs(stage.cells[:, None] - stage.cells[None]).max(axis=-1) + 1e9 * np.eye(num_envs)
     assert apart.min() > stage.side
     position, at = stage.camera
@@ -86,7 +91,7 @@ def test_plates_do_not_overlap_and_are_all_before_the_camera(num_envs):
 
 def test_a_fixed_arm_shows_its_command_and_each_its_own():
     task = make_task("so101-reach")
-    stage = Stage(task, 2)
+    stage = make_stage(task, 2)
     command = np.array([[0.2, 0.1, 0.3, 1, 0, 0, 0], [0.1, -0.2, 0.25, 0.6, 0, 0.8, 0]])
     scenery = stage.place(np.tile(stage.model.qpos0, (2, 1)), command)
     base, target = (stage.model.body(name).id for name in (task.robot.base, "target"))
@@ -105,7 +110,7 @@ def test_robots_on_uneven_ground_share_it():
         flat_ground(spec)
         spec.worldbody.add_geom(type=mujoco.mjtGeom.mjGEOM_BOX, size=[1, 1, 0.1], pos=[3, 0, 0.1], contype=1, conaffinity=0)
 
-    stage = Stage(dataclasses.replace(walker_task(), scene=lambda: scene_spec(ROBOT, terrain=steps)), NUM_ENVS)
+    stage = make_stage(dataclasses.replace(walker_task(), scene=lambda: scene_spec(ROBOT, terrain=steps)), NUM_ENVS)
     qpos = poses(stage)
     scenery = stage.place(qpos, np.zeros((NUM_ENVS, 1)))
     assert stage.shared
@@ -114,6 +119,6 @@ def test_robots_on_uneven_ground_share_it():
 
 def test_a_command_shown_otherwise_than_by_places_is_told():
     task = dataclasses.replace(walker_task(), show=lambda model, command: {"geom_rgba": 0.5 * model.geom_rgba})
-    stage = Stage(task, 1)
+    stage = make_stage(task, 1)
     with pytest.warns(UserWarning, match="geom_rgba"):
         stage.place(stage.model.qpos0[None], np.zeros((1, 1)))
