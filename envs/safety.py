@@ -237,9 +237,7 @@ def _within_torque(xp: Any, limits: Limits, readings: Readings, targets: Targets
     # So that rounding does not lead beyond the limit.
     most = limits.torque * (1.0 - 8.0 * float(xp.finfo(asked.dtype).eps))
     share = xp.where(asked > most, most / xp.maximum(asked, most), 1.0)  # 1 where the state is no number
-    return targets._replace(
-        torque=share * targets.torque, stiffness=share * targets.stiffness, damping=share * targets.damping
-    )
+    return targets._replace(torque=share * targets.torque, stiffness=share * targets.stiffness, damping=share * targets.damping)
 
 
 def _upright(model: mujoco.MjModel, robot: Robot) -> np.ndarray | None:

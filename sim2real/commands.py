@@ -281,7 +281,9 @@ def _print_deployment(told: dict[str, Any]) -> None:
         figures = told[name]
         if figures["count"]:
             what = " off" if name == "period_error" else ""
-            print(f"{label:11}{figures['p50_ms']:.3f} ms{what} (median), {figures['p99_ms']:.3f} (p99), {figures['max_ms']:.3f} (max)")
+            print(
+                f"{label:11}{figures['p50_ms']:.3f} ms{what} (median), {figures['p99_ms']:.3f} (p99), {figures['max_ms']:.3f} (max)"
+            )
     print(f"overruns   {told['overruns']}\nlog        {told['log']}")
 
 

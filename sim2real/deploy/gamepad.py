@@ -38,9 +38,13 @@ class Gamepad:
             near = sorted(str(path) for path in device.parent.glob("js*")) if device.parent.is_dir() else []
             found = f"there are: {', '.join(near)}" if near else "no joystick is there: is it plugged in and switched on?"
             raise SourceError(f"cannot open the gamepad {device}: {error.strerror}; {found}") from error
-        self.help = "; ".join(
-            f"{what}: {name}" for what, name in zip(("left stick up", "left stick left", "right stick left"), names, strict=False)
-        ) + "; first button: zero; any other: let the robot down"
+        self.help = (
+            "; ".join(
+                f"{what}: {name}"
+                for what, name in zip(("left stick up", "left stick left", "right stick left"), names, strict=False)
+            )
+            + "; first button: zero; any other: let the robot down"
+        )
 
     def read(self, seconds: float) -> np.ndarray:
         try:

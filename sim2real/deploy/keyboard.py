@@ -40,9 +40,10 @@ class Keyboard:
         tty.setcbreak(self._terminal)
         self._was_blocking = os.get_blocking(self._terminal)
         os.set_blocking(self._terminal, False)
-        self.help = "; ".join(
-            f"{up}/{down} {name}" for (up, down), name in zip(KEYS, names, strict=False)
-        ) + "; space: zero; x: let the robot down"
+        self.help = (
+            "; ".join(f"{up}/{down} {name}" for (up, down), name in zip(KEYS, names, strict=False))
+            + "; space: zero; x: let the robot down"
+        )
 
     def read(self, seconds: float) -> np.ndarray:
         try:

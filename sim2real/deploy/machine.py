@@ -1,10 +1,10 @@
 """What a deployed robot is doing: `Machine`, whose phases follow each other and end in DAMP, which nothing leaves.
 
-    IDLE      the robot is read until it has been well for a while; nothing is sent
-    ACQUIRE   command is being taken from the vendor's own software
-    STAND     a smooth ramp from where the joints are to the default pose, and a moment there
-    POLICY    the policy's targets
-    DAMP      the robot sinks down; only a new start leads out of it
+IDLE      the robot is read until it has been well for a while; nothing is sent
+ACQUIRE   command is being taken from the vendor's own software
+STAND     a smooth ramp from where the joints are to the default pose, and a moment there
+POLICY    the policy's targets
+DAMP      the robot sinks down; only a new start leads out of it
 """
 
 import enum
