@@ -22,6 +22,7 @@ from sim2real.deploy.guarded import Guard
 from sim2real.deploy.header import Header
 from sim2real.deploy.loop import DeployError, Runtime
 from sim2real.deploy.machine import Timetable
+from sim2real.deploy.pacing import Pacer
 from sim2real.deploy.pilot import Pilot
 from sim2real.deploy.realtime import realtime
 from sim2real.deploy.recorder import Recorder
@@ -66,9 +67,8 @@ def deploy(
         limits = Limits.of(driver.robot)
         header = _header(pilot, driver, period, limits, (provenance or {}) | {"dry_run": dry_run})
         recorder = stack.enter_context(Recorder(log, header.to_json()))
-        runtime = Runtime(used, pilot, source, recorder, Guard(limits, period), timetable)
-        stack.enter_context(Screen(lambda: runtime.snapshot, show, say))
-        with realtime() as not_permitted:
+        runtime = Runtime(used, pilot, source, recorder, Guard(limits, period), timetable, Pacer(period))
+        with Screen(lambda: runtime.snapshot, show, say), realtime() as not_permitted:
             for text in (*warnings, *not_permitted):
                 say(f"warning: {text}")
                 recorder.event("warning", "start", text, time.monotonic_ns())

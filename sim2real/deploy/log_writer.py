@@ -5,7 +5,6 @@ completed whatever becomes of that loop: a runtime that is killed loses nothing.
 came more than `_FLUSH_SECONDS` and a chunk, a quarter of a second, before is in the file.
 """
 
-import contextlib
 import json
 import os
 import signal
@@ -95,8 +94,6 @@ class LogWriter:
 def main() -> int:
     # The terminal's Ctrl-C is for the runtime; this process ends when its input does.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with contextlib.suppress(OSError):
-        os.nice(5)
     stream = sys.stdin.buffer
     first = read_frame(stream)
     if first is None or first[0] is not Kind.HEADER:

@@ -11,8 +11,6 @@ Whatever goes wrong from the moment the robot obeys, an exception of any kind or
 """
 
 import contextlib
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -85,13 +83,13 @@ class Runtime:
         recorder: Recorder,
         guard: Guard,
         timetable: Timetable,
-        clock: Callable[[], int] = time.monotonic_ns,
+        pacer: Pacer,
     ):
+        """The pacer's clock, which is that of the states' stamps, is used for all."""
         self._driver, self._pilot, self._source, self._recorder, self._guard = driver, pilot, source, recorder, guard
-        self._clock = clock
-        self._timetable = timetable
+        self._clock = clock = pacer.clock
         self._every = round(1.0 / (pilot.rate * guard.period))
-        self._pacer = Pacer(guard.period, clock)
+        self._pacer = pacer
         self._machine = Machine(timetable, pilot.default_pose, 1e-9 * clock())
         n = len(pilot.joints)
         self._zero = np.zeros(n)

@@ -27,12 +27,12 @@ class Pacer:
         sleep: Callable[[float], None] = time.sleep,
     ):
         self.period_ns = round(1e9 * period)
-        self._clock, self._sleep = clock, sleep
+        self.clock, self._sleep = clock, sleep
         self.restart()
 
     def restart(self) -> None:
         """From now on, with the next cycle at once."""
-        self._due = self._clock()
+        self._due = self.clock()
         self._cycle = -1
         self._began: int | None = None
         self._stamp = -1
@@ -43,13 +43,13 @@ class Pacer:
 
     def wait(self) -> int:
         """Until the next deadline; those that passed long ago are left out. Returns the cycle's number."""
-        now = self._clock()
+        now = self.clock()
         self.was_late = self._began is not None and now > self._due
         left_out = max(0, (now - self._due) // self.period_ns)
         self._due += left_out * self.period_ns
         if self._due > now:
             self._sleep(1e-9 * (self._due - now))
-            now = self._clock()
+            now = self.clock()
         self.error_ns = None if self._began is None else abs(now - self._began - self.period_ns)
         self._began = now
         self._due += self.period_ns
