@@ -207,10 +207,10 @@ def _trips(xp: Any, limits: Limits, readings: Readings, wanted: Targets) -> list
         return ~good.all(axis=-1)
 
     finite = xp.isfinite(r.position + r.velocity).all(axis=-1)
-    good_tilt = True
+    is_tilted = finite & False
     if limits.upright is not None:
         tilt = tilt_of(limits, r.quaternion)
-        finite, good_tilt = finite & xp.isfinite(tilt), tilt <= limits.tilt
+        finite, is_tilted = finite & xp.isfinite(tilt), ~(tilt <= limits.tilt)
     sound = xp.isfinite(sum(wanted)) & (xp.minimum(wanted.stiffness, wanted.damping) >= 0.0)
     outside = xp.maximum(limits.low - r.position, r.position - limits.high)
     return [
@@ -224,7 +224,7 @@ def _trips(xp: Any, limits: Limits, readings: Readings, wanted: Targets) -> list
         each(outside <= limits.range_margin),
         each(xp.abs(r.moved) <= limits.velocity * r.elapsed[..., None] + limits.jump),
         each(xp.abs(r.velocity) <= limits.velocity),
-        ~(finite & good_tilt),
+        is_tilted,
         (r.temperature > limits.temperature).any(axis=-1),
     ]
 

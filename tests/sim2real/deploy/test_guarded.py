@@ -45,11 +45,12 @@ def test_the_same_state_read_again_is_no_repetition(states):
 
 
 @pytest.mark.parametrize(
-    "cause, change", [("corrupt", {"intact": False}), ("repeated", {"sequence": 2}), ("reordered", {"sequence": 1})]
+    "cause, change", [("corrupt", {"intact": False}), ("repeated", {"sequence": 3}), ("reordered", {"sequence": 2})]
 )
 def test_faulty_states_are_never_acted_on_and_trip_when_they_are_too_many(states, cause, change):
     guard = Guard(TOLERANT, 0.002)
     good = states[1]
+    assert good.sequence == 3
     causes(guard, states[0])
     causes(guard, good)
     for n, state in enumerate(states[2:5]):
