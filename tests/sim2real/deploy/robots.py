@@ -121,5 +121,5 @@ class Broken:
 
 
 def faulty(**changes: object) -> Callable[[RobotState, float], RobotState]:
-    """From 2.5 s on, when the policy acts, every state has these values."""
-    return lambda state, seconds: replace(state, **changes) if seconds > 2.5 else state  # type: ignore[arg-type]
+    """From 0.6 s on, when the policy acts, every state has these values."""
+    return lambda state, seconds: replace(state, **changes) if seconds > 0.6 else state  # type: ignore[arg-type]

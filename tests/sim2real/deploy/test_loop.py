@@ -21,7 +21,7 @@ from sim2real.deploy.sources import Constant
 from sim2real.drivers.driver import DriverError
 from tests.sim2real.deploy.robots import Broken, Clock, FakeDriver, Swaying, faulty
 
-TIMES = Timetable(settle=0.1, unwell=1.0, stand=1.0, policy=1.5, damp=0.2)
+TIMES = Timetable(settle=0.05, unwell=0.2, stand=0.4, policy=0.4, damp=0.1)
 PERIOD = 0.002
 LIMITS = Limits.of(GO2)
 STALE = GO2.safety.stale_seconds
@@ -92,7 +92,7 @@ def test_standing_up_is_a_smooth_way_to_the_default_pose(log):
     assert (speed * np.sign(pose - start) >= -1e-9).all()  # there is no way back
     assert np.abs(speed[0]).max() < 0.01
     assert np.abs(speed[-1]).max() < 0.01
-    assert np.abs(np.diff(speed, axis=0)).max() / PERIOD < 6.0  # rad/s²: ten times less than at once
+    assert np.abs(np.diff(speed, axis=0)).max() / PERIOD < 12.0  # rad/s²; at once it would be 75,000
 
 
 def test_the_policy_decides_each_tenth_cycle_on_the_state_of_that_cycle(whole, log):
@@ -117,7 +117,7 @@ def test_every_command_that_went_out_is_in_the_log_as_it_went(whole, log):
 
 def test_a_log_replays_bit_for_bit(log):
     again = replay(log)
-    assert again.commands > 1000
+    assert again.commands > 300
     assert again.same == again.commands
     assert again.first_difference is None
 
@@ -139,7 +139,7 @@ FAULTS = {
     "jump": faulty(position=np.array(GO2.default_pose) - 0.7),
     "repeated": faulty(sequence=7_000_000),
     "reordered": faulty(sequence=3),
-    "stale": lambda state, seconds: None if seconds > 2.5 else state,
+    "stale": lambda state, seconds: None if seconds > 0.6 else state,
 }
 
 
@@ -175,7 +175,7 @@ def test_a_policy_that_gives_no_number_ends_in_damp(tmp_path):
 def test_an_exception_ends_in_damp_and_is_told_in_the_end(tmp_path):
     outcome = run(tmp_path / "broken.mcap", source=Broken())
     assert isinstance(outcome.error, DriverError)
-    assert outcome.driver.damped > 50  # for as long as after any other end
+    assert outcome.driver.damped > 40  # for as long as after any other end
     assert "the gamepad is gone" in outcome.runtime.machine.cause
     assert any(e.kind == "damp" and "the gamepad is gone" in e.text for e in outcome.log.events)
 
@@ -183,21 +183,21 @@ def test_an_exception_ends_in_damp_and_is_told_in_the_end(tmp_path):
 def test_a_driver_that_fails_is_damped_again_and_again(tmp_path):
     class Dying(FakeDriver):
         def read(self):
-            if self._begin is not None and self.clock.now - self._begin > 2_500_000_000:
+            if self._begin is not None and self.clock.now - self._begin > 600_000_000:
                 raise OSError("the bus is gone")
             return super().read()
 
     outcome = run(tmp_path / "dying.mcap", driver=Dying(Clock()))
     assert isinstance(outcome.error, OSError)
-    assert outcome.driver.damped > 50
+    assert outcome.driver.damped > 40
 
 
 def test_stopping_lets_the_robot_down_without_an_error(tmp_path):
-    outcome = run(tmp_path / "stopped.mcap", stop_at=2.0)
+    outcome = run(tmp_path / "stopped.mcap", stop_at=0.7)
     assert outcome.error is None
     assert outcome.runtime.machine.cause == "it was stopped"
     assert not outcome.runtime.machine.has_failed
-    assert outcome.driver.damped > 50
+    assert outcome.driver.damped > 40
 
 
 def test_to_a_robot_that_is_not_well_nothing_is_sent(tmp_path):
