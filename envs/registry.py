@@ -7,8 +7,7 @@ import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from assets.robots import GO2, SO101
-from assets.robots.panda import panda
+from assets.robots.built_in import ROBOTS
 from assets.robots.robot import Robot, RobotError
 from assets.scene import compile_for_physics
 from envs import plugins, reach, velocity
@@ -16,9 +15,6 @@ from envs.env import Env
 from envs.task import Task, TaskError
 from sim.devices import Devices
 from sim.engine import Room, make_physics
-
-ROBOTS: dict[str, Callable[[], Robot]] = {"go2": lambda: GO2, "so101": lambda: SO101, "panda": panda}
-"""The robot, or RobotError where its model cannot be had: the Panda's is MuJoCo Menagerie's."""
 
 
 @dataclass(frozen=True)

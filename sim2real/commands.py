@@ -29,8 +29,8 @@ def export(
 
     Example: zerogap export runs/go2 --out policy.onnx
 
-    The file takes what the robot measures and gives joint targets; `zerogap inspect` tells what is in it. It is written once its
-    targets are those that the environment sent, on as many observations as are to be checked.
+    The file takes what the robot measures and gives joint targets; `zerogap inspect` tells what is in it. It is written once
+    its targets are those that the environment sent, on as many observations as are to be checked.
 
     Args:
         run: a run's directory.
@@ -131,7 +131,6 @@ def twin(
     """
     from contextlib import ExitStack, closing
 
-    from envs.registry import make_robot
     from rl.stop import Stop
     from sim.render import RenderError
     from sim2real.twin.gap import Gap
@@ -139,20 +138,22 @@ def twin(
     from sim2real.twin.process import TwinLoop, make_server
     from sim2real.twin.simulated import SimulatedRobot
     from sim2real.twin.truth import TruthLog
-    from sim2real.twin.watch import LiveView, VideoTape
+    from sim2real.twin.video import VideoTape
 
     known = load_gap(gap) if gap is not None else Gap()
-    simulated = SimulatedRobot(make_robot(robot), known, seed, rate=rate, start=start)
+    simulated = SimulatedRobot(_robot(robot), known, seed, rate=rate, start=start)
     tape = VideoTape(simulated) if video is not None else None
     with ExitStack() as stack:
         stop = stack.enter_context(Stop())
-        server = stack.enter_context(closing(make_server(protocol, simulated, address)))
         watchers: list[Any] = [tape] if tape is not None else []
-        if log is not None:
-            watchers.append(stack.enter_context(TruthLog(log, simulated, seed)))
-        if view:
+        if view:  # before anyone waits for states
+            from sim2real.twin.view import LiveView
+
             watchers.append(page := stack.enter_context(LiveView(simulated, port=port)))
             _say(f"view at {page.address}")
+        server = stack.enter_context(closing(make_server(protocol, simulated, address)))
+        if log is not None:
+            watchers.append(stack.enter_context(TruthLog(log, simulated, seed)))
         status = stack.enter_context(_console.status("")) if _console.is_terminal else None
         loop = TwinLoop(simulated, server, tuple(watchers), _say, status.update if status is not None else lambda _: None)
         told = loop.run(stop, math.inf if seconds is None else seconds, math.inf if as_fast_as_possible else speed).to_json()
@@ -281,9 +282,7 @@ def _print_deployment(told: dict[str, Any]) -> None:
         figures = told[name]
         if figures["count"]:
             what = " off" if name == "period_error" else ""
-            print(
-                f"{label:11}{figures['p50_ms']:.3f} ms{what} (median), {figures['p99_ms']:.3f} (p99), {figures['max_ms']:.3f} (max)"
-            )
+            print(f"{label:11}{figures['p50_ms']:.3f} ms{what} (median), {figures['p99_ms']:.3f} (p99), {figures['max_ms']:.3f} (max)")
     print(f"overruns   {told['overruns']}\nlog        {told['log']}")
 
 

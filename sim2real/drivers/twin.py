@@ -18,8 +18,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from assets.robots.built_in import ROBOTS
 from assets.robots.robot import Robot, RobotError
-from envs.registry import ROBOTS
 from sim2real.drivers.driver import DriverError
 from sim2real.robot_io import RobotCommand, RobotState
 from sim2real.twin.local import DEFAULT_ADDRESS, parse_address

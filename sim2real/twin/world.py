@@ -111,6 +111,8 @@ def _set_joints(spec: mujoco.MjSpec, robot: Robot, gap: Gap) -> None:
         joint = spec.joint(name)
         joint.armature, joint.frictionloss = armature[i], friction[i]
         joint.damping[0] = damping[i]
+        if breakaway[i] > friction[i]:  # what sticks must not creep, as MuJoCo's dry friction does by default
+            joint.solref_friction, joint.solimp_friction = _hard(spec)
         if backlash[i] > 0:
             _add_play(spec, joint, backlash[i])
             if armature[i] <= 0:
@@ -126,9 +128,12 @@ def _add_play(spec: mujoco.MjSpec, joint: mujoco.MjsJoint, half: float) -> None:
         limited=mujoco.mjtLimited.mjLIMITED_TRUE,
         range=[-half, half],
     )
-    # Teeth are hard, and do not bounce: as stiff as the step allows, critically damped.
-    play.solref_limit = [2.0 * spec.option.timestep, 1.0]
-    play.solimp_limit = [0.99, 0.999, 1e-4, 0.5, 2]
+    play.solref_limit, play.solimp_limit = _hard(spec)  # teeth do not give way, nor bounce
+
+
+def _hard(spec: mujoco.MjSpec) -> tuple[list[float], list[float]]:
+    """solref and solimp of a constraint as stiff as the step allows, critically damped."""
+    return [2.0 * spec.option.timestep, 1.0], [0.99, 0.999, 1e-4, 0.5, 2]
 
 
 def _set_contact(spec: mujoco.MjSpec, robot: Robot, gap: Gap, own: list[str]) -> None:

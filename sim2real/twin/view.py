@@ -1,4 +1,4 @@
-"""A twin to look at: live on a web page, or afterwards as a video. Both are watchers of a `TwinLoop`.
+"""A twin to look at live, on a web page: a watcher of a `TwinLoop`.
 
     with LiveView(simulated, host="127.0.0.1", port=8080) as view:
         print(view.address)
@@ -11,10 +11,9 @@ import contextlib
 import multiprocessing
 import signal
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from pathlib import Path
 from types import TracebackType
 
 import mujoco
@@ -25,33 +24,8 @@ from sim2real.robot_io import RobotCommand
 from sim2real.twin.simulated import SimulatedRobot
 
 _VIEWS = 30.0  # a second of simulated time
-_PICTURES = 25.0
-_START_SECONDS = 60.0
+_START_SECONDS = 120.0
 _HEAD = struct.Struct("<d16s")
-
-Progress = Callable[[float], None]
-
-
-class VideoTape:
-    """Keeps where the robot was, for a video."""
-
-    def __init__(self, simulated: SimulatedRobot):
-        self._every = max(1, round(1.0 / _PICTURES / simulated.period))
-        self._period = simulated.period
-        self._spec = simulated.spec
-        self.qpos: list[np.ndarray] = []
-
-    def add(self, simulated: SimulatedRobot, command: RobotCommand | None) -> None:
-        if simulated.sequence % self._every == 0:
-            self.qpos.append(simulated.qpos)
-
-    def record(self, path: Path, width: int = 960, height: int = 540, progress: Progress | None = None) -> None:
-        """Write the video. Raises RenderError."""
-        from sim.render import make_renderer, write_video
-
-        with make_renderer(self._spec.compile(), width, height) as renderer:
-            frames = (renderer.frame(qpos) for qpos in self.qpos)
-            write_video(path, frames, 1.0 / (self._every * self._period), len(self.qpos), progress)
 
 
 class LiveView:
