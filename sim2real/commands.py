@@ -24,8 +24,8 @@ def export(
 
     Example: zerogap export runs/go2 --out policy.onnx
 
-    The file takes what the robot measures and gives joint targets; `zerogap inspect` tells what is in it. It is written once its
-    targets are those that the environment sent, on as many observations as are to be checked.
+    The file takes what the robot measures and gives joint targets; `zerogap inspect` tells what is in it. It is written once
+    its targets are those that the environment sent, on as many observations as are to be checked.
 
     Args:
         run: a run's directory.

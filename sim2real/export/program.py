@@ -4,8 +4,8 @@
     program.inputs, program.history, program.terms                  # what it reads, by name, shape and unit
     model = program.model({"zerogap": spec.to_json()})
 
-It is the environment's own code that is translated: the observation terms with their scales, the history, the normaliser and the
-network, the limit of actions and their mapping to targets.
+It is the environment's own code that is translated: the observation terms with their scales, the history, the normaliser and
+the network, the limit of actions and their mapping to targets.
 """
 
 from collections.abc import Mapping
@@ -54,7 +54,7 @@ def policy_program(ppo: PPO, learned: Policy) -> Program:
     measured, kept = _measured(task), _kept(task, env.observation_size["policy"])
     given = {quantity.name: graph.input(quantity.name, quantity.shape) for quantity in (*measured, *kept)}
     entries, terms = _observe(graph, task, given)
-    frame = apply(graph, "the observation", lambda *x: jnp.concatenate(x), *entries)
+    frame = apply(graph, "the observation", jnp.concatenate, entries)
     following: dict[str, Operand] = {}
     if task.observation_history > 1:
         seen = apply(
@@ -72,7 +72,9 @@ def policy_program(ppo: PPO, learned: Policy) -> Program:
     followed = apply(graph, "the action", env.follow, action)
     target = apply(graph, "the action", env.joint_target, followed)
     following["last_action"] = followed
-    read = {name for value in (target, *(following[k] for k in ("frames",) if k in following)) for name in graph.inputs_of(value)}
+    read = {
+        name for value in (target, *(following[k] for k in ("frames",) if k in following)) for name in graph.inputs_of(value)
+    }
     history = tuple(quantity for quantity in kept if quantity.name in read)
     joints = (task.robot.num_joints,)
     return Program(
