@@ -4,8 +4,8 @@
     text = spec.to_json()                       # every digit is kept
 
 Joints are in policy order, the order of `joints`; quantities are in SI units. A policy is a function of `inputs`, what the
-robot measures and is asked to do, and of `history`, what the policy keeps from step to step. History begins as zeros; each of its
-parts comes out of a step as `next_NAME` and goes into the next as NAME.
+robot measures and is asked to do, and of `history`, what the policy keeps from step to step. History begins as zeros; each of
+its parts comes out of a step as `next_NAME` and goes into the next as NAME.
 """
 
 import math
