@@ -79,7 +79,7 @@ def _export(run: Run, out: Path, update: int | None, observations: int, progress
     if not error <= TOLERANCE:
         raise ExportError(
             f"the exported policy's targets differ from the environment's by {error:.3g} rad in {recording.observations}"
-            f" observations, expected at most {TOLERANCE:g}: {out} was not written. A term that is sensitive to its inputs' last"
+            f" observations, expected at most {TOLERANCE:g}: {out} was not written. A term that depends on its inputs' last"
             f" digits, such as a difference divided by a small number, does that; the terms are"
             f" {', '.join(term.name for term in program.terms)}"
         )
@@ -93,9 +93,7 @@ def _model(program: Program, spec: PolicySpec) -> bytes:
     return program.model({METADATA_KEY: spec.to_json()}).SerializeToString()
 
 
-def _spec(
-    run: Run, update: int, task: Task, joint_range: np.ndarray, program: Program, recording: Recording
-) -> PolicySpec:
+def _spec(run: Run, update: int, task: Task, joint_range: np.ndarray, program: Program, recording: Recording) -> PolicySpec:
     robot: Robot = task.robot
     random = task.randomization
     return PolicySpec(
@@ -104,9 +102,7 @@ def _spec(
         description=task.description,
         robot=robot.name,
         joints=robot.joints,
-        joint_ranges=tuple(
-            (float(low), float(high)) if np.isfinite([low, high]).all() else None for low, high in joint_range
-        ),
+        joint_ranges=tuple((float(low), float(high)) if np.isfinite([low, high]).all() else None for low, high in joint_range),
         stiffness=_floats(robot.stiffness),
         damping=_floats(robot.damping),
         effort_limits=_floats(robot.effort_limits),
@@ -172,7 +168,10 @@ def _golden_pair(program: Program, recording: Recording, step: int, robot: int) 
         raise ExportError(f"the policy's actions are no finite numbers, such as {action}: its training has diverged")
     frames = recording.frames[at]
     inputs = {name: value[at] for name, value in recording.inputs.items()}
-    inputs |= {"frames": np.zeros_like(frames) if fresh else recording.frames[step - 1, robot], "begun": np.float32([not fresh])}
+    inputs |= {
+        "frames": np.zeros_like(frames) if fresh else recording.frames[step - 1, robot],
+        "begun": np.float32([not fresh]),
+    }
     outputs = {JOINT_TARGET: target, ACTION: action, NEXT + "frames": frames, NEXT + "begun": np.ones(1)}
     outputs[NEXT + "last_action"] = recording.followed[at]
     return Golden(

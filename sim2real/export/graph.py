@@ -71,7 +71,9 @@ class Graph:
         self._inputs.append(name)
         return self._value(self._add(name, shape, np.dtype(np.float32)))
 
-    def emit(self, operator: str, operands: Sequence[Operand], shape: Shape, dtype: Any = np.float32, **attributes: Any) -> Value:
+    def emit(
+        self, operator: str, operands: Sequence[Operand], shape: Shape, dtype: Any = np.float32, **attributes: Any
+    ) -> Value:
         """The tensor that an ONNX operator gives; the same one where it is asked for again."""
         return self._value(self._emit(operator, [self._side_by_side(x) for x in operands], shape, np.dtype(dtype), attributes))
 

@@ -17,7 +17,7 @@ import onnx
 import onnxruntime
 
 from assets.errors import UserError
-from sim2real.export.spec import ACTION, JOINT_TARGET, METADATA_KEY, NEXT, TOLERANCE, Golden, PolicySpec, Quantity, SpecError
+from sim2real.export.spec import METADATA_KEY, TOLERANCE, Golden, PolicySpec, Quantity, SpecError
 from sim2real.robot_io import RobotState
 
 NEWEST_OPSET = 17
@@ -53,7 +53,7 @@ class Policy:
     """A policy of an ONNX file, and its specification, `spec`."""
 
     def __init__(self, model: bytes, name: str = "the policy"):
-        """`name` is what errors call it. Raises PolicyError where the model is none of ours, or its golden pairs do not hold."""
+        """`name` is what errors call it. Raises PolicyError where the model is none of ours or its golden pairs do not hold."""
         if len(model) > _LARGEST_FILE:
             raise PolicyError(f"{name} has {len(model)} bytes, expected at most {_LARGEST_FILE}")
         self._name = name
@@ -118,8 +118,8 @@ class Policy:
             error = relative_error(value, arrays[name])
             if not error <= TOLERANCE:
                 raise PolicyError(
-                    f"{self._name}: golden pair {i} does not hold: {name} is {error:.3g} off what the simulation gave, expected at"
-                    f" most {TOLERANCE:g}. The file was changed, or ONNX Runtime {onnxruntime.__version__} computes wrongly"
+                    f"{self._name}: golden pair {i} does not hold: {name} is {error:.3g} off what the simulation gave, expected"
+                    f" at most {TOLERANCE:g}. The file was changed, or ONNX Runtime {onnxruntime.__version__} computes wrongly"
                     " here: export the run anew"
                 )
 
@@ -157,7 +157,9 @@ def _check_graph(model: onnx.ModelProto, spec: PolicySpec, name: str) -> None:
         raise PolicyError(f"{name} has {len(graph.node)} operators, expected at most {_MOST_NODES}")
     for node in graph.node:
         if any(attribute.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS) for attribute in node.attribute):
-            raise PolicyError(f"{name}: expected straight arithmetic, found the operator {node.op_type} with a graph of its own")
+            raise PolicyError(
+                f"{name}: expected straight arithmetic, found the operator {node.op_type} with a graph of its own"
+            )
     if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in graph.initializer):
         raise PolicyError(f"{name}: expected all numbers in the file, found some that lie elsewhere")
     for what, infos, quantities in (

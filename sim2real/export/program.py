@@ -4,18 +4,20 @@
     program.inputs, program.history, program.terms                  # what it reads, by name, shape and unit
     model = program.model({"zerogap": spec.to_json()})
 
-It is the environment's own code that is translated: the observation terms with their scales, the history, the normaliser and the
-network, the limit of actions and their mapping to targets.
+It is the environment's own code that is translated: the observation terms with their scales, the history, the normaliser and
+the network, the limit of actions and their mapping to targets.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import jax
 import jax.numpy as jnp
 import onnx
 
 from assets.errors import UserError
 from assets.robots.robot import Robot
+from envs.env import Env
 from envs.proprioception import Proprioception
 from envs.task import Task
 from rl.ppo import PPO, Policy
@@ -54,25 +56,13 @@ def policy_program(ppo: PPO, learned: Policy) -> Program:
     measured, kept = _measured(task), _kept(task, env.observation_size["policy"])
     given = {quantity.name: graph.input(quantity.name, quantity.shape) for quantity in (*measured, *kept)}
     entries, terms = _observe(graph, task, given)
-    frame = apply(graph, "the observation", lambda *x: jnp.concatenate(x), *entries)
-    following: dict[str, Operand] = {}
-    if task.observation_history > 1:
-        seen = apply(
-            graph,
-            "the history",
-            lambda frames, frame, begun: env.remember(frames, frame, begun[0] == 0),
-            given["frames"],
-            frame,
-            given["begun"],
-        )
-        following = {"frames": seen, "begun": apply(graph, "the history", lambda begun: jnp.ones_like(begun), given["begun"])}
-    else:
-        seen = frame
-    action = apply(graph, "the policy's network", lambda seen: ppo.act(learned, seen.reshape(-1)), seen)
+    frame = apply(graph, "the observation", jnp.concatenate, entries)
+    seen, following = _remember(graph, env, given, frame)
+    action = apply(graph, "the policy's network", lambda seen: ppo.act(learned, seen), seen)
     followed = apply(graph, "the action", env.follow, action)
     target = apply(graph, "the action", env.joint_target, followed)
     following["last_action"] = followed
-    read = {name for value in (target, *(following[k] for k in ("frames",) if k in following)) for name in graph.inputs_of(value)}
+    read = graph.inputs_of(target)
     history = tuple(quantity for quantity in kept if quantity.name in read)
     joints = (task.robot.num_joints,)
     return Program(
@@ -87,6 +77,19 @@ def policy_program(ppo: PPO, learned: Policy) -> Program:
             *(Quantity(NEXT + q.name, q.shape, q.unit) for q in history),
         ),
     )
+
+
+def _remember(graph: Graph, env: Env, given: Mapping[str, Value], frame: Operand) -> tuple[Operand, dict[str, Operand]]:
+    """What the policy sees, and what becomes of that part of its history."""
+    if env.task.observation_history == 1:
+        return frame, {}
+
+    def remember(frames: jax.Array, frame: jax.Array, begun: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+        frames = env.remember(frames, frame, begun[0] == 0)
+        return frames.reshape(-1), frames, jnp.ones_like(begun)
+
+    seen, frames, begun = apply(graph, "the history", remember, given["frames"], frame, given["begun"])
+    return seen, {"frames": frames, "begun": begun}
 
 
 def check_can_be_deployed(task: Task, ppo: PPO) -> None:

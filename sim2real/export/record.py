@@ -22,6 +22,9 @@ from rl.ppo import PPO
 from rl.ppo import Policy as Learned
 from sim2real.export.policy import Policy
 
+# So few steps are run that compiling them well would take far longer.
+_QUICK_TO_COMPILE = {"xla_backend_optimization_level": 0}
+
 _READINGS = tuple(field.name for field in dataclasses.fields(Proprioception))
 
 
@@ -63,8 +66,9 @@ def record(ppo: PPO, learned: Learned, num_steps: int, seed: int = 0) -> Recordi
         following, last = env.step_and_last(state, action)
         return following, (seen[:, -1, size:], state.time == 0, frames, action, last.last_action, last.targets[:, 0])
 
-    start = jax.jit(env.reset)(evaluation_key(seed))
-    rows = jax.jit(lambda state: jax.lax.scan(step, state, None, length=num_steps)[1])(start)
+    start = jax.jit(env.reset, compiler_options=_QUICK_TO_COMPILE)(evaluation_key(seed))
+    steps = jax.jit(lambda state: jax.lax.scan(step, state, None, length=num_steps)[1], compiler_options=_QUICK_TO_COMPILE)
+    rows = steps(start)
     read, fresh, frames, action, followed, target = jax.device_get(rows)
     n = env.num_actions
     lengths = {"imu_quaternion": 4, "angular_velocity": 3, "command": len(task.command.names)}

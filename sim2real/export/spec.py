@@ -3,9 +3,9 @@
     spec = PolicySpec.from_json(text)           # SpecError names the key that is missing, unknown or wrong
     text = spec.to_json()                       # every digit is kept
 
-Joints are in policy order, the order of `joints`; quantities are in SI units. A policy is a function of `inputs`, what the robot
-measures and is asked to do, and of `history`, what the policy keeps from step to step. History begins as zeros; each of its parts
-comes out of a step as `next_NAME` and goes into the next as NAME.
+Joints are in policy order, the order of `joints`; quantities are in SI units. A policy is a function of `inputs`, what the
+robot measures and is asked to do, and of `history`, what the policy keeps from step to step. History begins as zeros; each of
+its parts comes out of a step as `next_NAME` and goes into the next as NAME.
 """
 
 import math
@@ -45,7 +45,9 @@ class Quantity:
 
     def __post_init__(self) -> None:
         if any(n < 1 for n in self.shape) or self.size > _MOST_ENTRIES:
-            raise SpecError(f"quantity {self.name!r} has shape {self.shape}, expected at least 1 and at most {_MOST_ENTRIES} entries")
+            raise SpecError(
+                f"quantity {self.name!r} has shape {self.shape}, expected at least 1 and at most {_MOST_ENTRIES} entries"
+            )
 
     @property
     def size(self) -> int:
@@ -146,7 +148,9 @@ class PolicySpec:
 
     def __post_init__(self) -> None:
         if self.schema != SCHEMA:
-            raise SpecError(f"schema is {self.schema}, expected {SCHEMA}: the policy was exported by another version of zerogap")
+            raise SpecError(
+                f"schema is {self.schema}, expected {SCHEMA}: the policy was exported by another version of zerogap"
+            )
         n = len(self.joints)
         if not 1 <= n <= _MOST_JOINTS or len(set(self.joints)) < n:
             raise SpecError(f"joints: expected 1 to {_MOST_JOINTS} different names, found {n}")

@@ -1,9 +1,9 @@
-"""Strict reading of frozen dataclasses from JSON: what is missing, unknown, of another type or not finite is named by its place.
+"""Strict reading of frozen dataclasses from JSON: what is missing, unknown or of another type is named by its place.
 
     spec = read_json(PolicySpec, text)          # StrictError: "joints[3]: expected a text, found 7"
 
-Only what JSON and a type annotation can say is read: texts, numbers, truth values, tuples, dictionaries by name, other dataclasses,
-and any of these or None.
+Only what JSON and a type annotation can say is read: texts, finite numbers, truth values, tuples, dictionaries by name, other
+dataclasses, and any of these or None.
 """
 
 import dataclasses

@@ -5,8 +5,8 @@
     y = apply(graph, "term 'length'", jnp.linalg.norm, x)
 
 What depends on no input is computed here and now, what only moves data becomes addresses (`sim2real.export.graph`), loops of
-known length are written out. What is left is arithmetic, for which `sim2real.export.arithmetic` has the rules. A primitive without
-a rule is refused, naming the place and the primitive.
+known length are written out. What is left is arithmetic, for which `sim2real.export.arithmetic` has the rules. A primitive
+without a rule is refused, naming the place and the primitive.
 """
 
 from collections.abc import Callable, Sequence

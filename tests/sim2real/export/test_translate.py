@@ -101,8 +101,8 @@ ONE = {
     "iota": lambda x: x * jnp.arange(3.0),
     "batched_product": lambda x: jnp.einsum("bi,bj->bij", x, x),
     "matrix_product": lambda x: x @ x.T,
-    "custom_jvp": lambda x: jax.nn.relu(x),
-    "checkpointed": lambda x: jax.checkpoint(jnp.sin)(x),
+    "custom_jvp": jax.nn.relu,
+    "checkpointed": jax.checkpoint(jnp.sin),
     "cond": lambda x: lax.cond(x[0, 0] > 0, jnp.sin, jnp.cos, x),
     "switch": lambda x: lax.switch(jnp.int32(x.sum() > 0) + 1, [jnp.sin, jnp.cos, jnp.tanh], x),
     "scan": lambda x: lax.scan(lambda c, row: (c + jnp.sin(row), c * row), jnp.zeros(3), x)[1],
@@ -194,7 +194,7 @@ def test_any_chain_of_moves_ends_where_numpy_has_it(order, starts, flip, data):
     size = np.prod([n - min(s, n - 1) for s, n in zip(starts, np.array(NUMBERED.shape)[list(order)], strict=True)])
     pick = np.array(data.draw(st.lists(st.integers(0, int(size) - 1), min_size=1, max_size=8)))
     graph = Graph()
-    value = apply(graph, "the chain", lambda x: chain(x), graph.input("x", NUMBERED.shape))
+    value = apply(graph, "the chain", chain, graph.input("x", NUMBERED.shape))
     # The addresses of the first input are its entries' numbers.
     np.testing.assert_array_equal(value.addresses, chain(NUMBERED))
 
@@ -214,7 +214,9 @@ def test_what_is_computed_twice_is_there_once():
 
 def test_what_depends_on_no_input_is_a_constant():
     graph = Graph()
-    y = apply(graph, "the function", lambda x: x + jnp.linalg.inv(jnp.eye(3) * 2.0) @ jnp.sin(jnp.arange(3.0)), graph.input("x", (3,)))
+    y = apply(
+        graph, "the function", lambda x: x + jnp.linalg.inv(jnp.eye(3) * 2.0) @ jnp.sin(jnp.arange(3.0)), graph.input("x", (3,))
+    )
     assert [node.op_type for node in graph.model({"y": y}, {}).graph.node] == ["Add", "Identity"]
 
 
@@ -256,9 +258,9 @@ def so101_arm():
 
 
 @pytest.mark.parametrize(
-    ("function", "primitive", "why"),
+    "function, primitive, why",
     [
-        (lambda x: jnp.sort(x), "sort", "no operator"),
+        (jnp.sort, "sort", "no operator"),
         (lambda x: x[jnp.argmax(x)], "dynamic_slice", "depends on the inputs"),
         (lambda x: x[jnp.array([0, jnp.argmax(x)])], "gather", "depends on the inputs"),
         (lambda x: lax.dynamic_slice(x, (jnp.int32(x[0]),), (1,)), "dynamic_slice", "depends on the inputs"),
