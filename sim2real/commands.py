@@ -271,6 +271,17 @@ def log(file: tyro.conf.Positional[Path], /, json_file: Json = None) -> dict[str
 # Behind the commands
 
 
+def _robot(name: str) -> Any:
+    """The robot of that name; JAX is loaded only to find one from outside."""
+    from assets.robots.built_in import ROBOTS
+
+    if name in ROBOTS:
+        return ROBOTS[name]()
+    from envs.registry import make_robot
+
+    return make_robot(name)
+
+
 def _say(text: str) -> None:
     _console.print(escape(text), highlight=False, soft_wrap=True)
 
