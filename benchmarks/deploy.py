@@ -1,7 +1,7 @@
 """A policy on the twin, cycle by cycle: how long it thinks, how late it answers, how well its periods are kept.
 
-The policy is that of `make demo` (runs/demo), or of the run that ZEROGAP_DEPLOY_RUN names. The twin is a process of its own, by the
-Go2's own protocol where `zerogap[go2]` is installed and by the twin's own otherwise. It walks and turns for `SECONDS`.
+The policy is that of `make demo` (runs/demo), or of the run that ZEROGAP_DEPLOY_RUN names. The twin is a process of its own, by
+the Go2's own protocol where `zerogap[go2]` is installed and by the twin's own otherwise. It walks and turns for `SECONDS`.
 
 inference_p99_ms       a decision of the policy alone, on one core
 latency_p99_ms         from a state's arrival to the sending of the first command that knows of it

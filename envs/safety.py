@@ -67,7 +67,7 @@ class Readings(NamedTuple):
 
 
 class Targets(NamedTuple):
-    """What the joints' controllers are to do, (..., num_joints): torque + stiffness (position - q) + damping (velocity - dq)."""
+    """What the joints' controllers do, (..., num_joints): torque + stiffness (position - q) + damping (velocity - dq)."""
 
     position: Array
     """rad"""

@@ -32,9 +32,9 @@ class Watchman:
         zero = jnp.zeros_like(position)
         none = jnp.zeros(position.shape[0], jnp.int32)
         period = jnp.full(position.shape[0], self._period)
-        readings = Readings(
-            position, velocity, quaternion, jnp.full_like(position, jnp.nan), moved, period, 0.0 * period, none, none, none, none
-        )
+        unknown = jnp.full_like(position, jnp.nan)
+        period = jnp.full(position.shape[0], self._period)
+        state = Readings(position, velocity, quaternion, unknown, moved, period, 0.0 * period, none, none, none, none)
         wanted = Targets(
             after.targets[:, 0],
             zero,
@@ -42,4 +42,4 @@ class Watchman:
             zero + jnp.asarray(self._robot.stiffness),
             zero + jnp.asarray(self._robot.damping),
         )
-        return guard(self._limits, readings, wanted, before.targets[:, 0], self._period).trips
+        return guard(self._limits, state, wanted, before.targets[:, 0], self._period).trips

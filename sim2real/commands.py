@@ -190,8 +190,8 @@ def deploy(
 
     Example on a Go2, by keyboard: zerogap deploy policy.onnx --driver go2 --address enp3s0 --keyboard
 
-    Ctrl-C lets the robot down, as does whatever the safety filter trips on: the limits are those of the robot's description. The
-    end is an error then. Everything that came in, was decided and went out is in the log, for Foxglove, PlotJuggler and
+    Ctrl-C lets the robot down, as does whatever the safety filter trips on: the limits are those of the robot's description.
+    Then the end is an error. Everything that came in, was decided and went out is in the log, for Foxglove, PlotJuggler and
     `zerogap log`.
 
     Args:
@@ -293,7 +293,8 @@ def _print_deployment(told: dict[str, Any]) -> None:
         figures = told[name]
         if figures["count"]:
             what = " off" if name == "period_error" else ""
-            print(f"{label:11}{figures['p50_ms']:.3f} ms{what} (median), {figures['p99_ms']:.3f} (p99), {figures['max_ms']:.3f} (max)")
+            median, p99, largest = (figures[f"{share}_ms"] for share in ("p50", "p99", "max"))
+            print(f"{label:11}{median:.3f} ms{what} (median), {p99:.3f} (p99), {largest:.3f} (max)")
     print(f"overruns   {told['overruns']}\nlog        {told['log']}")
 
 

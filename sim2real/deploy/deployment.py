@@ -2,8 +2,8 @@
 
     told = deploy(Policy.load(path), make_driver("twin", {}), Constant((0.5, 0.0, 0.0), names), Path("walk.mcap"))
 
-Nothing is sent to the robot before everything else is known to work: the policy suits the robot and is quick enough, the log can be
-written, the robot answers and is well.
+Nothing is sent to the robot before everything else is known to work: the policy suits the robot and is quick enough, the log can
+be written, the robot answers and is well.
 """
 
 import importlib.metadata
@@ -50,8 +50,8 @@ def deploy(
 ) -> dict[str, Any]:
     """Run the policy until the timetable, Ctrl-C, whoever commands or the safety filter ends it. Returns what was measured.
 
-    `say` is told events and warnings, `show` a line of figures a few times a second. Raises DeployError, RecorderError, and what
-    driver and source raise; the robot is damped first.
+    `say` is told events and warnings, `show` a line of figures a few times a second. Raises DeployError, RecorderError, and
+    what driver and source raise; the robot is damped first.
     """
     timetable = timetable or Timetable()
     with ExitStack() as stack:

@@ -6,8 +6,8 @@
         ...
         pacer.meet(state.stamp_ns)        # states come at the same rate: be there soon after they do
 
-A robot sends its states by a clock of its own. Met at random, a state is up to a whole period old before it is looked at; so the
-deadlines drift, by a few microseconds a cycle, to where a state is `_AGE_NS` old when the cycle begins.
+A robot sends its states by a clock of its own. Met at random, a state is up to a whole period old before it is looked at; so
+the deadlines drift, by a few microseconds a cycle, to where a state is `_AGE_NS` old when the cycle begins.
 """
 
 import time

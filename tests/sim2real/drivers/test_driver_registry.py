@@ -7,7 +7,7 @@ import pytest
 from sim2real.drivers.driver import DriverError
 from sim2real.drivers.registry import driver_names, make_driver, read_options
 
-OWN = '''
+OWN = """
 from pathlib import Path
 
 class Mine:
@@ -25,7 +25,7 @@ class Half:
 
 def failing():
     raise ZeroDivisionError("oh")
-'''
+"""
 
 
 @pytest.fixture
