@@ -3,8 +3,9 @@
     with Recorder(Path("walk.mcap"), header) as recorder:
         recorder.event("info", "phase", "STAND", time.monotonic_ns())
 
-Frames go through a pipe to the process that writes the file (`sim2real.deploy.log_writer`). Where that one falls behind they
-queue here; where it has died, as with a full disk, the rest of the log is lost, and `problem` tells so.
+Frames go through a pipe to the process that writes the file (`sim2real.deploy.log_writer`), which takes what is in the pipe to
+the file should this process die. The pipe holds a megabyte, more than half a second of a Go2; only where the writer falls farther
+behind do frames queue here. Where it has died, as with a full disk, the rest of the log is lost, and `problem` tells so.
 """
 
 import json
@@ -82,6 +83,11 @@ class Recorder:
     def event(self, level: str, kind: str, text: str, stamp_ns: int) -> None:
         """`level` is info, warning or error."""
         self._put(Kind.EVENT, json.dumps({"stamp_ns": stamp_ns, "level": level, "kind": kind, "text": text}).encode())
+
+    @property
+    def num_queued(self) -> int:
+        """Frames that would be lost with this process."""
+        return len(self._queue)
 
     def close(self) -> None:
         """Wait until all is written. Calls after the first do nothing."""

@@ -40,7 +40,7 @@ HEADER = Header(
     provenance={"driver": "none"},
 )
 
-# Writes one cycle each millisecond, whose joint positions are its number, and tells how many it has handed over.
+# Writes a cycle each millisecond, whose joint positions are its number, and tells which it has handed over.
 RUNTIME = """
 import sys, time
 from pathlib import Path
@@ -55,7 +55,7 @@ with Recorder(Path(sys.argv[1]), json.loads(sys.argv[2])) as recorder:
     for number in range(10**6):
         record["number"], record["now_ns"], record["position"] = number, time.monotonic_ns(), number
         recorder.cycle(record.tobytes())
-        if number % 50 == 0:
+        if number % 50 == 0 and recorder.num_queued == 0:
             print(number, flush=True)
         time.sleep(0.001)
 """
