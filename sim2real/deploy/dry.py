@@ -7,21 +7,11 @@ from sim2real.robot_io import RobotCommand, RobotState
 
 
 class ListenOnly:
-    """Another `Driver` to which nothing is sent, and which nobody is taken command from.
-
-    Whoever commands the robot meanwhile is no rival.
-    """
+    """Another `Driver`, connected already, to which nothing is sent. Whoever commands the robot meanwhile is no rival."""
 
     def __init__(self, driver: Driver):
         self._driver = driver
-
-    @property
-    def robot(self):
-        return self._driver.robot
-
-    @property
-    def rate(self) -> float:
-        return self._driver.rate
+        self.robot, self.rate = driver.robot, driver.rate
 
     def connect(self) -> None:
         self._driver.connect()

@@ -46,8 +46,10 @@ class Header:
             if told["format"] != FORMAT:
                 raise LogError(f"the log has format {told['format']!r}, expected {FORMAT}: another version wrote it")
             tuples = ("joints", "command_names", "stiffness", "damping")
-            known = {f.name: told[f.name] for f in fields(cls)}
-            return cls(**known | {name: tuple(told[name]) for name in tuples} | {"limits": _limits(told["limits"])})
+            known: dict[str, Any] = {f.name: told[f.name] for f in fields(cls)}
+            known |= {name: tuple(told[name]) for name in tuples}
+            known["limits"] = _limits(told["limits"])
+            return cls(**known)
         except (KeyError, TypeError, ValueError) as error:
             if isinstance(error, LogError):
                 raise
@@ -59,10 +61,12 @@ def _plain(value: Any) -> Any:
 
 
 def _limits(told: dict[str, Any]) -> Limits:
-    read = {f.name: told[f.name] for f in fields(Limits)}
+    read: dict[str, Any] = {f.name: told[f.name] for f in fields(Limits)}
     arrays = {name: np.array(value, float) for name, value in read.items() if isinstance(value, list) and name != "joints"}
     n = len(read["joints"])
     for name, value in arrays.items():
         if value.shape != ((3,) if name == "upright" else (n,)):
             raise LogError(f"the log's header is damaged: limits.{name} has shape {value.shape}")
-    return Limits(**read | arrays | {"joints": tuple(read["joints"])})
+    read |= arrays
+    read["joints"] = tuple(read["joints"])
+    return Limits(**read)

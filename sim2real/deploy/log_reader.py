@@ -144,7 +144,10 @@ def _cycle(message: Any, latest: dict[str, Any]) -> Cycle:
         rivals=message.rivals,
     )
     wanted = Targets(*(np.array(getattr(message, f"wanted_{name}")) for name in Targets._fields))
-    gains = (np.array(message.sent_stiffness), np.array(message.sent_damping))
+    out: Targets | None = None
+    if sent is not None:
+        told = (sent.position, sent.velocity, sent.effort, message.sent_stiffness, message.sent_damping)
+        out = Targets(*(np.array(values) for values in told))
     return Cycle(
         number=message.number,
         phase=Phase(message.phase),
@@ -153,7 +156,7 @@ def _cycle(message: Any, latest: dict[str, Any]) -> Cycle:
         state=state,
         what=Sent(message.what),
         wanted=None if np.isnan(wanted.stiffness).all() else wanted,
-        sent=None if sent is None else Targets(*(np.array(x) for x in (sent.position, sent.velocity, sent.effort)), *gains),
+        sent=out,
         trips=message.trips,
         restarted=message.restarted,
     )

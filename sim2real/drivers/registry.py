@@ -101,7 +101,7 @@ def _load(name: str, reference: str) -> Callable[..., Driver]:
         raise DriverError(f"driver {name!r} needs the module {error.name!r}, which is not there: {remedy}") from error
     except (Exception, SystemExit) as error:
         raise DriverError(f"driver {name!r}: {module_name} fails on import: {type(error).__name__}: {error}") from error
-    maker = getattr(module, attribute, None)
+    maker: Any = getattr(module, attribute, None)
     if not callable(maker):
         near = difflib.get_close_matches(attribute, [n for n, value in vars(module).items() if callable(value)], n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
