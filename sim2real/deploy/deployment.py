@@ -1,9 +1,10 @@
 """A policy on a robot from beginning to end: `deploy`, what `zerogap deploy` calls.
 
-    told = deploy(Policy.load(path), make_driver("twin", {}), Constant((0.5, 0.0, 0.0), names), Path("walk.mcap"))
+    pilot = OnnxPilot(Policy.load(path))
+    told = deploy(pilot, make_driver("twin", {}), Constant((0.5, 0, 0), pilot.command_names), Path("walk.mcap"))
 
-Nothing is sent to the robot before everything else is known to work: the policy suits the robot and is quick enough, the log can
-be written, the robot answers and is well.
+Nothing is sent to the robot before everything else is known to work: the policy suits the robot and is quick enough, the log
+can be written, the robot answers and is well.
 """
 
 import importlib.metadata

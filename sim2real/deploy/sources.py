@@ -4,8 +4,8 @@
     Script.open(Path("square.csv"), names)
 
 A script is a CSV file, as a spreadsheet writes it: a column `seconds`, which counts from the policy's first decision, and a
-column for each entry of the command, by its name with or without the unit. A row holds until the next one; what has no column is
-zero:
+column for each entry of the command, by its name with or without the unit. A row holds until the next one; what has no column
+is zero:
 
     seconds, forward velocity, yaw rate
     0,       0.5,              0
