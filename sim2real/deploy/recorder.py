@@ -5,7 +5,7 @@
 
 Frames go through a pipe to the process that writes the file (`sim2real.deploy.log_writer`), which takes what is in the pipe
 to the file should this process die. The pipe holds a megabyte, more than half a second of a Go2; only where the writer falls
-farther behind do frames queue here. Where it has died, as with a full disk, the rest of the log is lost, and `problem` tells so.
+farther behind do frames queue here. Where it has died, as with a full disk, the rest of the log is lost: `problem` tells so.
 """
 
 import json
