@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[3]
 RATE = 100.0  # of the robot: half of the work of 500 Hz is not the physics'
 STALE = 2.0  # s: a busy machine may stop a process for a while
 ROBOT = replace(GO2, safety=replace(GO2.safety, stale_seconds=STALE))
-TIMES = Timetable(settle=0.05, unwell=60.0, stand=0.4, stand_speed=4.0, policy=60.0, damp=0.1)
+TIMES = Timetable(settle=0.05, unwell=60.0, stand=0.4, stand_speed=4.0, policy=30.0, damp=0.1)
 
 # A robot that goes wrong in the way, and for as long, as a line of its input says: "nan 0.5".
 PEER = f"""
@@ -48,7 +48,7 @@ while True:
         if not line:
             break
         size = float(line[2]) if len(line) > 2 else None
-        faults = Faults(GO2, (Fault(kind=line[0], at=simulated.time, seconds=float(line[1]), size=size),))
+        faults = Faults(GO2, (Fault(kind=line[0], at=simulated.time + 0.03, seconds=float(line[1]), size=size),))
     if (now := time.monotonic()) < due:
         continue
     due = max(due + {1 / RATE}, now - 0.1)
