@@ -362,7 +362,7 @@ def bench(name: tyro.conf.Positional[str], /, out: Path = Path("runs/bench"), js
         name: one of: throughput (control steps a second, engine by engine), walk (from nothing to walking, five seeds), rough
             (an hour on rough ground), parallel (what training in two processes costs), ppo (our PPO against brax's), peers (our
             tasks beside EnvPool's and MuJoCo Playground's; ZEROGAP_PEERS_PYTHON names the interpreters that have them), distill
-            (teacher and student against training directly, for as long).
+            (teacher and student against training directly, for as long), deploy (a policy on the twin, cycle by cycle).
         out: directory for JSON and pictures.
         json_file: write the figures to this file as well.
     """
@@ -466,6 +466,8 @@ def _place(kind: str | None, level: int | None) -> dict[str, tuple[str, ...]]:
 def _print_evaluation(told: dict[str, Any]) -> None:
     print(f"robots     {told['robots']} for {told['seconds']:g} s each")
     print(f"falls      {told['falls']} ({told['falls'] / told['robots']:.1%})")
+    causes = ", ".join(f"{cause} {count}" for cause, count in told["safety_trips"].items())
+    print(f"let down   {told['tripped']} by the robot's safety filter{f': {causes}' if causes else ''}")
     for name, value in told.items():
         if name.endswith(("_error", "_at_rest")):
             print(f"{name:32}{value:.3f}")

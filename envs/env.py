@@ -179,7 +179,7 @@ class Env:
         key_push, key_latency, key_command, key_restart, key_observe = keys
 
         # Act: the newest target first, each arriving late.
-        action = jnp.clip(jnp.nan_to_num(action), -task.action_limit, task.action_limit)
+        action = self.follow(action)
         targets = jnp.concatenate([self.joint_target(action, state.measured)[:, None], state.targets[:, :-1]], axis=1)
         ctrl = self._late_targets(key_latency, targets, state.episode["action_delay"])
         physics, push_left = self._push(key_push, state)
@@ -232,6 +232,10 @@ class Env:
             recorder=recorder,
         )
         return state.replace(last_critic_observation=self._critic(state, physics)), (key_restart, key_observe)
+
+    def follow(self, action: jax.Array) -> jax.Array:
+        """What of a policy's output the robot follows, and is told of as its last action, (..., num_joints)."""
+        return jnp.clip(jnp.nan_to_num(action), -self.task.action_limit, self.task.action_limit)
 
     def joint_target(self, action: jax.Array, measured: jax.Array) -> jax.Array:
         """Joint position targets of an action that was chosen at these measured positions, within the joints' limits; each
@@ -386,9 +390,7 @@ class Env:
             delayed = jax.vmap(interpolate_delay)(sensed, delay)
         measured = self._measure(key_noise, delayed, episode)
         proprioception = Proprioception(**measured, command=state.command, last_action=state.last_action)
-        frame = jax.vmap(self._frame)(proprioception)
-        frames = jnp.concatenate([state.frames[:, 1:], frame[:, None]], axis=1)
-        frames = jnp.where(fresh[:, None, None], frame[:, None], frames)
+        frames = jax.vmap(self.remember)(state.frames, jax.vmap(self._frame)(proprioception), fresh)
         observation = {"policy": frames.reshape(self.num_envs, -1), "critic": self._critic(state, physics)}
         last = state.last_critic_observation
         return state.replace(
@@ -399,9 +401,12 @@ class Env:
             frames=frames,
         )
 
+    def remember(self, frames: jax.Array, frame: jax.Array, fresh: jax.Array) -> jax.Array:
+        """One robot's frames (history, size) with a new one at their end; where fresh holds, which is a scalar, all are new."""
+        return jnp.where(fresh, frame[None], jnp.concatenate([frames[1:], frame[None]]))
+
     def _frame(self, proprioception: Proprioception) -> jax.Array:
-        terms = self.task.policy_observation
-        return jnp.concatenate([jnp.atleast_1d(t.function(proprioception, self.task.robot)) * t.scale for t in terms])
+        return jnp.concatenate([term.observe(proprioception, self.task.robot) for term in self.task.policy_observation])
 
     def _sense(self, physics: PhysicsState, episode: dict[str, jax.Array]) -> jax.Array:
         """What perfect sensors would read now: joint position and velocity, IMU quaternion and angular velocity."""

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import jax
+import jax.numpy as jnp
 import mujoco
 import numpy as np
 
@@ -32,6 +33,10 @@ class PolicyTerm:
     name: str
     function: Callable[[Proprioception, Robot], jax.Array]
     scale: float = 1.0
+
+    def observe(self, sensed: Proprioception, robot: Robot) -> jax.Array:
+        """The term's entries of the observation, (size,)."""
+        return jnp.atleast_1d(self.function(sensed, robot)) * self.scale
 
 
 @dataclass(frozen=True)

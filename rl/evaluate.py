@@ -12,10 +12,12 @@ import numpy as np
 
 from envs.env import Env, EnvState
 from envs.registry import make_env
+from envs.safety import CAUSES
 from envs.task import Task, TaskError
 from rl.checkpoint import Checkpoints
 from rl.ppo import PPO, TrainState
 from rl.run import Run
+from rl.safety import Watchman
 
 _EVALUATION_STREAM = 0x5EED_E7A1
 
@@ -66,6 +68,10 @@ class Evaluation:
     earns nothing for the rest of the time."""
     updates: int
     """Of the policy that was evaluated."""
+    safety_trips: dict[str, int]
+    """Robots that the safety filter would have let down before their first failure, by each cause (`envs.safety`)."""
+    tripped: int
+    """Robots that it would have let down by any."""
     groups: tuple[Group, ...] = ()
     """The same for each place of the task's curriculum, which share out the robots; none without a curriculum."""
 
@@ -129,6 +135,7 @@ class PolicyEvaluator:
     def __init__(self, env: Env, act: Act, seconds: float = 20.0):
         self._env = env
         self._act = act
+        self._watchman = Watchman(env)
         self._seconds = seconds
         self._total = round(seconds / env.task.control_seconds)
         # Steps between two tellings of progress, so that they come out even.
@@ -144,14 +151,15 @@ class PolicyEvaluator:
         none = jnp.zeros(n, bool)
         env_state = self._reset(evaluation_key(seed))
         sums, counts = ({name: jnp.zeros(n) for name in names}, {name: jnp.zeros(n, jnp.int32) for name in names})
-        carry = (env_state, ~none, none, none, jnp.zeros(n), sums, counts)
+        trips = jnp.zeros((n, len(CAUSES)), bool)
+        carry = (env_state, ~none, none, none, jnp.zeros(n), sums, counts, trips)
         for done in range(0, total, self._chunk):
             carry = self._advance(learned, carry)
             if progress is not None:
                 jax.block_until_ready(carry)
                 progress((done + self._chunk) / total)
         env.physics.check_overflow(carry[0].physics)
-        _, _, fell, diverged, returns, sums, counts = jax.device_get(carry)
+        _, _, fell, diverged, returns, sums, counts, trips = jax.device_get(carry)
 
         def means(rows: np.ndarray | slice) -> dict[str, float]:
             counted = [name for name in names if counts[name][rows].any()]
@@ -173,6 +181,8 @@ class PolicyEvaluator:
             metrics_p95={name: float(np.quantile(each[name], 0.95)) for name in names if each[name].size},
             return_per_second=float(returns.mean() / self._seconds),
             updates=updates,
+            safety_trips={cause: int(count) for cause, count in zip(CAUSES, trips.sum(axis=0), strict=True) if count},
+            tripped=int(trips.any(axis=1).sum()),
             groups=tuple(groups),
         )
 
@@ -180,18 +190,21 @@ class PolicyEvaluator:
         env = self._env
 
         def step(carry: tuple, _: None) -> tuple[tuple, None]:
-            state, alive, fell, diverged, returns, sums, counts = carry
-            state = env.step(state, self._act(learned, state))
+            before, alive, fell, diverged, returns, sums, counts, trips = carry
+            state = env.step(before, self._act(learned, before))
             returns += jnp.where(alive, state.reward, 0.0)
             # The step in which a robot fails counts for no error: its state is that of a new episode, or absurd.
             fails = alive & state.terminated
             diverged |= fails & (state.metrics["failed/diverged"] > 0)
             alive &= ~state.terminated
+            # Where an episode ended, the targets are those that the next one begins with.
+            going_on = alive & ~state.truncated
+            trips |= self._watchman(before, state) & going_on[:, None]
             values = {name: state.metrics[f"metric/{name}"] for name in sums}
             count = {name: alive & ~jnp.isnan(value) for name, value in values.items()}
             sums = {name: s + jnp.where(count[name], values[name], 0.0) for name, s in sums.items()}
             counts = {name: c + count[name] for name, c in counts.items()}
-            return (state, alive, fell | fails, diverged, returns, sums, counts), None
+            return (state, alive, fell | fails, diverged, returns, sums, counts, trips), None
 
         return jax.lax.scan(step, carry, None, length=self._chunk)[0]
 

@@ -1,6 +1,7 @@
 from assets.robots.go2 import GO2, go2_spec
 from assets.robots.menagerie import menagerie_robot, menagerie_spec
 from assets.robots.robot import Mirror, Motor, Robot, RobotError
+from assets.robots.safety import SafetyLimits
 from assets.robots.so101 import SO101, so101_spec
 from assets.robots.symmetry import find_foot_mirror, find_mirror
 
@@ -11,6 +12,7 @@ __all__ = [
     "Motor",
     "Robot",
     "RobotError",
+    "SafetyLimits",
     "find_foot_mirror",
     "find_mirror",
     "go2_spec",

@@ -28,6 +28,7 @@ import mujoco_menagerie
 import numpy as np
 
 from assets.robots.robot import Motor, Robot, RobotError, unknown_name
+from assets.robots.safety import SafetyLimits
 from assets.robots.symmetry import find_foot_mirror, find_mirror, zero_pose
 
 PerJoint = float | Mapping[str, float]
@@ -53,6 +54,7 @@ def menagerie_robot(
     end_effector: str | None = None,
     entry: str | None = None,
     edit: Edit | None = None,
+    safety: SafetyLimits | None = None,
 ) -> Robot:
     """The Menagerie model `name` as a checked `Robot`.
 
@@ -71,6 +73,7 @@ def menagerie_robot(
         end_effector: site at the tool centre point of an arm.
         entry: one of the model's files, without ".xml"; by default the robot alone.
         edit: adds to each fresh model what it lacks; a module's function, where the robot is to be pickled.
+        safety: where the real robot is let down; by default what suits a robot of which nothing more is known.
 
     The base is the root body of the joints. With `feet`, the standing height is that at which the lowest foot touches the
     ground in the default pose, and the left-right symmetry is the one found in the model.
@@ -117,6 +120,7 @@ def menagerie_robot(
         standing_height=_standing_height(spec(), base, dict(zip(joints, pose, strict=True)), feet) if legged else 0.0,
         mirror=find_mirror(legged, joints) if legged else None,
         foot_mirror=find_foot_mirror(legged, feet) if legged else (),
+        safety=safety or SafetyLimits(),
     )
     robot.check()
     return robot

@@ -12,6 +12,7 @@ import mujoco
 import numpy as np
 
 from assets.errors import UserError
+from assets.robots.safety import SafetyLimits
 
 
 class RobotError(UserError, ValueError):
@@ -81,6 +82,8 @@ class Robot:
     """Left-right symmetry; None where the robot has none or declares none."""
     foot_mirror: tuple[int, ...] = ()
     """For each foot the index of its mirror image; empty without symmetry."""
+    safety: SafetyLimits = SafetyLimits()
+    """Where the real robot is let down."""
 
     def __post_init__(self) -> None:
         n = len(self.joints)

@@ -58,6 +58,7 @@ class TwinDriver:
         self._hello_due = -math.inf
         self._welcome: tuple[float, str, int] | None = None
         self._state: RobotState | None = None
+        self._good: RobotState | None = None
 
     def connect(self) -> None:
         self.close()
@@ -101,7 +102,7 @@ class TwinDriver:
         if self._socket is not None:
             self._send(Kind.BYE, 0)
             self._socket.close()
-        self._socket = self._welcome = self._state = None
+        self._socket = self._welcome = self._state = self._good = None
         self._hello_due = -math.inf
 
     def _has_state(self) -> bool:
@@ -136,7 +137,7 @@ class TwinDriver:
                 select.select([self._socket], [], [], min(left, _HELLO_SECONDS))
 
     def _receive(self) -> None:
-        """Take all that has arrived; the last state that is this robot's counts."""
+        """Take what has arrived, up to the newest state or the first at fault: what is amiss must not be passed over."""
         if self._socket is None:
             return
         now = time.monotonic()
@@ -155,6 +156,8 @@ class TwinDriver:
             except PacketError:  # not of this protocol, or so damaged that it does not tell what it was
                 if self._state is not None:
                     self._state = replace(self._state, stamp_ns=time.monotonic_ns(), intact=False)
+            if self._is_at_fault():
+                return
 
     def _take(self, packet: Packet, stamp_ns: int) -> None:
         if packet.kind == Kind.WELCOME and packet.intact:
@@ -163,6 +166,16 @@ class TwinDriver:
             if self._state is not None and packet.joints != len(self._state.position):
                 raise PacketError(f"a state of {packet.joints} joints, expected {len(self._state.position)}")
             self._state = read_state(packet, stamp_ns)
+
+    def _is_at_fault(self) -> bool:
+        """Whether the state that was just taken is corrupt, or no newer than the good one before."""
+        state, before = self._state, self._good
+        if state is None or state is before:
+            return False
+        if not state.intact or (before is not None and state.sequence <= before.sequence):
+            return True
+        self._good = state
+        return False
 
     def _send(self, kind: Kind, sequence: int, body: bytes = b"") -> None:
         if self._socket is None:

@@ -1,0 +1,147 @@
+"""A policy on the twin, cycle by cycle: how long it thinks, how late it answers, how well its periods are kept.
+
+The policy is that of `make demo` (runs/demo), or of the run that ZEROGAP_DEPLOY_RUN names. The twin is a process of its own, by
+the Go2's own protocol where `zerogap[go2]` is installed and by the twin's own otherwise. It walks and turns for `SECONDS`.
+
+inference_p99_ms       a decision of the policy alone, on one core
+latency_p99_ms         from a state's arrival to the sending of the first command that knows of it
+period_error_p99_ms    how far a period was from the nominal one
+overruns               cycles that ended after the next one should have begun
+sent, received         commands that left the runtime, and that took effect at the twin
+"""
+
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from benchmarks.machine import machine
+from rl.run import Run, RunError, write_json
+from sim2real.deploy.deployment import deploy
+from sim2real.deploy.machine import Timetable
+from sim2real.deploy.onnx_pilot import OnnxPilot
+from sim2real.deploy.realtime import realtime
+from sim2real.deploy.sources import Script, Within
+from sim2real.deploy.timing import Durations
+from sim2real.drivers.registry import make_driver
+from sim2real.export.export import export
+from sim2real.export.policy import Policy
+
+SECONDS = 60.0
+_RUN = "ZEROGAP_DEPLOY_RUN"
+_DECISIONS = 20_000
+_START_SECONDS = 120.0
+_END_SECONDS = 60.0
+_PORT = 5471  # not the twin's own: one may be running
+
+# Of forward velocity (m/s), sideways velocity (m/s) and yaw rate (rad/s), each from its time (s) on.
+_WALK = {0: (0.5, 0, 0), 10: (0.5, 0, 0.6), 20: (0.8, 0, 0), 30: (0.3, 0, -0.8), 40: (0.0, 0.3, 0), 50: (-0.4, 0, 0.4)}
+
+
+def run(out: Path) -> dict[str, Any]:
+    console = Console(stderr=True)
+    directory = Path(os.environ.get(_RUN) or "runs/demo")
+    if not (directory / "run.json").is_file():
+        raise RunError(f"{directory} has no policy that walks: train one by `make demo`, or name a run by {_RUN}")
+    figures: dict[str, Any] = {"machine": machine(), "run": Run.open(directory).hash, "seconds": SECONDS}
+    exported = out / "deploy.onnx"
+    export(Run.open(directory), exported)
+    pilot = OnnxPilot(Policy.load(exported))
+    alone = _inference(exported)
+    figures["inference"] = alone.to_json()
+    protocol, driver = ("go2-dds", "go2") if importlib.util.find_spec("cyclonedds") else ("local", "twin")
+    console.print(f"inference {alone.percentile(99):.3f} ms (p99); {SECONDS:g} s on the twin by {protocol}", highlight=False)
+    told, twin = _walk(pilot, protocol, driver, out / f"deploy-{time.strftime('%Y%m%d-%H%M%S')}.mcap")
+    figures |= {
+        "protocol": protocol,
+        "inference_p99_ms": alone.percentile(99),
+        "latency_p99_ms": told["latency_p99_ms"],
+        "period_error_p99_ms": told["period_error_p99_ms"],
+        "overruns": told["overruns"],
+        "sent": told["sent"],
+        "received": twin["commands"],
+        "falls": twin["falls"],
+        "deployment": told,
+        "twin": twin,
+    }
+    write_json(out / "deploy.json", figures)
+    _plot(figures, out / "deploy.png")
+    return figures
+
+
+def _inference(path: Path) -> Durations:
+    """Decisions one after another on inputs that differ, on one core."""
+    policy = Policy.load(path)
+    pair = policy.spec.golden[0].inputs
+    feeds = {q.name: np.array(pair[q.name], np.float32).reshape(q.shape) for q in (*policy.spec.inputs, *policy.spec.history)}
+    history = policy.begin()
+    spent = Durations()
+    with realtime():
+        for _ in range(_DECISIONS):
+            begin = time.perf_counter_ns()
+            history = policy.step(feeds, history).history
+            spent.add(time.perf_counter_ns() - begin)
+    return spent
+
+
+def _walk(pilot: OnnxPilot, protocol: str, driver: str, log: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What the deployment and the twin told."""
+    address = {"local": f"127.0.0.1:{_PORT}", "go2-dds": "lo/1"}[protocol]
+    script = Script(np.array(list(_WALK), float), np.array(list(_WALK.values()), float))
+    with tempfile.TemporaryDirectory() as folder:
+        told = Path(folder) / "twin.json"
+        arguments = ["twin", "go2", "--protocol", protocol, "--address", address, "--json", str(told)]
+        with (Path(folder) / "twin.txt").open("w+") as output:
+            twin = subprocess.Popen([sys.executable, "-m", "zerogap", *arguments], stdout=output, stderr=output)
+            try:
+                _await_twin(twin, Path(output.name))
+                timetable = Timetable(policy=SECONDS)
+                result = deploy(
+                    pilot, make_driver(driver, {"address": address}), Within(script, pilot.command_limits), log, timetable
+                )
+                twin.send_signal(signal.SIGINT)
+                twin.wait(_END_SECONDS)
+            finally:
+                twin.kill()
+                twin.wait()
+        return result, json.loads(told.read_text())
+
+
+def _await_twin(twin: subprocess.Popen, output: Path) -> None:
+    end = time.monotonic() + _START_SECONDS
+    while " at " not in output.read_text():
+        if twin.poll() is not None or time.monotonic() > end:
+            raise RunError(f"the twin does not start: {output.read_text()[-2000:]}")
+        time.sleep(0.2)
+
+
+def _plot(figures: dict[str, Any], path: Path) -> None:
+    import matplotlib
+
+    matplotlib.use("agg")
+    from matplotlib import pyplot
+
+    shown = {
+        "inference alone": figures["inference"],
+        "state to command": figures["deployment"]["latency"],
+        "period error": figures["deployment"]["period_error"],
+    }
+    figure, axes = pyplot.subplots(1, len(shown), figsize=(11, 3.2), layout="constrained", sharey=True)
+    for axis, (title, told) in zip(axes, shown.items(), strict=True):
+        edges, counts = told["histogram"]["edges_ms"], np.array(told["histogram"]["counts"])
+        axis.bar(range(len(edges)), counts / max(counts.sum(), 1), color="#1f77b4")
+        axis.set_xticks(range(len(edges)), [f"{edge:g}" for edge in edges], rotation=60, fontsize="small")
+        axis.set(title=f"{title}: p99 {told['p99_ms']:.3f} ms", xlabel="from (ms)")
+        axis.grid(alpha=0.3)
+    axes[0].set_ylabel("share")
+    figure.savefig(path, dpi=110)
+    pyplot.close(figure)

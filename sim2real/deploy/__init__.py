@@ -1,0 +1,1 @@
+"""The runtime: what runs an exported policy on a robot, guarded, timed and logged."""

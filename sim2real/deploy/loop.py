@@ -1,0 +1,330 @@
+"""The loop of a deployed policy: `Runtime`, one thread that reads a robot, decides, guards and commands it, cycle by cycle.
+
+    report = Runtime(driver, pilot, source, recorder, Timetable(policy=20.0)).run(stop)
+
+There are two rates and one thread. Input and output go at the driver's rate (or the largest multiple of the policy's below it);
+each so many cycles begin with a decision of the policy. The other way, a thread for the policy, would bring its targets a cycle
+later and have two threads take turns at one interpreter, where a decision takes a fraction of a cycle; one that takes more than
+half of a cycle is refused at the start, when it is timed.
+
+Whatever goes wrong from the moment the robot obeys, an exception of any kind or Ctrl-C included, ends in DAMP.
+"""
+
+import contextlib
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from assets.errors import UserError
+from envs.safety import Readings, Targets, tilt_of
+from sim2real.deploy.guarded import Guard
+from sim2real.deploy.machine import Machine, Phase, Timetable
+from sim2real.deploy.pacing import Pacer
+from sim2real.deploy.pilot import Decision, Pilot
+from sim2real.deploy.recorder import Recorder
+from sim2real.deploy.records import Sent, cycle_dtype, decision_dtype
+from sim2real.deploy.sources import CommandSource
+from sim2real.deploy.timing import Durations
+from sim2real.drivers.driver import Driver
+from sim2real.robot_io import RobotCommand, RobotState
+
+_UNACQUIRED = ("rival",)  # the vendor's own software may command until it is told to let go
+_FIRST_CYCLES = 5  # of which nothing is timed: caches are cold
+
+
+class DeployError(UserError, RuntimeError):
+    """A policy cannot run on this robot; the message says why and what to do."""
+
+
+class Stopper(Protocol):
+    requested: bool
+
+
+@dataclass
+class Timing:
+    """What was measured of the loop, in STAND and POLICY."""
+
+    period_error: Durations = field(default_factory=Durations)
+    """How far each period was from the nominal one."""
+    latency: Durations = field(default_factory=Durations)
+    """From a state's arrival to the sending of the first command that knows of it."""
+    inference: Durations = field(default_factory=Durations)
+    """Of the policy's decisions."""
+    overruns: int = 0
+    """Cycles that ended after the next one should have begun."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What is to be seen of the loop."""
+
+    phase: Phase
+    seconds: float
+    """In POLICY."""
+    tilt: float
+    """rad; NaN without an IMU"""
+    command: np.ndarray
+    sent: int
+    received: int
+    decisions: int
+    overruns: int
+    cause: str | None
+
+
+class Runtime:
+    """One deployment. The driver is connected; `run` is called once."""
+
+    def __init__(
+        self,
+        driver: Driver,
+        pilot: Pilot,
+        source: CommandSource,
+        recorder: Recorder,
+        guard: Guard,
+        timetable: Timetable,
+        pacer: Pacer,
+    ):
+        """The pacer's clock, which is that of the states' stamps, is used for all."""
+        self._driver, self._pilot, self._source, self._recorder, self._guard = driver, pilot, source, recorder, guard
+        self._clock = clock = pacer.clock
+        self._every = round(1.0 / (pilot.rate * guard.period))
+        self._pacer = pacer
+        self._machine = Machine(timetable, pilot.default_pose, 1e-9 * clock())
+        n = len(pilot.joints)
+        self._zero = np.zeros(n)
+        self._record = np.zeros(1, cycle_dtype(n))[0]
+        self._decided = np.zeros(1, decision_dtype(n, len(pilot.command_names)))[0]
+        self._targets = pilot.default_pose
+        self._command = np.zeros(len(pilot.command_names))
+        self._policy_began = self._next_decision = self._cycle = 0
+        self._stamp = -1
+        self._restarted = True
+        self._acquired = False
+        self._shown = Phase.IDLE
+        self._failure: BaseException | None = None
+        self._well = ""
+        self.timing = Timing()
+        self.sent = self.received = self.decisions = 0
+        self.snapshot: Snapshot | None = None
+
+    @property
+    def machine(self) -> Machine:
+        return self._machine
+
+    def run(self, stop: Stopper) -> None:
+        """Until the robot has been damped. Raises DeployError where the robot is not well enough to begin, what the driver
+        raises where it cannot be acquired, and in the end whatever else went wrong."""
+        self._pacer.restart()
+        self._event("info", "phase", "IDLE")
+        try:
+            while not self._machine.is_over(self._now()):
+                try:
+                    self._turn(stop)
+                except Exception as error:
+                    if not self._acquired:
+                        raise
+                    self._fail(error)
+        finally:
+            self._damp()
+        if self._failure is not None:
+            raise self._failure
+
+    def _turn(self, stop: Stopper) -> None:
+        """One cycle."""
+        self._cycle = self._pacer.wait()
+        state = self._driver.read()
+        now = self._clock()
+        if stop.requested:
+            self._end("it was stopped", now)
+        if state.stamp_ns != self._stamp:
+            self.received += 1
+            self._pacer.meet(state.stamp_ns)
+        readings = self._guard.see(state, now)
+        wanted = self._wanted(readings, now)
+        what, sent = self._let_out(readings, wanted, now)
+        sent_ns = self._clock()
+        self._measure(state, sent_ns, what)
+        self._write(state, wanted, sent, what, now, sent_ns)
+        self._stamp = state.stamp_ns
+        self._show(readings)
+        if self._machine.phase is Phase.ACQUIRE:
+            self._acquire()
+
+    # Deciding
+
+    def _wanted(self, readings: Readings, now: int) -> Targets | None:
+        """What the phase asks for; None where nothing is to be commanded."""
+        machine, before = self._machine, self._machine.phase
+        machine.advance(1e-9 * now)
+        if machine.phase is Phase.STAND:
+            return self._towards(machine.standing_pose(1e-9 * now))
+        if machine.phase is Phase.POLICY:
+            if before is not Phase.POLICY:
+                self._pilot.restart()
+                self._policy_began = self._next_decision = self._cycle
+            if self._cycle >= self._next_decision and np.isfinite(readings.position + readings.velocity).all():
+                self._decide(now)
+            return self._towards(self._targets)
+        return None
+
+    def _decide(self, now: int) -> None:
+        state = self._guard.good
+        assert state is not None
+        seconds = (self._cycle - self._policy_began) * self._guard.period
+        self._command = self._source.read(seconds)
+        if self._source.is_ended:
+            self._end("whoever commands ended it", now)
+        begin = self._clock()
+        decision = self._pilot.decide(state, self._command)
+        spent = self._clock() - begin
+        self._targets = decision.targets
+        self.decisions += 1
+        self.timing.inference.add(spent)
+        behind = (self._cycle - self._next_decision) // self._every
+        self._next_decision += self._every * (1 + behind)
+        self._write_decision(decision, now, spent)
+
+    def _towards(self, position: np.ndarray) -> Targets:
+        return Targets(position, self._zero, self._zero, self._pilot.stiffness, self._pilot.damping)
+
+    # Commanding
+
+    def _let_out(self, readings: Readings, wanted: Targets | None, now: int) -> tuple[Sent, Targets | None]:
+        """Send what the guard lets out, or damping; while nothing is commanded, see how the robot is."""
+        machine = self._machine
+        if wanted is None:
+            if machine.phase is Phase.IDLE:
+                self._judge(readings, now)
+            elif machine.phase is Phase.DAMP and self._acquired:
+                self._driver.damp()
+                return Sent.DAMPING, None
+            return Sent.NOTHING, None
+        verdict = self._guard.let_out(readings, wanted)
+        if verdict.trips.any():
+            self._record["trips"] = _bits(verdict.trips)
+            machine.damp(self._guard.tell(readings, verdict.trips), 1e-9 * now)
+        if machine.phase is Phase.DAMP:
+            self._driver.damp()
+            return Sent.DAMPING, verdict.targets
+        self._driver.write(RobotCommand(self.sent, *verdict.targets))
+        self.sent += 1
+        return Sent.COMMAND, verdict.targets
+
+    def _judge(self, readings: Readings, now: int) -> None:
+        """Whether the robot is well before anything is sent to it."""
+        trips = self._guard.judge(readings, _UNACQUIRED)
+        self._well = self._guard.tell(readings, trips)
+        self._machine.look(not trips.any(), 1e-9 * now)
+        if self._machine.is_given_up(1e-9 * now):
+            raise DeployError(f"the robot is not fit to begin, and nothing was sent to it: {self._well}")
+
+    def _acquire(self) -> None:
+        self._show_phase()
+        self._acquired = True  # from here on it may obey
+        try:
+            self._driver.acquire()
+        except Exception:
+            self._acquired = False
+            raise
+        state = self._driver.read()
+        self._guard.restart()
+        self._restarted = True
+        self._stamp = -1
+        self._pacer.restart()
+        self._machine.acquired(state.position, self._now())
+
+    def _end(self, cause: str, now: int) -> None:
+        if self._machine.phase in (Phase.IDLE, Phase.ACQUIRE):
+            raise DeployError("stopped before anything was sent to the robot")
+        self._machine.damp(cause, 1e-9 * now, failed=False)
+
+    def _fail(self, error: Exception) -> None:
+        """DAMP at once, whatever the error; one while damping changes nothing."""
+        self._failure = self._failure or error
+        if self._machine.phase is not Phase.DAMP:
+            self._machine.damp(f"error: {type(error).__name__}: {error}", self._now())
+            self._show_phase()
+        self._damp()
+
+    def _damp(self) -> None:
+        """Whatever the driver says to it: there is nothing gentler left to do."""
+        if self._acquired:
+            with contextlib.suppress(Exception):
+                self._driver.damp()
+
+    # Telling
+
+    def _measure(self, state: RobotState, sent_ns: int, what: Sent) -> None:
+        if what is not Sent.COMMAND or self.sent < _FIRST_CYCLES:
+            return
+        if self._pacer.error_ns is not None:
+            self.timing.period_error.add(self._pacer.error_ns)
+        self.timing.overruns += self._pacer.was_late
+        if state.stamp_ns != self._stamp:
+            self.timing.latency.add(sent_ns - state.stamp_ns)
+
+    def _write(
+        self, state: RobotState, wanted: Targets | None, sent: Targets | None, what: Sent, now: int, sent_ns: int
+    ) -> None:
+        record = self._record
+        record["number"], record["now_ns"], record["sent_ns"] = self._cycle, now, sent_ns
+        for name in _STATE_FIELDS:
+            record[name] = getattr(state, name)
+        record["phase"], record["what"], record["restarted"] = self._machine.phase, what, self._restarted
+        for who, targets in (("wanted", wanted), ("sent", sent)):
+            for name, field_name in _TARGET_FIELDS[who]:
+                record[field_name] = np.nan if targets is None else getattr(targets, name)
+        self._recorder.cycle(record.tobytes())
+        record["trips"] = 0
+        self._restarted = False
+
+    def _write_decision(self, decision: Decision, now: int, spent: int) -> None:
+        record = self._decided
+        record["number"], record["now_ns"], record["spent_ns"] = self._cycle, now, spent
+        record["command"], record["action"], record["targets"] = self._command, decision.action, decision.targets
+        self._recorder.decision(record.tobytes())
+
+    def _show(self, readings: Readings) -> None:
+        self._show_phase()
+        if self._cycle % self._every == 0:
+            machine, now = self._machine, self._now()
+            self.snapshot = Snapshot(
+                phase=machine.phase,
+                seconds=now - machine.since if machine.phase is Phase.POLICY else 0.0,
+                tilt=float(tilt_of(self._guard.limits, readings.quaternion)),
+                command=self._command,
+                sent=self.sent,
+                received=self.received,
+                decisions=self.decisions,
+                overruns=self.timing.overruns,
+                cause=machine.cause or (self._well if machine.phase is Phase.IDLE else None),
+            )
+
+    def _show_phase(self) -> None:
+        machine = self._machine
+        if machine.phase is self._shown:
+            return
+        self._shown = machine.phase
+        self._event("info", "phase", machine.phase.name)
+        if machine.phase is Phase.DAMP:
+            self._event("error" if machine.has_failed else "info", "damp", machine.cause or "")
+
+    def _event(self, level: str, kind: str, text: str) -> None:
+        self._recorder.event(level, kind, text, self._clock())
+
+    def _now(self) -> float:
+        return 1e-9 * self._clock()
+
+
+_STATE_FIELDS = (
+    *("stamp_ns", "sequence", "rivals", "intact", "position", "velocity", "torque", "temperature"),
+    *("quaternion", "angular_velocity", "acceleration"),
+)
+_TARGET_FIELDS: dict[str, list[tuple[str, Any]]] = {
+    who: [(name, f"{who}_{name}") for name in Targets._fields] for who in ("wanted", "sent")
+}
+
+
+def _bits(trips: np.ndarray) -> int:
+    return sum(1 << i for i, tripped in enumerate(trips) if tripped)

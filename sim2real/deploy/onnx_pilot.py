@@ -1,0 +1,33 @@
+"""An exported policy as a `Pilot`."""
+
+import numpy as np
+
+from sim2real.deploy.pilot import Decision
+from sim2real.export.policy import Policy, readings
+from sim2real.robot_io import RobotState
+
+
+class OnnxPilot:
+    """Keeps the policy's history from decision to decision."""
+
+    def __init__(self, policy: Policy):
+        spec = policy.spec
+        self._policy = policy
+        self._history = policy.begin()
+        self.joints = spec.joints
+        self.rate = spec.rate
+        self.default_pose = np.array(spec.default_pose)
+        self.stiffness = np.array(spec.stiffness)
+        self.damping = np.array(spec.damping)
+        self.command_names = tuple(entry.name for entry in spec.command)
+        self.command_limits = np.array([(entry.low, entry.high) for entry in spec.command]).reshape(-1, 2)
+        """What training drew, (num_entries, 2)."""
+        self.run_hash = spec.run_hash
+
+    def restart(self) -> None:
+        self._history = self._policy.begin()
+
+    def decide(self, state: RobotState, command: np.ndarray) -> Decision:
+        step = self._policy.step(readings(state, command), self._history)
+        self._history = step.history
+        return Decision(np.asarray(step.target, float), np.asarray(step.action, float))

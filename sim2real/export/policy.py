@@ -1,0 +1,196 @@
+"""An exported policy, ready to act: ONNX Runtime on one core.
+
+    policy = Policy.load(Path("policy.onnx"))                       # checks the file and its golden pairs
+    history = policy.begin()
+    step = policy.step(readings(state, command), history)          # state a RobotState, command an array
+    step.target, step.action, step.history                          # rad, raw network output, for the next step
+
+It needs no JAX and none of the task's code: all of that is in the file.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import onnx
+import onnxruntime
+
+from assets.errors import UserError
+from sim2real.export.spec import METADATA_KEY, TOLERANCE, Golden, PolicySpec, Quantity, SpecError
+from sim2real.robot_io import RobotState
+
+NEWEST_OPSET = 17
+_LARGEST_FILE = 256 * 2**20
+_MOST_NODES = 100_000
+
+
+class PolicyError(UserError, RuntimeError):
+    """A policy cannot be loaded or asked; the message names the file or the input, what was expected and what was found."""
+
+
+class Step(NamedTuple):
+    target: np.ndarray
+    """(num_joints,) rad, within the joints' ranges; NaN where the action is no finite number."""
+    action: np.ndarray
+    """(num_joints,) the network's output."""
+    history: dict[str, np.ndarray]
+    """What the next step is to be given."""
+
+
+def readings(state: RobotState, command: np.ndarray) -> dict[str, np.ndarray]:
+    """All that a driver can supply, by the names of a policy's inputs."""
+    return {
+        "joint_position": state.position,
+        "joint_velocity": state.velocity,
+        "imu_quaternion": state.quaternion,
+        "angular_velocity": state.angular_velocity,
+        "command": command,
+    }
+
+
+class Policy:
+    """A policy of an ONNX file, and its specification, `spec`."""
+
+    def __init__(self, model: bytes, name: str = "the policy"):
+        """`name` is what errors call it. Raises PolicyError where the model is none of ours or its golden pairs do not hold."""
+        if len(model) > _LARGEST_FILE:
+            raise PolicyError(f"{name} has {len(model)} bytes, expected at most {_LARGEST_FILE}")
+        self._name = name
+        parsed = _parse(model, name)
+        self.spec = _read_spec(parsed, name)
+        _check_graph(parsed, self.spec, name)
+        self._session = _session(model, name)
+        self._fed = (*self.spec.inputs, *self.spec.history)
+        self._outputs = [quantity.name for quantity in self.spec.outputs]
+        for i, pair in enumerate(self.spec.golden):
+            self._check_golden(i, pair)
+
+    @classmethod
+    def load(cls, path: Path) -> "Policy":
+        try:
+            with path.open("rb") as file:
+                model = file.read(_LARGEST_FILE + 1)
+        except OSError as error:
+            raise PolicyError(f"cannot read the policy {path}: {error.strerror}; `zerogap export RUN` writes one") from error
+        return cls(model, str(path))
+
+    def begin(self) -> dict[str, np.ndarray]:
+        """The history of a policy that has not acted yet, as at the start of an episode."""
+        return {quantity.name: np.zeros(quantity.shape, np.float32) for quantity in self.spec.history}
+
+    def step(self, inputs: Mapping[str, np.ndarray], history: Mapping[str, np.ndarray]) -> Step:
+        """One control step. Inputs that the policy does not read may be there or not.
+
+        Raises PolicyError where one that it reads is absent, of another shape or not finite.
+        """
+        feeds = {q.name: self._feed(q, inputs) for q in self.spec.inputs}
+        feeds |= {q.name: self._feed(q, history) for q in self.spec.history}
+        target, action, *rest = self._run(feeds)
+        if not np.isfinite(action).all():
+            target = np.full_like(target, np.nan)
+        return Step(target, action, {q.name: value for q, value in zip(self.spec.history, rest, strict=True)})
+
+    def _feed(self, quantity: Quantity, given: Mapping[str, np.ndarray]) -> np.ndarray:
+        try:
+            value = np.asarray(given[quantity.name], np.float32)
+        except KeyError:
+            known = ", ".join(given) or "nothing"
+            raise PolicyError(f"{self._name}: it reads {quantity.name!r} ({quantity.unit}), and was given {known}") from None
+        if value.shape != quantity.shape:
+            raise PolicyError(f"{self._name}: {quantity.name!r} has shape {value.shape}, expected {quantity.shape}")
+        # A policy's own limits would turn what is no number into one.
+        if not np.isfinite(value).all():
+            raise PolicyError(f"{self._name}: {quantity.name!r} is {value}, expected finite numbers ({quantity.unit})")
+        return value
+
+    def _run(self, feeds: dict[str, np.ndarray]) -> list[Any]:
+        try:
+            return list(self._session.run(self._outputs, feeds))
+        except Exception as error:  # ONNX Runtime's own types share no base
+            raise PolicyError(f"{self._name}: ONNX Runtime fails: {str(error)[:300]}") from error
+
+    def _check_golden(self, i: int, pair: Golden) -> None:
+        shapes = {quantity.name: quantity.shape for quantity in (*self._fed, *self.spec.outputs)}
+        arrays = {name: np.array(x, np.float32).reshape(shapes[name]) for name, x in (pair.inputs | pair.outputs).items()}
+        found = self._run({quantity.name: arrays[quantity.name] for quantity in self._fed})
+        for name, value in zip(self._outputs, found, strict=True):
+            error = relative_error(value, arrays[name])
+            if not error <= TOLERANCE:
+                raise PolicyError(
+                    f"{self._name}: golden pair {i} does not hold: {name} is {error:.3g} off what the simulation gave, expected"
+                    f" at most {TOLERANCE:g}. The file was changed, or ONNX Runtime {onnxruntime.__version__} computes wrongly"
+                    " here: export the run anew"
+                )
+
+
+def relative_error(found: np.ndarray, expected: np.ndarray) -> float:
+    """The largest difference, relative to what was expected where that is larger than 1; NaN where one is no number."""
+    return float(np.max(np.abs(found - expected) / np.maximum(1.0, np.abs(expected)), initial=0.0))
+
+
+def _parse(model: bytes, name: str) -> onnx.ModelProto:
+    try:
+        return onnx.load_model_from_string(model)
+    except Exception as error:  # protobuf's, of whichever implementation
+        raise PolicyError(f"{name} is no ONNX file: {str(error)[:200]}") from error
+
+
+def _read_spec(model: onnx.ModelProto, name: str) -> PolicySpec:
+    told = [entry.value for entry in model.metadata_props if entry.key == METADATA_KEY]
+    if len(told) != 1:
+        raise PolicyError(
+            f"{name} has no {METADATA_KEY!r} in its metadata: it is no policy that `zerogap export` wrote, or it was stripped"
+        )
+    try:
+        return PolicySpec.from_json(told[0])
+    except SpecError as error:
+        raise PolicyError(f"{name}: its specification cannot be used: {error}") from error
+
+
+def _check_graph(model: onnx.ModelProto, spec: PolicySpec, name: str) -> None:
+    opsets = {opset.domain: opset.version for opset in model.opset_import}
+    if set(opsets) - {"", "ai.onnx"} or not all(version <= NEWEST_OPSET for version in opsets.values()) or model.functions:
+        raise PolicyError(f"{name}: expected ONNX's own operators of opset {NEWEST_OPSET} or lower, found {opsets}")
+    graph = model.graph
+    if len(graph.node) > _MOST_NODES:
+        raise PolicyError(f"{name} has {len(graph.node)} operators, expected at most {_MOST_NODES}")
+    for node in graph.node:
+        if any(attribute.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS) for attribute in node.attribute):
+            raise PolicyError(
+                f"{name}: expected straight arithmetic, found the operator {node.op_type} with a graph of its own"
+            )
+    if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in graph.initializer):
+        raise PolicyError(f"{name}: expected all numbers in the file, found some that lie elsewhere")
+    for what, infos, quantities in (
+        ("input", graph.input, (*spec.inputs, *spec.history)),
+        ("output", graph.output, spec.outputs),
+    ):
+        found = {info.name: _signature(info) for info in infos}
+        expected = {quantity.name: (onnx.TensorProto.FLOAT, quantity.shape) for quantity in quantities}
+        for key in found.keys() | expected.keys():
+            if found.get(key) != expected.get(key):
+                have, want = (_told(x.get(key)) for x in (found, expected))
+                raise PolicyError(f"{name}: its {what} {key!r} is {have}, and its specification says {want}")
+
+
+def _signature(info: onnx.ValueInfoProto) -> tuple[int, tuple[int, ...]]:
+    tensor = info.type.tensor_type
+    return tensor.elem_type, tuple(dim.dim_value for dim in tensor.shape.dim)
+
+
+def _told(signature: tuple[int, tuple[int, ...]] | None) -> str:
+    if signature is None:
+        return "absent"
+    return f"{onnx.TensorProto.DataType.Name(signature[0]).lower()} of shape {signature[1]}"
+
+
+def _session(model: bytes, name: str) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.log_severity_level = 4
+    try:
+        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime's own types share no base
+        raise PolicyError(f"{name} cannot be loaded by ONNX Runtime: {str(error)[:300]}") from error

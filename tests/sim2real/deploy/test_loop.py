@@ -1,0 +1,242 @@
+"""The runtime from IDLE to DAMP, in a time of its own: what it sends, what ends it, and what its log holds."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from assets.robots import GO2
+from envs.safety import Limits
+from sim2real.deploy.guarded import Guard
+from sim2real.deploy.header import Header
+from sim2real.deploy.log_reader import Log, read_log
+from sim2real.deploy.loop import DeployError, Runtime
+from sim2real.deploy.machine import Phase, Timetable
+from sim2real.deploy.pacing import Pacer
+from sim2real.deploy.recorder import Recorder
+from sim2real.deploy.records import Sent
+from sim2real.deploy.replay import replay
+from sim2real.deploy.sources import Constant
+from sim2real.drivers.driver import DriverError
+from tests.sim2real.deploy.robots import Broken, Clock, FakeDriver, Swaying, faulty
+
+TIMES = Timetable(settle=0.05, unwell=0.2, stand=0.4, policy=0.4, damp=0.1)
+PERIOD = 0.002
+LIMITS = Limits.of(GO2)
+STALE = GO2.safety.stale_seconds
+
+
+class Outcome:
+    def __init__(self, driver: FakeDriver, pilot: Swaying, runtime: Runtime, error: BaseException | None, path: Path):
+        self.driver, self.pilot, self.runtime, self.error = driver, pilot, runtime, error
+        self.path = path
+
+    @property
+    def log(self) -> Log:
+        return read_log(self.path)
+
+
+def run(path: Path, change=None, source=None, stop_at: float | None = None, driver: FakeDriver | None = None) -> Outcome:
+    clock = driver.clock if driver is not None else Clock()
+    driver = driver or (FakeDriver(clock, change) if change else FakeDriver(clock))
+    pilot = Swaying()
+    header = Header("go2", GO2.joints, True, pilot.command_names, PERIOD, LIMITS, GO2.stiffness, GO2.damping, {})
+    begin = clock.now
+
+    class Stopping:
+        @property
+        def requested(self) -> bool:
+            return stop_at is not None and 1e-9 * (clock.now - begin) > stop_at
+
+    error: BaseException | None = None
+    with Recorder(path, header.to_json()) as recorder:
+        source = source or Constant((0.3,), pilot.command_names)
+        guard, pacer = Guard(LIMITS, PERIOD), Pacer(PERIOD, clock, clock.sleep)
+        runtime = Runtime(driver, pilot, source, recorder, guard, TIMES, pacer)
+        try:
+            runtime.run(Stopping())
+        except Exception as raised:
+            error = raised
+    return Outcome(driver, pilot, runtime, error, path)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> Outcome:
+    """A run to its intended end."""
+    return run(tmp_path_factory.mktemp("log") / "whole.mcap")
+
+
+@pytest.fixture(scope="module")
+def log(whole) -> Log:
+    return whole.log
+
+
+def test_the_phases_follow_each_other_and_the_log_tells_them(whole, log):
+    assert whole.error is None
+    assert [e.text for e in log.events if e.kind == "phase"] == ["IDLE", "ACQUIRE", "STAND", "POLICY", "DAMP"]
+    phases = [cycle.phase for cycle in log.cycles]
+    assert phases == sorted(phases)
+    assert set(phases) == {Phase.IDLE, Phase.STAND, Phase.POLICY, Phase.DAMP, Phase.ACQUIRE}
+    assert whole.runtime.machine.cause == "the time is up"
+    assert not whole.runtime.machine.has_failed
+    assert log.is_complete
+
+
+def test_standing_up_is_a_smooth_way_to_the_default_pose(log):
+    standing = np.array([c.sent.position for c in log.cycles if c.phase is Phase.STAND and c.sent])
+    start, pose = log.cycles[0].state.position, np.array(GO2.default_pose)
+    assert standing[0] == pytest.approx(start, abs=0.01)
+    assert standing[-1] == pytest.approx(pose)
+    speed = np.diff(standing, axis=0) / PERIOD
+    assert (speed * np.sign(pose - start) >= -1e-9).all()  # there is no way back
+    assert np.abs(speed[0]).max() < 0.01
+    assert np.abs(speed[-1]).max() < 0.01
+    assert np.abs(np.diff(speed, axis=0)).max() / PERIOD < 12.0  # rad/s²; at once it would be 75,000
+
+
+def test_the_policy_decides_each_tenth_cycle_on_the_state_of_that_cycle(whole, log):
+    assert whole.pilot.restarts == 1
+    numbers = [d.number for d in log.decisions]
+    assert set(np.diff(numbers)) == {10}
+    assert len(numbers) == pytest.approx(TIMES.policy * 50, abs=1)
+    cycles = {c.number: c for c in log.cycles}
+    assert [cycles[n].state.sequence for n in numbers] == whole.pilot.seen
+    for decision in log.decisions:
+        assert cycles[decision.number].wanted.position.tolist() == decision.targets
+
+
+def test_every_command_that_went_out_is_in_the_log_as_it_went(whole, log):
+    logged = [c.sent for c in log.cycles if c.what is Sent.COMMAND]
+    assert len(logged) == len(whole.driver.commands) == whole.runtime.sent
+    for told, sent in zip(logged, whole.driver.commands, strict=True):
+        for name, values in told._asdict().items():
+            assert values.tobytes() == getattr(sent, name).tobytes()
+    assert [c.sequence for c in whole.driver.commands] == list(range(whole.runtime.sent))
+
+
+def test_a_log_replays_bit_for_bit(log):
+    again = replay(log)
+    assert again.commands > 300
+    assert again.same == again.commands
+    assert again.first_difference is None
+
+
+def test_other_limits_are_seen_in_a_replay(log):
+    again = replay(log, replace(LIMITS, target_speed=np.full(12, 0.05)))
+    assert again.same < again.commands
+    assert again.first_difference is not None
+
+
+FAULTS = {
+    "corrupt": faulty(intact=False),
+    "rival": faulty(rivals=1),
+    "state_not_finite": faulty(position=np.full(12, np.nan)),
+    "joint_range": faulty(position=np.full(12, 9.0)),
+    "velocity": faulty(velocity=np.full(12, 99.0)),
+    "tilt": faulty(quaternion=np.array([0.5, 0.8660254, 0.0, 0.0])),
+    "temperature": faulty(temperature=np.full(12, 120.0)),
+    "jump": faulty(position=np.array(GO2.default_pose) - 0.7),
+    "repeated": faulty(sequence=7_000_000),
+    "reordered": faulty(sequence=3),
+    "stale": lambda state, seconds: None if seconds > 0.6 else state,
+}
+
+
+@pytest.mark.parametrize("cause", FAULTS)
+def test_each_fault_ends_in_damp_at_once_with_its_cause_in_the_log(cause, tmp_path):
+    outcome = run(tmp_path / "fault.mcap", FAULTS[cause])
+    log = outcome.log
+    assert outcome.runtime.machine.has_failed
+    assert cause in outcome.runtime.machine.cause
+    (told,) = [e for e in log.events if e.kind == "damp"]
+    assert told.level == "error"
+    assert cause in told.text
+    damped = next(c for c in log.cycles if c.what is Sent.DAMPING)
+    before = next(c for c in log.cycles if c.number == damped.number - 1)
+    assert before.what is Sent.COMMAND
+    # The stale limit and one period, from the last good state to the first damping.
+    good = [c.state.stamp_ns for c in log.cycles if c.number < damped.number and c.state.sequence < 7_000_000]
+    assert 1e-9 * (damped.sent_ns - max(good)) <= STALE + PERIOD + 1e-4
+    assert all(c.what is Sent.DAMPING for c in log.cycles if c.number >= damped.number)  # nothing leaves DAMP
+    assert replay(log).same == replay(log).commands
+
+
+def test_a_policy_that_gives_no_number_ends_in_damp(tmp_path):
+    class Mad(Constant):
+        def read(self, seconds):
+            return np.array([np.nan if seconds > 0.2 else 0.0])
+
+    outcome = run(tmp_path / "mad.mcap", source=Mad((0.0,), ("sway (rad)",)))
+    assert "bad_command" in outcome.runtime.machine.cause
+    assert all(np.isfinite(c.position).all() for c in outcome.driver.commands)
+
+
+def test_an_exception_ends_in_damp_and_is_told_in_the_end(tmp_path):
+    outcome = run(tmp_path / "broken.mcap", source=Broken())
+    assert isinstance(outcome.error, DriverError)
+    assert outcome.driver.damped > 40  # for as long as after any other end
+    assert "the gamepad is gone" in outcome.runtime.machine.cause
+    assert any(e.kind == "damp" and "the gamepad is gone" in e.text for e in outcome.log.events)
+
+
+def test_a_driver_that_fails_is_damped_again_and_again(tmp_path):
+    class Dying(FakeDriver):
+        def read(self):
+            if self._begin is not None and self.clock.now - self._begin > 600_000_000:
+                raise OSError("the bus is gone")
+            return super().read()
+
+    outcome = run(tmp_path / "dying.mcap", driver=Dying(Clock()))
+    assert isinstance(outcome.error, OSError)
+    assert outcome.driver.damped > 40
+
+
+def test_stopping_lets_the_robot_down_without_an_error(tmp_path):
+    outcome = run(tmp_path / "stopped.mcap", stop_at=0.7)
+    assert outcome.error is None
+    assert outcome.runtime.machine.cause == "it was stopped"
+    assert not outcome.runtime.machine.has_failed
+    assert outcome.driver.damped > 40
+
+
+def test_to_a_robot_that_is_not_well_nothing_is_sent(tmp_path):
+    outcome = run(tmp_path / "unwell.mcap", lambda state, seconds: replace(state, temperature=np.full(12, 120.0)))
+    assert isinstance(outcome.error, DeployError)
+    assert "temperature" in str(outcome.error)
+    assert not outcome.driver.acquired
+    assert not outcome.driver.commands
+    assert not outcome.driver.damped
+
+
+def test_a_robot_that_cannot_be_acquired_is_left_alone(tmp_path):
+    class Taken(FakeDriver):
+        def acquire(self):
+            raise DriverError("another commands it")
+
+    outcome = run(tmp_path / "taken.mcap", driver=Taken(Clock()))
+    assert isinstance(outcome.error, DriverError)
+    assert not outcome.driver.commands
+    assert not outcome.driver.damped
+
+
+def test_what_commands_before_the_robot_is_acquired_is_no_rival(tmp_path):
+    outcome = run(tmp_path / "vendor.mcap", lambda state, seconds: replace(state, rivals=1) if seconds < 0 else state)
+    # The state is read once more when it is acquired; from the first command on the vendor's software has let go.
+    assert outcome.driver.acquired
+
+
+def test_the_loop_measures_what_it_did(whole):
+    timing = whole.runtime.timing
+    assert timing.latency.count == pytest.approx(whole.runtime.sent, abs=10)
+    assert timing.latency.percentile(99) == pytest.approx(0.3, abs=0.2)
+    assert timing.inference.count == whole.runtime.decisions
+    assert timing.overruns == 0
+
+
+def test_the_snapshot_tells_where_things_stand(whole):
+    snapshot = whole.runtime.snapshot
+    assert snapshot is not None
+    assert snapshot.phase is Phase.DAMP
+    assert snapshot.cause == "the time is up"
+    assert snapshot.sent == whole.runtime.sent
