@@ -63,7 +63,7 @@ def _operator(name: str, dtype: Any = None, **attributes: Any) -> Rule:
 
 
 def _unless_idle(name: str, idle: float, either: bool = True) -> Rule:
-    """An operator of two operands that leaves one as it is where the other is the constant `idle`: scales of 1, offsets of 0."""
+    """An operator that leaves one operand as it is where the other is the constant `idle`: scales of 1, offsets of 0."""
 
     def rule(do: Arithmetic, a: Operand, b: Operand, **_: Any) -> Operand:
         for kept, other in ((a, b), (b, a))[: 1 + either]:
