@@ -62,6 +62,18 @@ def _operator(name: str, dtype: Any = None, **attributes: Any) -> Rule:
     return lambda do, *operands, **_: do(name, *operands, dtype=dtype, **attributes)
 
 
+def _unless_idle(name: str, idle: float, either: bool = True) -> Rule:
+    """An operator that leaves one operand as it is where the other is the constant `idle`: scales of 1, offsets of 0."""
+
+    def rule(do: Arithmetic, a: Operand, b: Operand, **_: Any) -> Operand:
+        for kept, other in ((a, b), (b, a))[: 1 + either]:
+            if isinstance(other, np.ndarray) and other.shape == kept.shape and np.all(other == idle):
+                return kept
+        return do(name, a, b)
+
+    return rule
+
+
 def _logical(name: str) -> Rule:
     def rule(do: Arithmetic, *operands: Operand, **_: Any) -> Operand:
         if operands[0].dtype != bool:
@@ -180,8 +192,8 @@ RULES: dict[str, Rule] = {
     "abs": _operator("Abs"),
     "acos": _operator("Acos"),
     "acosh": _operator("Acosh"),
-    "add": _operator("Add"),
-    "add_any": _operator("Add"),
+    "add": _unless_idle("Add", 0.0),
+    "add_any": _unless_idle("Add", 0.0),
     "and": _logical("And"),
     "argmax": _arg("ArgMax"),
     "argmin": _arg("ArgMin"),
@@ -197,7 +209,7 @@ RULES: dict[str, Rule] = {
     "cos": _operator("Cos"),
     "cosh": _operator("Cosh"),
     "cumsum": _cumsum,
-    "div": _operator("Div"),
+    "div": _unless_idle("Div", 1.0, either=False),
     "dot_general": _dot_general,
     "eq": _compared("Equal"),
     "erf": _operator("Erf"),
@@ -218,7 +230,7 @@ RULES: dict[str, Rule] = {
     "lt": _compared("Less"),
     "max": _operator("Max"),
     "min": _operator("Min"),
-    "mul": _operator("Mul"),
+    "mul": _unless_idle("Mul", 1.0),
     "ne": _compared("Equal", negated=True),
     "neg": _operator("Neg"),
     "not": _logical("Not"),
@@ -240,7 +252,7 @@ RULES: dict[str, Rule] = {
     "sinh": _operator("Sinh"),
     "sqrt": _operator("Sqrt"),
     "square": lambda do, x, **_: do("Mul", x, x),
-    "sub": _operator("Sub"),
+    "sub": _unless_idle("Sub", 0.0, either=False),
     "tan": _operator("Tan"),
     "tanh": _operator("Tanh"),
     "xor": _logical("Xor"),

@@ -8,16 +8,26 @@
 It needs no JAX and none of the task's code: all of that is in the file.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import onnx
 import onnxruntime
 
 from assets.errors import UserError
-from sim2real.export.spec import METADATA_KEY, TOLERANCE, Golden, PolicySpec, Quantity, SpecError
+from sim2real.export.spec import (
+    ACTION,
+    JOINT_TARGET,
+    METADATA_KEY,
+    NEXT,
+    TOLERANCE,
+    Golden,
+    PolicySpec,
+    Quantity,
+    SpecError,
+)
 from sim2real.robot_io import RobotState
 
 NEWEST_OPSET = 17
@@ -50,7 +60,7 @@ def readings(state: RobotState, command: np.ndarray) -> dict[str, np.ndarray]:
 
 
 class Policy:
-    """A policy of an ONNX file, and its specification, `spec`."""
+    """A policy of an ONNX file, and its specification, `spec`. One thread at a time may ask it."""
 
     def __init__(self, model: bytes, name: str = "the policy"):
         """`name` is what errors call it. Raises PolicyError where the model is none of ours or its golden pairs do not hold."""
@@ -61,8 +71,10 @@ class Policy:
         self.spec = _read_spec(parsed, name)
         _check_graph(parsed, self.spec, name)
         self._session = _session(model, name)
-        self._fed = (*self.spec.inputs, *self.spec.history)
-        self._outputs = [quantity.name for quantity in self.spec.outputs]
+        # Fixed places in memory, of which ONNX Runtime is told once: that spares a step a third of its time.
+        self._read, self._given = _places((*self.spec.inputs, *self.spec.history))
+        _, self._found = _places(self.spec.outputs)
+        self._binding = self._bind()
         for i, pair in enumerate(self.spec.golden):
             self._check_golden(i, pair)
 
@@ -84,38 +96,54 @@ class Policy:
 
         Raises PolicyError where one that it reads is absent, of another shape or not finite.
         """
-        feeds = {q.name: self._feed(q, inputs) for q in self.spec.inputs}
-        feeds |= {q.name: self._feed(q, history) for q in self.spec.history}
-        target, action, *rest = self._run(feeds)
+        for quantity in self.spec.inputs:
+            self._feed(quantity, inputs)
+        for quantity in self.spec.history:
+            self._feed(quantity, history)
+        # A policy's own limits would turn what is no number into one.
+        if not np.isfinite(self._read).all():
+            raise self._not_finite()
+        self._run()
+        target, action = self._found[JOINT_TARGET].copy(), self._found[ACTION].copy()
         if not np.isfinite(action).all():
-            target = np.full_like(target, np.nan)
-        return Step(target, action, {q.name: value for q, value in zip(self.spec.history, rest, strict=True)})
+            target.fill(np.nan)
+        return Step(target, action, {q.name: self._found[NEXT + q.name].copy() for q in self.spec.history})
 
-    def _feed(self, quantity: Quantity, given: Mapping[str, np.ndarray]) -> np.ndarray:
+    def _feed(self, quantity: Quantity, given: Mapping[str, np.ndarray]) -> None:
         try:
-            value = np.asarray(given[quantity.name], np.float32)
+            value = given[quantity.name]
         except KeyError:
             known = ", ".join(given) or "nothing"
             raise PolicyError(f"{self._name}: it reads {quantity.name!r} ({quantity.unit}), and was given {known}") from None
-        if value.shape != quantity.shape:
-            raise PolicyError(f"{self._name}: {quantity.name!r} has shape {value.shape}, expected {quantity.shape}")
-        # A policy's own limits would turn what is no number into one.
-        if not np.isfinite(value).all():
-            raise PolicyError(f"{self._name}: {quantity.name!r} is {value}, expected finite numbers ({quantity.unit})")
-        return value
+        if np.shape(value) != quantity.shape:
+            raise PolicyError(f"{self._name}: {quantity.name!r} has shape {np.shape(value)}, expected {quantity.shape}")
+        self._given[quantity.name][...] = value
 
-    def _run(self, feeds: dict[str, np.ndarray]) -> list[Any]:
+    def _not_finite(self) -> PolicyError:
+        quantity = next(q for q in (*self.spec.inputs, *self.spec.history) if not np.isfinite(self._given[q.name]).all())
+        value = self._given[quantity.name]
+        return PolicyError(f"{self._name}: {quantity.name!r} is {value}, expected finite numbers ({quantity.unit})")
+
+    def _bind(self) -> onnxruntime.IOBinding:
+        binding = self._session.io_binding()
+        for name, place in self._given.items():
+            binding.bind_input(name, "cpu", 0, np.float32, place.shape, place.ctypes.data)
+        for name, place in self._found.items():
+            binding.bind_output(name, "cpu", 0, np.float32, place.shape, place.ctypes.data)
+        return binding
+
+    def _run(self) -> None:
         try:
-            return list(self._session.run(self._outputs, feeds))
+            self._session.run_with_iobinding(self._binding)
         except Exception as error:  # ONNX Runtime's own types share no base
             raise PolicyError(f"{self._name}: ONNX Runtime fails: {str(error)[:300]}") from error
 
     def _check_golden(self, i: int, pair: Golden) -> None:
-        shapes = {quantity.name: quantity.shape for quantity in (*self._fed, *self.spec.outputs)}
-        arrays = {name: np.array(x, np.float32).reshape(shapes[name]) for name, x in (pair.inputs | pair.outputs).items()}
-        found = self._run({quantity.name: arrays[quantity.name] for quantity in self._fed})
-        for name, value in zip(self._outputs, found, strict=True):
-            error = relative_error(value, arrays[name])
+        for name, value in pair.inputs.items():
+            self._given[name].flat = value
+        self._run()
+        for name, value in pair.outputs.items():
+            error = relative_error(self._found[name].ravel(), np.array(value))
             if not error <= TOLERANCE:
                 raise PolicyError(
                     f"{self._name}: golden pair {i} does not hold: {name} is {error:.3g} off what the simulation gave, expected"
@@ -127,6 +155,16 @@ class Policy:
 def relative_error(found: np.ndarray, expected: np.ndarray) -> float:
     """The largest difference, relative to what was expected where that is larger than 1; NaN where one is no number."""
     return float(np.max(np.abs(found - expected) / np.maximum(1.0, np.abs(expected)), initial=0.0))
+
+
+def _places(quantities: Sequence[Quantity]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Room for all of these in one array, and where in it each is."""
+    whole = np.zeros(sum(quantity.size for quantity in quantities), np.float32)
+    places, start = {}, 0
+    for quantity in quantities:
+        places[quantity.name] = whole[start : start + quantity.size].reshape(quantity.shape)
+        start += quantity.size
+    return whole, places
 
 
 def _parse(model: bytes, name: str) -> onnx.ModelProto:

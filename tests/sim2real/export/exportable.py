@@ -37,7 +37,7 @@ def robot(**changes) -> Robot:
 
 def walking() -> Task:
     """All readings are seen, the gravity through a turn; episodes of ten steps, every mechanism of the environment at work."""
-    task = walker_task(robot=robot(), randomization=NOISY, episode_seconds=0.2)
+    task = walker_task(robot=robot(), randomization=NOISY, episode_seconds=0.2, action_limit=4.0)
     gravity = PolicyTerm("projected_gravity", observations.projected_gravity, scale=2.0)
     return dataclasses.replace(task, policy_observation=(*task.policy_observation, gravity))
 

@@ -32,8 +32,8 @@ def test_targets_are_those_that_the_environment_sent(exported, recording):
     assert recording.observations == OBSERVATIONS
     # Episodes end within it, actions are cut off, and targets meet a joint's limit.
     assert recording.fresh[1:].any()
-    assert (np.abs(recording.action) > 10).any()
-    assert (recording.target[..., 1] == 1.0).any()
+    assert (np.abs(recording.action) > 4).any()
+    assert (recording.target[..., 1] == -1.0).any()
     assert largest_error(Policy.load(exported), recording) < TOLERANCE
 
 

@@ -99,15 +99,16 @@ def test_an_action_that_is_no_number_gives_no_target(exported):
     assert np.isnan(broken.target).all()
 
 
-def test_a_policy_acts_without_jax(exported):
+def test_a_policy_acts_without_jax(exported, repository):
     code = (
         "import sys, pathlib, numpy as np; from sim2real.export.policy import Policy;"
         " policy = Policy.load(pathlib.Path(sys.argv[1]));"
         " inputs = {q.name: np.full(q.shape, 0.1) for q in policy.spec.inputs};"
-        " print(policy.step(inputs, policy.begin()).target.shape, 'jax' in sys.modules, 'mujoco' in sys.modules)"
+        " print(policy.step(inputs, policy.begin()).target.shape, 'jax' in sys.modules)"
     )
-    told = subprocess.run([sys.executable, "-c", code, exported], capture_output=True, text=True, check=True).stdout
-    assert told.split("\n")[0] == "(2,) False False"
+    command = [sys.executable, "-c", code, exported]
+    told = subprocess.run(command, capture_output=True, text=True, check=True, cwd=repository).stdout
+    assert told.split() == ["(2,)", "False"]
 
 
 # Files
