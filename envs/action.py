@@ -17,6 +17,11 @@ from assets.robots.robot import Robot
 
 
 class ActionMapping(Protocol):
+    @property
+    def description(self) -> str:
+        """The target in words, of an exported policy: "default pose + action scale x action"."""
+        ...
+
     def target(self, robot: Robot, action: jax.Array, measured: jax.Array) -> jax.Array:
         """The target of an action that was chosen when the joints were measured at these positions."""
         ...
@@ -25,6 +30,10 @@ class ActionMapping(Protocol):
 @dataclass(frozen=True)
 class JointPosition:
     """Targets are the default pose plus `Robot.action_scale` times the action: a gait's."""
+
+    @property
+    def description(self) -> str:
+        return "default pose + action scale x action"
 
     def target(self, robot: Robot, action: jax.Array, measured: jax.Array) -> jax.Array:
         return jnp.asarray(robot.default_pose, jnp.float32) + jnp.asarray(robot.action_scale, jnp.float32) * action
@@ -36,6 +45,10 @@ class RelativeJointPosition:
     A policy that knows which way to go need not know where all ways end."""
 
     share: float
+
+    @property
+    def description(self) -> str:
+        return f"measured position + {self.share:g} x action scale x action"
 
     def target(self, robot: Robot, action: jax.Array, measured: jax.Array) -> jax.Array:
         return measured + self.share * jnp.asarray(robot.action_scale, jnp.float32) * action

@@ -43,8 +43,8 @@ def _acts(spec: PolicySpec) -> list[str]:
     scale = f"{scales[0]:g}" if len(scales) == 1 else f"{scales[0]:g} to {scales[-1]:g}"
     late, seen = spec.action_latency, spec.observation_latency
     return [
-        f"acts       {spec.rate:g} times a second: target = default + {scale} rad x action, actions within"
-        f" ±{spec.action_limit:g}, targets within the joints' ranges",
+        f"acts       {spec.rate:g} times a second: target = {spec.action}, within the joints' ranges; action scale {scale} rad,"
+        f" actions within ±{spec.action_limit:g}",
         f"latencies  trained with {1e3 * late.low:g} to {1e3 * late.high:g} ms from target to motor,"
         f" {1e3 * seen.low:g} to {1e3 * seen.high:g} ms from sensor to policy",
     ]

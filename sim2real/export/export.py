@@ -109,6 +109,7 @@ def _spec(run: Run, update: int, task: Task, joint_range: np.ndarray, program: P
         velocity_limits=_floats(robot.velocity_limits),
         action_scale=_floats(robot.action_scale),
         default_pose=_floats(robot.default_pose),
+        action=task.action.description,
         rate=1 / task.control_seconds,
         action_limit=float(task.action_limit),
         frames=task.observation_history,

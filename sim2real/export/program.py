@@ -60,7 +60,7 @@ def policy_program(ppo: PPO, learned: Policy) -> Program:
     seen, following = _remember(graph, env, given, frame)
     action = apply(graph, "the policy's network", lambda seen: ppo.act(learned, seen), seen)
     followed = apply(graph, "the action", env.follow, action)
-    target = apply(graph, "the action", env.joint_target, followed)
+    target = apply(graph, "the action", env.joint_target, followed, given["joint_position"])
     following["last_action"] = followed
     read = graph.inputs_of(target)
     history = tuple(quantity for quantity in kept if quantity.name in read)

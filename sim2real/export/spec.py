@@ -120,7 +120,9 @@ class PolicySpec:
     action_scale: tuple[float, ...]
     """Joint target per unit of action (rad)."""
     default_pose: tuple[float, ...]
-    """Joint targets of a zero action (rad)."""
+    """Joint positions that the robot stands in before the policy acts (rad)."""
+    action: str
+    """How joint targets follow from an action, in words: the graph does it."""
     rate: float
     """Steps of the policy a second (Hz)."""
     action_limit: float
