@@ -56,6 +56,7 @@ def reach(robot: Robot) -> Task:
             PolicyTerm("command", observations.command),
             PolicyTerm("way_to_go", reaching.way_to_go(arm, length=0.2)),
             PolicyTerm("step_to_position", reaching.step_to_position(arm, damping=0.03, longest=0.1), scale=5.0),
+            PolicyTerm("nearest_posture", reaching.nearest_posture(robot, count=512, length=0.2)),
         ),
         critic_observation=(
             CriticTerm("joint_position", observations.true_joint_position),

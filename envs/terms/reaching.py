@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import mujoco
 import numpy as np
 
 from assets.robots.robot import Robot
@@ -102,6 +103,47 @@ def step_to_position(arm: Kinematics, damping: float, longest: float) -> Callabl
         return jacobian @ (columns @ shift) / jnp.dot(a, columns[:, 0])
 
     return term
+
+
+def nearest_posture(robot: Robot, count: int, length: float) -> Callable[[Proprioception, Robot], jax.Array]:
+    """From the joints' positions to those of the one of `count` known postures whose end effector is nearest to the command:
+    (num_joints,) rad. It tells which way round, where all that is downhill ends at a joint's limit. A distance of `length` (m)
+    counts as much as a turn of 1 rad."""
+    postures = [jnp.asarray(part, jnp.float32) for part in _postures(robot, count)]
+
+    def term(sensed: Proprioception, robot: Robot) -> jax.Array:
+        joints, position, quat = postures
+        apart = jnp.sum(jnp.square((position - sensed.command[:3]) / length), axis=1)
+        apart = apart + 4 * (1 - jnp.square(quat @ sensed.command[3:]))
+        nearest = (apart <= jnp.min(apart)).astype(jnp.float32)
+        return nearest @ joints / jnp.sum(nearest) - sensed.joint_position
+
+    return term
+
+
+def _postures(robot: Robot, count: int) -> tuple[np.ndarray, ...]:
+    """Joint positions drawn from their ranges whose links are above the ground, always the same, and the poses (3,) and (4,) of
+    the end effector in the base's frame."""
+    model = robot.spec().compile()
+    data, rng = mujoco.MjData(model), np.random.default_rng(0)
+    where = [int(model.joint(name).qposadr[0]) for name in robot.joints]
+    low, high = robot.joint_ranges().T
+    base, site = model.body(robot.base).id, model.site(robot.end_effector).id
+    own = np.flatnonzero(model.body_rootid == model.body_rootid[base])
+    inverse, quat, turn = np.empty(4), np.empty(4), np.empty(4)
+    mujoco.mju_negQuat(inverse, model.body_quat[base])
+    found: list[tuple[np.ndarray, ...]] = []
+    while len(found) < count:
+        data.qpos[where] = joints = rng.uniform(low, high)
+        mujoco.mj_kinematics(model, data)
+        if min(data.xpos[own, 2].min(), data.site_xpos[site, 2]) < data.xpos[base, 2]:
+            continue
+        position = np.empty(3)
+        mujoco.mju_rotVecQuat(position, data.site_xpos[site] - model.body_pos[base], inverse)
+        mujoco.mju_mat2Quat(turn, data.site_xmat[site])
+        mujoco.mju_mulQuat(quat, inverse, turn)
+        found.append((joints, position, quat.copy()))
+    return tuple(np.array(part) for part in zip(*found, strict=True))
 
 
 def _rotation_vector(target: jax.Array, quat: jax.Array) -> jax.Array:

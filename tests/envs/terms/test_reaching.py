@@ -18,6 +18,7 @@ from envs.view import Layout, View
 ARM = Kinematics.of(SO101)
 LAYOUT = Layout.of(SO101, compile_for_physics(scene_spec(SO101)))
 NONE = jnp.zeros(6)
+POSTURE = reaching.nearest_posture(SO101, count=512, length=0.2)
 
 
 def about(axis: tuple[float, float, float], angle: float) -> jax.Array:
@@ -84,6 +85,22 @@ def test_the_step_to_a_far_position_is_no_longer_than_asked():
     at_length, beyond = step(0.05), step(0.4)
     np.testing.assert_allclose(at_length, beyond, rtol=1e-4)
     assert np.abs(at_length).max() > 0.05
+
+
+def test_the_nearest_posture_has_its_end_effector_nearer_the_command_than_most(commands):
+    """Following it, and nothing else, leaves an arm near: against forward kinematics of our own, which it does not use."""
+    term = jax.jit(jax.vmap(lambda command: _posture(command, jnp.zeros(6))))
+    joints = np.asarray(term(jnp.asarray(commands, jnp.float32)))
+    where = np.asarray(jax.jit(jax.vmap(lambda q: ARM.end_effector(ARM.poses(q))[0]))(jnp.asarray(joints)))
+    apart = np.linalg.norm(where - commands[:, :3], axis=1)
+    assert np.median(apart) < 0.1
+    assert (joints >= SO101.joint_ranges()[:, 0] - 1e-6).all()
+    moved = _posture(jnp.asarray(commands[0], jnp.float32), jnp.full(6, 0.3))
+    np.testing.assert_allclose(moved, joints[0] - 0.3, atol=1e-5)  # counts from where the joints are
+
+
+def _posture(command: jax.Array, joints: jax.Array) -> jax.Array:
+    return POSTURE(Proprioception(joints, NONE, jnp.zeros(4), jnp.zeros(3), command, NONE), SO101)
 
 
 class TestErrors:
