@@ -16,7 +16,7 @@ import mujoco
 import numpy as np
 
 from assets.robots.robot import Robot
-from assets.scene import Terrain, compile_for_physics, flat_ground
+from assets.scene import Ground, compile_for_physics, flat_ground
 from sim2real.robot_io import RobotCommand, RobotState
 from sim2real.twin.gap import Gap
 from sim2real.twin.messages import UnderWay
@@ -45,7 +45,7 @@ class SimulatedRobot:
         robot: Robot,
         gap: Gap | None = None,
         seed: int = 0,
-        terrain: Terrain = flat_ground,
+        terrain: Ground = flat_ground,
         *,
         rate: float = 500.0,
         physics_step: float = 0.0005,

@@ -11,7 +11,7 @@ import mujoco
 import numpy as np
 
 from assets.robots.robot import Robot
-from assets.scene import Terrain, scene_spec
+from assets.scene import Ground, scene_spec
 from sim2real.twin.gap import Gap, GapError, check_pattern
 
 ACCELEROMETER = "imu_acceleration"
@@ -19,7 +19,7 @@ ACCELEROMETER = "imu_acceleration"
 _BACKLASH = "backlash"
 
 
-def twin_spec(robot: Robot, gap: Gap, terrain: Terrain, physics_step: float) -> mujoco.MjSpec:
+def twin_spec(robot: Robot, gap: Gap, terrain: Ground, physics_step: float) -> mujoco.MjSpec:
     """The spec; `physics_step` in seconds. Raises GapError where the gap names what the robot does not have."""
     spec = scene_spec(robot, terrain, physics_step)
     _set_motors(spec, robot)
