@@ -21,7 +21,8 @@ def _origin(spec: PolicySpec) -> list[str]:
 
 
 def _robot(spec: PolicySpec) -> list[str]:
-    rows = [("joint", "range (rad)", "default (rad)", "stiffness", "damping", "effort (N m)", "speed (rad/s)")]
+    names = ("joint", "range (rad)", "default (rad)", "stiffness", "damping", "effort (N m)", "speed (rad/s)")
+    rows: list[tuple[str, ...]] = [names]
     for i, joint in enumerate(spec.joints):
         limits = spec.joint_ranges[i]
         numbers = (spec.default_pose, spec.stiffness, spec.damping, spec.effort_limits, spec.velocity_limits)

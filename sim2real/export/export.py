@@ -171,7 +171,7 @@ def _golden_pair(program: Program, recording: Recording, step: int, robot: int) 
     inputs = {name: value[at] for name, value in recording.inputs.items()}
     inputs |= {
         "frames": np.zeros_like(frames) if fresh else recording.frames[step - 1, robot],
-        "begun": np.float32([not fresh]),
+        "begun": np.array([not fresh], np.float32),
     }
     outputs = {JOINT_TARGET: target, ACTION: action, NEXT + "frames": frames, NEXT + "begun": np.ones(1)}
     outputs[NEXT + "last_action"] = recording.followed[at]

@@ -140,7 +140,7 @@ class Policy:
 
     def _check_golden(self, i: int, pair: Golden) -> None:
         for name, value in pair.inputs.items():
-            self._given[name].flat = value
+            self._given[name][...] = np.reshape(value, self._given[name].shape)
         self._run()
         for name, value in pair.outputs.items():
             error = relative_error(self._found[name].ravel(), np.array(value))

@@ -132,7 +132,7 @@ def _observe(graph: Graph, task: Task, given: Mapping[str, Value]) -> tuple[list
     for term in task.policy_observation:
         place = f"policy observation term {term.name!r} of task {task.name!r}"
 
-        def observe(values: list[Value], term=term) -> Operand:
+        def observe(values: list[jax.Array], term=term) -> jax.Array:
             return term.observe(Proprioception(**dict(zip(names, values, strict=True))), task.robot)
 
         value = apply(graph, place, observe, [given[name] for name in names])

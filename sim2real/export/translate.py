@@ -52,7 +52,7 @@ class _Translator:
         found |= {var: np.asarray(x) for var, x in zip(jaxpr.constvars, constants, strict=True)}
 
         def read(atom: Any) -> Operand:
-            return np.asarray(atom.val, atom.aval.dtype) if isinstance(atom, Literal) else found[atom]
+            return np.asarray(atom.val, _type(atom).dtype) if isinstance(atom, Literal) else found[atom]
 
         for eqn in jaxpr.eqns:
             results = self._translate(eqn, [read(atom) for atom in eqn.invars])
@@ -68,8 +68,9 @@ class _Translator:
             return self._call(inner, operands)
         if all(isinstance(x, np.ndarray) for x in operands):
             return _computed(eqn, operands)
-        if all(np.prod(var.aval.shape) == 0 for var in eqn.outvars):
-            return [np.zeros(var.aval.shape, var.aval.dtype) for var in eqn.outvars]
+        given = [_type(var) for var in eqn.outvars]
+        if all(np.prod(x.shape) == 0 for x in given):
+            return [np.zeros(x.shape, x.dtype) for x in given]
         if name in ("optimization_barrier", "device_put"):
             return operands
         if name == "cond":
@@ -146,6 +147,11 @@ class _Translator:
         return self._graph.move(lambda *addresses: np.stack(addresses), column)
 
 
+def _type(atom: Any) -> Any:
+    """Shape and dtype of a variable or literal."""
+    return atom.aval
+
+
 def _computed(eqn: JaxprEqn, operands: list[Any]) -> list[Operand]:
     results = eqn.primitive.bind(*operands, **eqn.params)
     return [np.asarray(x) for x in (results if eqn.primitive.multiple_results else [results])]
@@ -199,16 +205,16 @@ _MOVES: dict[str, Callable[..., Any]] = {
     "copy_p": lambda eqn, data: data,
     "dynamic_slice": _bound,
     "dynamic_update_slice": _bound,
-    "expand_dims": lambda eqn, data: data.reshape(eqn.outvars[0].aval.shape),
+    "expand_dims": lambda eqn, data: data.reshape(_type(eqn.outvars[0]).shape),
     "gather": _gather,
     "pad": _bound,
-    "reshape": lambda eqn, data: data.reshape(eqn.outvars[0].aval.shape),
+    "reshape": lambda eqn, data: data.reshape(_type(eqn.outvars[0]).shape),
     "rev": lambda eqn, data: np.flip(data, eqn.params["dimensions"]),
     "scatter": _scatter,
     "select_n": _bound,
     "slice": _bound,
     "split": _bound,
-    "squeeze": lambda eqn, data: data.reshape(eqn.outvars[0].aval.shape),
+    "squeeze": lambda eqn, data: data.reshape(_type(eqn.outvars[0]).shape),
     "stack": _bound,
     "stop_gradient": lambda eqn, data: data,
     "tile": _bound,
