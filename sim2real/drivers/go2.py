@@ -60,6 +60,7 @@ class Go2Driver:
         self._others: Publishers | None = None
         self._outbox: Outbox | None = None
         self._state: RobotState | None = None
+        self._fault: RobotState | None = None
         self._sequence: int | None = None
 
     def connect(self) -> None:
@@ -124,7 +125,8 @@ class Go2Driver:
             self._send(command)
 
     def close(self) -> None:
-        self._outbox = self._inbox = self._others = self._state = self._sequence = None
+        self._outbox = self._inbox = self._others = None
+        self._state = self._fault = self._sequence = None
         if self._network is not None:
             self._network.close()
             self._network = None
@@ -135,17 +137,26 @@ class Go2Driver:
         return self._network, self._others
 
     def _newest(self) -> RobotState | None:
-        """The newest state, or the first of those that have come which is at fault: what is amiss must not be passed over."""
+        """The newest state, or the first of those that have come which is at fault. What is amiss must not be passed over, and
+        neither must the good one before it, without which nobody could tell."""
         if self._inbox is None or self._others is None:
             return None
         rivals = self._others.count()
+        if self._fault is not None:
+            self._state, self._fault = replace(self._fault, rivals=rivals), None
+            return self._state
         before = self._state
         for cdr in self._inbox.take():
             if len(cdr) != self._states.cdr_size:
                 continue  # a message of another kind under this name
             last = self._sequence
-            self._state = self._decode(self._states.from_cdr(cdr), rivals)
-            if not self._state.intact or (last is not None and self._state.sequence <= last):
+            state = self._decode(self._states.from_cdr(cdr), rivals)
+            is_at_fault = not state.intact or (last is not None and state.sequence <= last)
+            if is_at_fault and self._state is not before:
+                self._fault = state
+                break
+            self._state = state
+            if is_at_fault:
                 break
         if self._state is before and before is not None and before.rivals != rivals:
             self._state = replace(before, rivals=rivals)

@@ -59,6 +59,7 @@ class TwinDriver:
         self._welcome: tuple[float, str, int] | None = None
         self._state: RobotState | None = None
         self._good: RobotState | None = None
+        self._fault: RobotState | None = None
 
     def connect(self) -> None:
         self.close()
@@ -102,7 +103,7 @@ class TwinDriver:
         if self._socket is not None:
             self._send(Kind.BYE, 0)
             self._socket.close()
-        self._socket = self._welcome = self._state = self._good = None
+        self._socket = self._welcome = self._state = self._good = self._fault = None
         self._hello_due = -math.inf
 
     def _has_state(self) -> bool:
@@ -137,13 +138,18 @@ class TwinDriver:
                 select.select([self._socket], [], [], min(left, _HELLO_SECONDS))
 
     def _receive(self) -> None:
-        """Take what has arrived, up to the newest state or the first at fault: what is amiss must not be passed over."""
+        """Take what has arrived, up to the newest state or the first at fault. What is amiss must not be passed over, and neither
+        must the good one before it, without which nobody could tell."""
         if self._socket is None:
+            return
+        if self._fault is not None:
+            self._state, self._fault = self._fault, None
             return
         now = time.monotonic()
         if now >= self._hello_due:
             self._hello_due = now + _HELLO_SECONDS
             self._send(Kind.HELLO, 0)
+        is_new = False
         for _ in range(_MAX_PACKETS):
             try:
                 content = self._socket.recv(MAX_BYTES + 1)
@@ -151,12 +157,20 @@ class TwinDriver:
                 return
             except OSError:  # nobody listens there
                 return
+            before = self._state
             try:
                 self._take(unpack(content), time.monotonic_ns())
             except PacketError:  # not of this protocol, or so damaged that it does not tell what it was
-                if self._state is not None:
-                    self._state = replace(self._state, stamp_ns=time.monotonic_ns(), intact=False)
-            if self._is_at_fault():
+                if before is not None:
+                    self._state = replace(before, stamp_ns=time.monotonic_ns(), intact=False)
+            if self._state is before or self._state is None:
+                continue
+            if not self._is_at_fault(self._state):
+                self._good, is_new = self._state, True
+            elif is_new:
+                self._state, self._fault = before, self._state
+                return
+            else:
                 return
 
     def _take(self, packet: Packet, stamp_ns: int) -> None:
@@ -167,15 +181,9 @@ class TwinDriver:
                 raise PacketError(f"a state of {packet.joints} joints, expected {len(self._state.position)}")
             self._state = read_state(packet, stamp_ns)
 
-    def _is_at_fault(self) -> bool:
-        """Whether the state that was just taken is corrupt, or no newer than the good one before."""
-        state, before = self._state, self._good
-        if state is None or state is before:
-            return False
-        if not state.intact or (before is not None and state.sequence <= before.sequence):
-            return True
-        self._good = state
-        return False
+    def _is_at_fault(self, state: RobotState) -> bool:
+        """Whether it is corrupt, or no newer than the good one before."""
+        return not state.intact or (self._good is not None and state.sequence <= self._good.sequence)
 
     def _send(self, kind: Kind, sequence: int, body: bytes = b"") -> None:
         if self._socket is None:
