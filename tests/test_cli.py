@@ -76,7 +76,7 @@ def fails(capsys, arguments: list[str], *expected: str) -> None:
 @pytest.fixture(scope="module")
 def trained_on_rough_ground(tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "rough"
-    arguments = ["train", "go2-velocity-rough", "--engine", "native", "--num-envs", "12", "--steps", "288", "--out", str(out)]
+    arguments = ["train", "go2-velocity-rough", "--engine", "native", "--num-envs", "12", "--steps", "576", "--out", str(out)]
     assert zerogap.main(arguments) == 0
     return out
 
