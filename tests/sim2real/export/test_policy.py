@@ -71,7 +71,7 @@ def test_inputs_are_checked_by_name_and_shape(policy):
         policy.step({k: v for k, v in INPUTS.items() if k != "command"}, policy.begin())
     with pytest.raises(PolicyError, match=r"'joint_velocity' has shape \(3,\), expected \(2,\)"):
         policy.step(INPUTS | {"joint_velocity": np.zeros(3)}, policy.begin())
-    with pytest.raises(PolicyError, match="'frames'"):
+    with pytest.raises(PolicyError, match="'last_action'"):
         policy.step(INPUTS, {})
     extra = policy.step(INPUTS | {"battery": np.zeros(1)}, policy.begin())
     np.testing.assert_array_equal(extra.target, policy.step(INPUTS, policy.begin()).target)
