@@ -142,7 +142,7 @@ class Kinematics:
         position, _ = self.end_effector(poses)
         to_joint = np.zeros((self.num_joints, len(self.links.joint)), np.float32)
         to_joint[self.links.joint, np.arange(len(self.links.joint))] = self.moves_tool
-        return to_joint @ jnp.cross(poses.axis, position - poses.anchor)
+        return jnp.asarray(to_joint) @ jnp.cross(poses.axis, position - poses.anchor)
 
     def heights(self, poses: Poses) -> jax.Array:
         """Of the corners of the boxes around all moving parts, above the world's origin, (corners,) m."""

@@ -20,7 +20,7 @@ import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from sim2real.drivers.driver import Driver, DriverError
 
@@ -106,7 +106,7 @@ def _load(name: str, reference: str) -> Callable[..., Driver]:
         near = difflib.get_close_matches(attribute, [n for n, value in vars(module).items() if callable(value)], n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise DriverError(f"driver {name!r}: {module_name} has no class or function {attribute!r}{hint}")
-    return maker
+    return cast(Callable[..., Driver], maker)
 
 
 def _arguments(name: str, maker: Callable[..., Driver], options: Mapping[str, str]) -> dict[str, Any]:

@@ -138,8 +138,8 @@ class TwinDriver:
                 select.select([self._socket], [], [], min(left, _HELLO_SECONDS))
 
     def _receive(self) -> None:
-        """Take what has arrived, up to the newest state or the first at fault. What is amiss must not be passed over, and neither
-        must the good one before it, without which nobody could tell."""
+        """Take what has arrived, up to the newest state or the first at fault. What is amiss must not be passed over, nor must
+        the good one before it, without which nobody could tell."""
         if self._socket is None:
             return
         if self._fault is not None:
