@@ -75,7 +75,6 @@ class Policy:
         self._read, self._given = _places((*self.spec.inputs, *self.spec.history))
         _, self._found = _places(self.spec.outputs)
         self._binding = self._bind()
-        self._nothing = np.zeros_like(self._read)
         for i, pair in enumerate(self.spec.golden):
             self._check_golden(i, pair)
 
@@ -101,12 +100,12 @@ class Policy:
             self._feed(quantity, inputs)
         for quantity in self.spec.history:
             self._feed(quantity, history)
-        # A policy's own limits would turn what is no number into one. Times zero, only that is not zero.
-        if self._read.dot(self._nothing) != 0:
+        # A policy's own limits would turn what is no number into one.
+        if not np.isfinite(self._read).all():
             raise self._not_finite()
         self._run()
         target, action = self._found[JOINT_TARGET].copy(), self._found[ACTION].copy()
-        if action.dot(self._nothing[: action.size]) != 0:
+        if not np.isfinite(action).all():
             target.fill(np.nan)
         return Step(target, action, {q.name: self._found[NEXT + q.name].copy() for q in self.spec.history})
 
