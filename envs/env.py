@@ -235,7 +235,7 @@ class Env:
 
     def follow(self, action: jax.Array) -> jax.Array:
         """What of a policy's output the robot follows, and is told of as its last action, (..., num_joints)."""
-        return jnp.clip(jnp.nan_to_num(action), -self.task.action_limit, self.task.action_limit)
+        return jnp.clip(jnp.where(jnp.isnan(action), 0.0, action), -self.task.action_limit, self.task.action_limit)
 
     def joint_target(self, action: jax.Array, measured: jax.Array) -> jax.Array:
         """Joint position targets of an action that was chosen at these measured positions, within the joints' limits; each

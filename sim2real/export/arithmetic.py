@@ -26,7 +26,7 @@ class Arithmetic:
         kind = next(x.dtype for x in operands if not isinstance(x, (int, float)))
         typed = [np.asarray(x, kind) if isinstance(x, (int, float)) else x for x in operands]
         shape = np.broadcast_shapes(*(x.shape for x in typed))
-        return self._graph.emit(operator, typed, shape, kind if dtype is None else dtype, **attributes)
+        return self._graph.emit_elementwise(operator, typed, shape, kind if dtype is None else dtype, **attributes)
 
     def with_shape(
         self, operator: str, operands: Sequence[Operand], shape: Shape, dtype: Any = None, **attributes: Any
@@ -67,7 +67,8 @@ def _unless_idle(name: str, idle: float, either: bool = True) -> Rule:
 
     def rule(do: Arithmetic, a: Operand, b: Operand, **_: Any) -> Operand:
         for kept, other in ((a, b), (b, a))[: 1 + either]:
-            if isinstance(other, np.ndarray) and other.shape == kept.shape and np.all(other == idle):
+            idles = isinstance(other, np.ndarray) and np.all(other == idle)
+            if idles and np.broadcast_shapes(kept.shape, other.shape) == kept.shape:
                 return kept
         return do(name, a, b)
 

@@ -53,6 +53,20 @@ class _Tensor:
         return int(np.prod(self.shape, dtype=np.int64))
 
 
+@dataclass(frozen=True, eq=False)
+class _Elementwise:
+    """How a tensor is computed entry by entry."""
+
+    operator: str
+    operands: tuple[Value, ...]
+    """Flat, of the tensor's size each."""
+    attributes: tuple[tuple[str, Any], ...]
+
+    def is_like(self, other: "_Elementwise") -> bool:
+        mine, others = ([x.dtype for x in one.operands] for one in (self, other))
+        return (self.operator, self.attributes, mine) == (other.operator, other.attributes, others)
+
+
 class Graph:
     def __init__(self) -> None:
         self._tensors: dict[str, _Tensor] = {}
@@ -65,6 +79,8 @@ class Graph:
         self._nodes: dict[str, onnx.NodeProto] = {}
         """By the tensor that each gives, in an order in which they can run."""
         self._emitted: dict[tuple, str] = {}
+        self._elementwise: dict[str, _Elementwise] = {}
+        self._packed: dict[tuple[str, ...], str] = {}
 
     def input(self, name: str, shape: Shape) -> Value:
         """A further input of the graph, float32."""
@@ -76,6 +92,16 @@ class Graph:
     ) -> Value:
         """The tensor that an ONNX operator gives; the same one where it is asked for again."""
         return self._value(self._emit(operator, [self._side_by_side(x) for x in operands], shape, np.dtype(dtype), attributes))
+
+    def emit_elementwise(
+        self, operator: str, operands: Sequence[Operand], shape: Shape, dtype: Any, **attributes: Any
+    ) -> Value:
+        """`emit` for an operator that computes each entry of its tensor from the same entry of its operands, which have the
+        tensor's shape or broadcast to it."""
+        name = self._emit(operator, [self._side_by_side(x) for x in operands], shape, np.dtype(dtype), attributes)
+        entries = tuple(Value(np.broadcast_to(self._addresses(x), shape).ravel(), x.dtype) for x in operands)
+        self._elementwise.setdefault(name, _Elementwise(operator, entries, tuple(sorted(attributes.items()))))
+        return self._value(name)
 
     def move(self, function: Callable[..., Any], operands: Sequence[Operand]) -> Value:
         """What a function gives that only moves entries of its operands: it is called with their addresses (int32)."""
@@ -159,6 +185,10 @@ class Graph:
         sources = self._sources(operand)
         if not sources:
             return self._constant(np.zeros(operand.shape, operand.dtype))
+        if all(tensor.name in self._arrays for tensor, _ in sources):
+            return self._constant(self._known(operand, sources))
+        if len(sources) > 1 and (packed := self._pack(operand, sources)) is not None:
+            return self._side_by_side(packed)
         places = operand.addresses.ravel().astype(np.int64)
         before = 0
         for tensor, mask in sources:
@@ -174,6 +204,36 @@ class Graph:
             return self._reshaped(joined, operand.shape)
         indices = self._constant(places.reshape(operand.shape))
         return self._emit("Gather", [joined, indices], operand.shape, operand.dtype, {"axis": 0})
+
+    def _known(self, value: Value, sources: list[tuple[_Tensor, np.ndarray]]) -> np.ndarray:
+        """The entries of a value that depends on no input."""
+        found, addresses = np.zeros(value.addresses.size, value.dtype), value.addresses.ravel()
+        for tensor, mask in sources:
+            found[mask] = self._arrays[tensor.name].ravel()[addresses[mask] - tensor.start]
+        return found.reshape(value.shape)
+
+    def _pack(self, value: Value, sources: list[tuple[_Tensor, np.ndarray]]) -> Value | None:
+        """The value in terms of one tensor, where the same elementwise operator gives all that its entries are in: what was
+        written entry by entry, as cross products are, is computed at once."""
+        tensors = sorted((tensor for tensor, _ in sources), key=lambda tensor: tensor.start)
+        made = [self._elementwise.get(tensor.name) for tensor in tensors]
+        first = made[0]
+        if first is None or any(one is None or not one.is_like(first) for one in made):
+            return None
+        key = tuple(tensor.name for tensor in tensors)
+        if key not in self._packed:
+            columns = zip(*(one.operands for one in made if one is not None), strict=True)
+            operands = [Value(np.concatenate([x.addresses for x in column]), column[0].dtype) for column in columns]
+            size = sum(tensor.size for tensor in tensors)
+            self._packed[key] = self._emit(
+                first.operator, [self._side_by_side(x) for x in operands], (size,), value.dtype, dict(first.attributes)
+            )
+        places, before = value.addresses.copy(), self._tensors[self._packed[key]].start
+        for tensor in tensors:
+            inside = (value.addresses >= tensor.start) & (value.addresses < tensor.start + tensor.size)
+            places[inside] += before - tensor.start
+            before += tensor.size
+        return Value(places, value.dtype)
 
     def _reshaped(self, name: str, shape: Shape) -> str:
         tensor = self._tensors[name]

@@ -58,7 +58,8 @@ def policy_program(ppo: PPO, learned: Policy) -> Program:
     entries, terms = _observe(graph, task, given)
     frame = apply(graph, "the observation", jnp.concatenate, entries)
     seen, following = _remember(graph, env, given, frame)
-    action = apply(graph, "the policy's network", lambda seen: ppo.act(learned, seen), seen)
+    # A batch of one: to ONNX Runtime a layer of matrices is one operator, and of vectors it is several.
+    action = apply(graph, "the policy's network", lambda seen: ppo.act(learned, seen[None])[0], seen)
     followed = apply(graph, "the action", env.follow, action)
     target = apply(graph, "the action", env.joint_target, followed, given["joint_position"])
     following["last_action"] = followed
