@@ -158,7 +158,8 @@ class MjxPhysics:
 
         def one(leaves: _Arrays, moving: _Arrays, ctrl: jax.Array) -> tuple[_Arrays, jax.Array, _Arrays]:
             model = self._device_model(names).tree_replace(leaves)
-            data = mjx.step(model, self._data(names, self.num_envs).replace(ctrl=ctrl, **moving))
+            data = self._placed(self._data(names, self.num_envs), leaves)
+            data = mjx.step(model, data.replace(ctrl=ctrl, **moving))
             return {name: getattr(data, name) for name in moving}, data.sensordata, self._watch(data)
 
         def substep(carry: tuple[_Arrays, jax.Array, _Arrays], ctrl: jax.Array) -> tuple[Any, None]:
@@ -187,7 +188,8 @@ class MjxPhysics:
 
         def one(leaves: _Arrays, qpos: jax.Array, qvel: jax.Array) -> jax.Array:
             model = self._device_model(names).tree_replace(leaves)
-            return mjx.forward(model, self._data(names, chunk).replace(qpos=qpos, qvel=qvel, **carried)).sensordata
+            data = self._placed(self._data(names, chunk), leaves)
+            return mjx.forward(model, data.replace(qpos=qpos, qvel=qvel, **carried)).sensordata
 
         def start_some(loop: tuple[PhysicsState, jax.Array]) -> tuple[PhysicsState, jax.Array]:
             state, left = loop
@@ -326,6 +328,10 @@ class MjxPhysics:
             return jnp.full(leaf.shape, leaf.flat[0], leaf.dtype) if uniform else jnp.asarray(leaf)
 
         return jax.tree.map(fill, self._data_on_host(names, num_rows))
+
+    def _placed(self, data: mjx.Data, leaves: _Arrays) -> mjx.Data:
+        """The data with what its engine computes only as they are made, of one environment with these leaves of the model."""
+        return data
 
     @functools.cached_property
     def _carried_at_start(self) -> dict[str, np.ndarray]:

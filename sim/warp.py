@@ -9,6 +9,7 @@ runs out, set the environment variable XLA_PYTHON_CLIENT_MEM_FRACTION, to 0.5 sa
 """
 
 import copy
+import functools
 import math
 from collections.abc import Collection
 from typing import Any
@@ -117,6 +118,27 @@ class WarpPhysics(MjxPhysics):
         constraints = self._constraints_per_env or _estimate_constraints(model, self.contacts_per_env)
         return mjx.make_data(model, impl="warp", naconmax=num_rows * self.contacts_per_env, njmax=constraints)
 
+    def _placed(self, data: mjx.Data, leaves: dict[str, jax.Array]) -> mjx.Data:
+        """Warp places geoms that are fixed to the world as data are made, and never again."""
+        ids, turn, origin = self._still_geoms
+        if not ids.size or not leaves.keys() & {"geom_pos", "geom_quat"}:
+            return data
+        position, quat = (jnp.asarray(leaves.get(name, getattr(self.model, name)))[ids] for name in ("geom_pos", "geom_quat"))
+        place = origin + jnp.einsum("gij,gj->gi", turn, position)
+        xmat = turn @ _rotation(quat)
+        return data.replace(geom_xpos=data.geom_xpos.at[ids].set(place), geom_xmat=data.geom_xmat.at[ids].set(xmat))
+
+    @functools.cached_property
+    def _still_geoms(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Geoms of bodies that nothing moves, and rotation (3, 3) and origin (3,) of the body of each."""
+        model, data = self.model, mujoco.MjData(self.model)
+        mujoco.mj_kinematics(model, data)
+        body = model.geom_bodyid
+        still = (model.body_weldid[body] == 0) & (model.body_mocapid[model.body_rootid[body]] == -1)
+        ids = np.flatnonzero(still)
+        turn = data.xmat[body[ids]].reshape(-1, 3, 3).astype(np.float32)
+        return ids, turn, data.xpos[body[ids]].astype(np.float32)
+
     def _watch(self, data: mjx.Data) -> dict[str, jax.Array]:
         found = data._impl
         contacts = jnp.maximum(found.nacon[0], found.ncollision[0])  # the candidates must fit, too
@@ -128,6 +150,17 @@ class WarpPhysics(MjxPhysics):
 
     def _watched_at_start(self) -> dict[str, jax.Array]:
         return {name: jnp.zeros(self.num_envs, jnp.int32) for name in ("overflow", "contacts", "constraints")}
+
+
+def _rotation(quat: jax.Array) -> jax.Array:
+    """Matrices (geoms, 3, 3) of quaternions (geoms, 4)."""
+    w, x, y, z = jnp.moveaxis(quat / jnp.linalg.norm(quat, axis=1, keepdims=True), 1, 0)
+    rows = (
+        (1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)),
+        (2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)),
+        (2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)),
+    )
+    return jnp.moveaxis(jnp.array(rows), 2, 0)
 
 
 def _estimate_contacts(model: mujoco.MjModel) -> int:

@@ -10,7 +10,20 @@ from envs.registry import make_task
 from rl.evaluate import Evaluation, Group, hold_places
 
 METRICS = {"speed_along_command": 0.4, "planar_velocity_error_at_rest": 0.5, "planar_velocity_error": 0.2}
-GOOD = Evaluation("go2-velocity-rough", 512, 20.0, 0, 76, 0, METRICS, {}, 1000)
+GOOD = Evaluation(
+    task="go2-velocity-rough",
+    robots=512,
+    seconds=20.0,
+    seed=0,
+    falls=76,
+    diverged=0,
+    metrics=METRICS,
+    metrics_p95={},
+    return_per_second=1.0,
+    updates=1000,
+    safety_trips={},
+    tripped=0,
+)
 
 
 def test_falls_and_the_way_that_was_gone_count():

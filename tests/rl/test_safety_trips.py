@@ -24,7 +24,7 @@ def test_what_would_let_a_real_robot_down_is_seen_in_simulation(env):
     sensed[:, :, n : 2 * n] = 0.0
     sensed[:, :, 2 * n : 2 * n + 4] = [1.0, 0.0, 0.0, 0.0]
     sensed[0, :, 2 * n : 2 * n + 4] = [np.cos(0.7), np.sin(0.7), 0.0, 0.0]
-    sensed[1, :, n + 3] = 50.0
+    sensed[1, :, n + 3] = 80.0
     targets = np.array(state.targets)
     after = targets.copy()
     after[2, 0, 5] = np.nan

@@ -14,6 +14,7 @@ GO2_GIVEN = {
     "action_scale": 0.5,
     "velocity_limits": {"*": 30.1, "*_calf_joint": 15.7},
     "feet": ("FL", "FR", "RL", "RR"),
+    "safety": GO2.safety,
     "motors": {
         f"{leg}_{part}_joint": Motor(3 * i + j)
         for i, leg in enumerate(("FR", "FL", "RR", "RL"))
