@@ -7,7 +7,7 @@ inference_p99_ms       a decision of the policy alone, on one core
 latency_p99_ms         from a state's arrival to the sending of the first command that knows of it
 period_error_p99_ms    how far a period was from the nominal one
 overruns               cycles that ended after the next one should have begun
-sent, received         commands that left the runtime, and that took effect at the twin
+sent, received         commands that left the runtime, damping included, and that took effect at the twin
 """
 
 import importlib.util
@@ -67,7 +67,7 @@ def run(out: Path) -> dict[str, Any]:
         "latency_p99_ms": told["latency_p99_ms"],
         "period_error_p99_ms": told["period_error_p99_ms"],
         "overruns": told["overruns"],
-        "sent": told["sent"],
+        "sent": told["sent"] + told["damped"],
         "received": twin["commands"],
         "falls": twin["falls"],
         "deployment": told,

@@ -164,6 +164,7 @@ def _told(
         "dry_run": dry_run,
         "period_ms": 1e3 * period,
         "sent": runtime.sent,
+        "damped": runtime.damped,
         "received": runtime.received,
         "decisions": runtime.decisions,
         "overruns": timing.overruns,

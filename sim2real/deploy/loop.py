@@ -105,7 +105,7 @@ class Runtime:
         self._failure: BaseException | None = None
         self._well = ""
         self.timing = Timing()
-        self.sent = self.received = self.decisions = 0
+        self.sent = self.received = self.decisions = self.damped = 0
         self.snapshot: Snapshot | None = None
 
     @property
@@ -197,7 +197,7 @@ class Runtime:
             if machine.phase is Phase.IDLE:
                 self._judge(readings, now)
             elif machine.phase is Phase.DAMP and self._acquired:
-                self._driver.damp()
+                self._send_damping()
                 return Sent.DAMPING, None
             return Sent.NOTHING, None
         verdict = self._guard.let_out(readings, wanted)
@@ -205,7 +205,7 @@ class Runtime:
             self._record["trips"] = _bits(verdict.trips)
             machine.damp(self._guard.tell(readings, verdict.trips), 1e-9 * now)
         if machine.phase is Phase.DAMP:
-            self._driver.damp()
+            self._send_damping()
             return Sent.DAMPING, verdict.targets
         self._driver.write(RobotCommand(self.sent, *verdict.targets))
         self.sent += 1
@@ -251,7 +251,11 @@ class Runtime:
         """Whatever the driver says to it: there is nothing gentler left to do."""
         if self._acquired:
             with contextlib.suppress(Exception):
-                self._driver.damp()
+                self._send_damping()
+
+    def _send_damping(self) -> None:
+        self._driver.damp()
+        self.damped += 1
 
     # Telling
 
