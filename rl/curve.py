@@ -93,6 +93,8 @@ def plot_levels(directory: Path) -> Path | None:
     axis.grid(alpha=0.3)
     axis.legend()
     path = directory / "levels.png"
-    figure.savefig(path, dpi=110)
+    partial = directory / ".levels.partial.png"
+    figure.savefig(partial, dpi=110)
     pyplot.close(figure)
+    partial.replace(path)
     return path

@@ -33,7 +33,6 @@ class Watchman:
         none = jnp.zeros(position.shape[0], jnp.int32)
         period = jnp.full(position.shape[0], self._period)
         unknown = jnp.full_like(position, jnp.nan)
-        period = jnp.full(position.shape[0], self._period)
         state = Readings(position, velocity, quaternion, unknown, moved, period, 0.0 * period, none, none, none, none)
         wanted = Targets(
             after.targets[:, 0],
