@@ -1,0 +1,1 @@
+"""Recordings of robots: what they hold, how they are stored, and what spoils them."""
