@@ -84,6 +84,8 @@ class Robot:
     """For each foot the index of its mirror image; empty without symmetry."""
     safety: SafetyLimits = SafetyLimits()
     """Where the real robot is let down."""
+    servos: bool = False
+    """Whether its motors are position servos, with gains of their own that no command carries."""
 
     def __post_init__(self) -> None:
         n = len(self.joints)

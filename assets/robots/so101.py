@@ -239,6 +239,7 @@ SO101 = Robot(
     motors=tuple(Motor(i) for i in range(6)),  # the servos' bus numbers count from 1 at the base
     base="base",
     end_effector="gripperframe",
+    servos=True,
     # The servo holds its own torque limit, which its stiffness reaches within 0.2 degrees, and switches itself off at 80 °C by
     # its register 13. A serial bus has noise: two states in a row may be lost to it.
     safety=SafetyLimits(torque=math.inf, temperature=70.0, target_speed=2.0, stale_seconds=0.2, faulty_states=2),

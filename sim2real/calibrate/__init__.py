@@ -1,0 +1,1 @@
+"""In what a robot differs from its nominal model, from its logs."""

@@ -1,0 +1,259 @@
+"""Calibrating a robot from its logs: `calibrate(robot, logs, holdout)`.
+
+    calibration = calibrate(GO2, [open_log(a), open_log(b)], [open_log(c)])
+
+The parameters are fitted in stages, those that the motion shows most plainly first, and from several starts; whatever the logs
+cannot tell stays where the nominal model has it, and is said to. The errors are of logs that nothing was fitted to.
+"""
+
+import importlib.metadata
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+
+import numpy as np
+
+from assets.robots.robot import Robot
+from sim2real.calibrate.calibration import Calibration, Estimate, LogErrors
+from sim2real.calibrate.fit import Problem, Solution, solve
+from sim2real.calibrate.parameters import Parameter, Sharing, parameters
+from sim2real.calibrate.replay import Replay, suspended_spec
+from sim2real.calibrate.uncertainty import bootstrap, information, intervals, judge
+from sim2real.calibrate.windows import CalibrationError, Windows, cut
+from sim2real.logs.robot_log import RobotLog, Stream
+
+QUANTITIES_OF_MOTORS = ("delay", "offset", "armature", "damping", "frictionloss", "strength")
+QUANTITIES_OF_SERVOS = ("delay", "offset", "armature", "damping", "frictionloss", "stiffness")
+_DELAYS = (0.0, 0.01, 0.03, 0.06, 0.1, 0.15)  # s; a fit finds a delay from nearby only
+_LEAST_NOISE = 5e-4  # rad
+_HARDLY_APART = 0.9
+
+Told = Callable[[str, float], None]
+"""What is being done, and how much of all of it is done."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    quantities: tuple[str, ...] | None = None
+    """What is free; by default what motors, or servos with gains of their own, differ in."""
+    sharing: Mapping[str, Sharing] = field(default_factory=dict)
+    """By quantity; by default as `QUANTITIES` has it."""
+    window_seconds: float = 0.5
+    windows: int = 160
+    """As many are fitted to at most, spread over all logs. Errors are of all."""
+    timestep: float = 0.001
+    """Of the simulation (s). The search for a solution takes twice that, and half of the windows; then it is refined."""
+    starts: int = 2
+    iterations: int = 12
+    """Of each solution."""
+    draws: int = 400
+    """Of the bootstrap."""
+    seed: int = 0
+    threads: int = 2
+
+
+def calibrate(
+    robot: Robot,
+    logs: Sequence[RobotLog],
+    holdout: Sequence[RobotLog],
+    settings: Settings | None = None,
+    told: Told = lambda text, share: None,
+) -> Calibration:
+    """Raises CalibrationError where the logs cannot be used: of another robot, without gains, too short, held out and fitted."""
+    settings = settings or Settings()
+    if not logs:
+        raise CalibrationError("no log to fit to: give at least one")
+    _check_apart(logs, holdout)
+    quantities = settings.quantities or (QUANTITIES_OF_SERVOS if robot.servos else QUANTITIES_OF_MOTORS)
+    spec = suspended_spec(robot, settings.timestep)
+    free = parameters(robot, spec, quantities, settings.sharing)
+    every = [cut(_ready(robot, log), settings.window_seconds) for log in (*logs, *holdout)]
+    problem, solution = _fit(robot, free, every[: len(logs)], settings, told)
+    told("how sure", 0.9)
+    draws = bootstrap(problem, solution, settings.draws, settings.seed)
+    return _conclude(robot, problem, solution, draws, every, list((*logs, *holdout)), len(logs), settings)
+
+
+def _check_apart(logs: Sequence[RobotLog], holdout: Sequence[RobotLog]) -> None:
+    seen = {log.content_hash: log.name for log in logs}
+    for log in holdout:
+        if log.content_hash in seen:
+            raise CalibrationError(
+                f"{log.name} is held out and fitted to (as {seen[log.content_hash]}): what was fitted to proves nothing; hold"
+                " another recording out, best one of another motion"
+            )
+
+
+def _ready(robot: Robot, log: RobotLog) -> RobotLog:
+    """The log with gains. Raises CalibrationError where it is of another robot."""
+    if log.info.robot != robot.name:
+        raise CalibrationError(f"{log.name} is a recording of {log.info.robot!r}, and {robot.name!r} is to be calibrated")
+    if set(log.info.joints) != set(robot.joints):
+        strange = sorted(set(log.info.joints) ^ set(robot.joints))
+        raise CalibrationError(f"{log.name}: joint {strange[0]!r} is in the log or in {robot.name!r}, but not in both")
+    if not log.info.is_suspended:
+        raise CalibrationError(
+            f"{log.name}: the robot stood on the ground, where what it touches is not known; hang it up or bolt it down, and"
+            " record a motion of `zerogap excite`"
+        )
+    if "stiffness" in log and "damping" in log:
+        return log
+    if not robot.servos:
+        missing = "stiffness" if "stiffness" not in log else "damping"
+        raise CalibrationError(
+            f"{log.name}: there is no stream {missing!r}, without which nobody knows what torque a target stood for; record the"
+            " gains that were sent, as `zerogap deploy` does, or name them when importing"
+        )
+    order = [robot.joints.index(name) for name in log.info.joints]
+    own = {name: np.array(getattr(robot, name))[None, order] for name in ("stiffness", "damping")}
+    at = log["position"].stamps[:1]
+    return replace(log, streams={**log, **{name: Stream(at, values) for name, values in own.items()}})
+
+
+def _thin(windows: Sequence[Windows], most: int) -> list[Windows]:
+    """At most so many windows, spread evenly over each log."""
+    total = sum(map(len, windows))
+    share = min(1.0, most / total)
+    return [w.take(np.unique(np.linspace(0, len(w) - 1, max(1, round(share * len(w)))).astype(int))) for w in windows]
+
+
+def _fit(
+    robot: Robot, free: Sequence[Parameter], windows: Sequence[Windows], settings: Settings, told: Told
+) -> tuple[Problem, Solution]:
+    """Stage by stage, each from where the one before it ended; then once more, finely."""
+    known = {p.name: p.nominal for p in free}
+    stages = sorted({p.kind.stage for p in free})
+    rng = np.random.default_rng(settings.seed)
+    for number, stage in enumerate(stages):
+        among = [p for p in free if p.kind.stage <= stage]
+        start = np.array([p.to_solver(known[p.name]) for p in among])
+        problem = _problem(robot, among, windows, settings, start, coarse=2)
+        starts = _starts(problem, start, settings.starts, rng) if number == 0 else [start]
+        iterations = settings.iterations if stage == stages[-1] else settings.iterations // 2
+        solved = []
+        for i, x in enumerate(starts):
+            done = (number + i / len(starts)) / (len(stages) + 1)
+            solved.append(solve(problem, x, iterations, _progress(told, f"stage {stage}", len(among), done)))
+        solution = min(solved, key=lambda s: s.cost)
+        known |= dict(zip((p.name for p in among), problem.values(solution.x), strict=True))
+    start = np.array([p.to_solver(known[p.name]) for p in free])
+    # What the model does not explain has become less, and sets how sure one can be.
+    problem = _problem(robot, free, windows, settings, start, coarse=1)
+    return problem, solve(
+        problem, start, settings.iterations, _progress(told, "refining", len(free), len(stages) / (len(stages) + 1))
+    )
+
+
+def _progress(told: Told, what: str, count: int, done: float) -> Callable[[int, float], None]:
+    return lambda iteration, cost: told(f"{what}: {count} parameters, iteration {iteration}, cost {cost:.4g}", done)
+
+
+def _problem(
+    robot: Robot, free: Sequence[Parameter], windows: Sequence[Windows], settings: Settings, x: np.ndarray, coarse: int
+) -> Problem:
+    """With the noise that is left over at x."""
+    timestep = coarse * settings.timestep
+    spec = suspended_spec(robot, timestep)
+    replays = [Replay(robot, w, timestep, settings.threads) for w in _thin(windows, settings.windows // coarse)]
+    problem = Problem(robot, spec, free, replays, 1.0)
+    return Problem(robot, spec, free, replays, max(_LEAST_NOISE, _spread(problem.residuals(x))))
+
+
+def _starts(problem: Problem, x: np.ndarray, count: int, rng: np.random.Generator) -> list[np.ndarray]:
+    """The most promising of some: the delays that a fit would not find by itself, and draws around the nominal values."""
+    delays = [i for i, p in enumerate(problem.free) if p.quantity == "delay"]
+    tried = []
+    for delay in _DELAYS if delays else (0.0,):
+        for around in range(2):
+            start = x + (rng.normal(size=len(x)) if around else 0.0)
+            start[delays] = [problem.free[i].to_solver(delay) for i in delays]
+            start = np.clip(start, *problem.bounds)
+            tried.append((float(np.abs(problem.residuals(start)).mean()), start))
+    return [start for _, start in sorted(tried, key=lambda pair: pair[0])[:count]]
+
+
+def _spread(residuals: np.ndarray) -> float:
+    """A robust standard deviation about zero."""
+    return float(1.4826 * np.median(np.abs(residuals)))
+
+
+def _conclude(
+    robot: Robot,
+    problem: Problem,
+    solution: Solution,
+    draws: np.ndarray,
+    windows: Sequence[Windows],
+    logs: Sequence[RobotLog],
+    num_fitted: int,
+    settings: Settings,
+) -> Calibration:
+    values = problem.values(solution.x)
+    ends = intervals(problem.free, draws)
+    judged = judge(problem, solution.x, information(solution))
+    low, high = problem.bounds
+    at_bound = (solution.x - low < 1e-3 * (high - low)) | (high - solution.x < 1e-3 * (high - low))
+    estimates = tuple(
+        Estimate(p.name, p.quantity, p.members, p.unit, p.nominal, float(v), float(a), float(b), j.verdict, bool(bound), j.text)
+        for p, v, (a, b), j, bound in zip(problem.free, values, ends, judged, at_bound, strict=True)
+    )
+    replays = [Replay(robot, w, settings.timestep, settings.threads) for w in windows]
+    whole = Problem(robot, problem.spec, problem.free, replays, 1.0)
+    nominal, calibrated = whole.errors(whole.nominal), whole.errors(solution.x)
+    errors = tuple(
+        _log_errors(log, w, n, c, i >= num_fitted)
+        for i, (log, w, n, c) in enumerate(zip(logs, windows, nominal, calibrated, strict=True))
+    )
+    deviations = draws.std(axis=0)
+    moving = np.flatnonzero(deviations > 0)
+    correlation = np.corrcoef(draws[:, moving].T) if len(moving) > 1 else np.eye(len(moving))
+    pairs = [
+        (problem.free[moving[i]].name, problem.free[moving[j]].name, float(correlation[i, j]))
+        for i, j in zip(*np.triu_indices(len(moving), 1), strict=True)
+        if abs(correlation[i, j]) > _HARDLY_APART
+    ]
+    return Calibration(
+        robot=robot.name,
+        joints=robot.joints,
+        estimates=estimates,
+        correlations=tuple(sorted(pairs, key=lambda pair: -abs(pair[2]))),
+        logs=errors,
+        draws=tuple(tuple(map(float, problem.values(row))) for row in draws[:100]),
+        settings={**asdict(settings), "quantities": sorted({p.quantity for p in problem.free}), "noise_rad": problem.noise},
+        versions={name: importlib.metadata.version(name) for name in ("mujoco", "numpy", "scipy")},
+        warnings=_warnings(logs, num_fitted, windows),
+    )
+
+
+def _log_errors(log: RobotLog, windows: Windows, nominal: np.ndarray, calibrated: np.ndarray, held_out: bool) -> LogErrors:
+    def rms(errors: np.ndarray, axis: tuple[int, ...] | None = None) -> np.ndarray:
+        return np.sqrt(np.nanmean(np.square(errors), axis=axis))
+
+    return LogErrors(
+        source=log.name,
+        content_hash=log.content_hash,
+        excitation=log.info.excitation,
+        held_out=held_out,
+        seconds=log.seconds,
+        windows=len(windows),
+        rmse_nominal_rad=float(rms(nominal)),
+        rmse_calibrated_rad=float(rms(calibrated)),
+        joints_nominal_rad=tuple(map(float, rms(nominal, (0, 1)))),
+        joints_calibrated_rad=tuple(map(float, rms(calibrated, (0, 1)))),
+    )
+
+
+def _warnings(logs: Sequence[RobotLog], num_fitted: int, windows: Sequence[Windows]) -> tuple[str, ...]:
+    told = []
+    if len(logs) == num_fitted:
+        told.append("no log was held out: the errors are of what was fitted to, and prove nothing")
+    elif {log.info.excitation for log in logs[num_fitted:]} <= {log.info.excitation for log in logs[:num_fitted]}:
+        told.append("the logs held out are of the same kinds of excitation as those fitted to")
+    for log, part in zip(logs, windows, strict=True):
+        if log.info.time_base == "nominal":
+            told.append(
+                f"{log.name}: its stamps were not recorded; period, delay and velocities are confounded: what is fitted predicts, but is not the truth"
+            )
+        if part.left_out:
+            told.append(
+                f"{log.name}: {part.left_out} windows were left out, as samples are missing or gains change within them"
+            )
+    return tuple(told)

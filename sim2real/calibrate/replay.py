@@ -1,0 +1,183 @@
+"""Logs simulated open loop: `Replay` gives the joint positions that a model would have shown in each window of a log.
+
+    replay = Replay(robot, windows, timestep=0.001)
+    predicted = replay.positions(model, Signals(delay=np.array([0.004])))        # (windows, samples, joints)
+
+The robot's base is fixed, and its controllers compute their torque in every physics step. A command takes effect `delay` after
+it was sent: within the physics step in which it changes, it counts by its share of the step, so that what is predicted is a
+smooth function of the delay.
+"""
+
+import copy
+from dataclasses import dataclass
+from functools import cached_property
+
+import mujoco
+import mujoco.rollout
+import numpy as np
+
+from assets.robots.robot import Robot
+from assets.scene import scene_spec, spec_for_physics
+from sim2real.calibrate.windows import Windows
+
+_FEEDFORWARD = "feedforward_"
+
+
+def suspended_spec(robot: Robot, timestep: float) -> mujoco.MjSpec:
+    """The robot with its base fixed, as it hangs or is bolted down: position controllers, and motors for the feed-forward.
+
+    It touches nothing, not even itself, and measures nothing.
+    """
+    spec = spec_for_physics(scene_spec(robot, timestep=timestep))
+    for joint in [joint for joint in spec.joints if joint.type == mujoco.mjtJoint.mjJNT_FREE]:
+        spec.delete(joint)
+    for sensor in list(spec.sensors):
+        spec.delete(sensor)
+    spec.option.disableflags |= int(mujoco.mjtDisableBit.mjDSBL_CONTACT | mujoco.mjtDisableBit.mjDSBL_SENSOR)
+    spec.option.disableflags &= ~int(mujoco.mjtDisableBit.mjDSBL_EULERDAMP)
+    spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST  # a light rotor behind stiff gains stays stable
+    spec.option.tolerance = 1e-8  # what is fitted by differences must not be rough
+    spec.option.iterations = 50
+    for joint in robot.joints:
+        spec.add_actuator(
+            name=_FEEDFORWARD + joint,
+            target=joint,
+            trntype=mujoco.mjtTrn.mjTRN_JOINT,
+            gaintype=mujoco.mjtGain.mjGAIN_FIXED,
+            gainprm=[1.0, *[0.0] * 9],
+        )
+    return spec
+
+
+@dataclass(frozen=True, eq=False)
+class Signals:
+    """In what the signals differ from those of a perfect robot."""
+
+    delay: np.ndarray
+    """From a command's stamp to its effect (s): (joints,) or (1,)."""
+    offset: np.ndarray
+    """Encoder reading less truth, (joints,) or (1,) rad; the controller goes by the reading."""
+    stiffness: np.ndarray
+    """Over that in the log, (joints,) or (1,)."""
+    damping: np.ndarray
+    """Likewise."""
+    strength: np.ndarray
+    """Torque over what was commanded, limit included, (joints,) or (1,)."""
+    tilt: np.ndarray
+    """Of the base while the log was recorded: about its x and its y axis, (2,) rad."""
+
+
+NOMINAL = Signals(np.zeros(1), np.zeros(1), np.ones(1), np.ones(1), np.ones(1), np.zeros(2))
+
+
+class Replay:
+    """Windows of one log, simulated on `threads` threads."""
+
+    def __init__(self, robot: Robot, windows: Windows, timestep: float = 0.001, threads: int = 2):
+        self.robot, self.windows, self.timestep = robot, windows, timestep
+        self._threads = threads
+        # In the log's own order of joints.
+        self._order = [windows.joints.index(name) for name in robot.joints]
+        self._steps = int(np.ceil(windows.seconds / timestep - 1e-9)) + 1
+        index = windows.time / timestep
+        self._before = np.clip(np.floor(index).astype(int), 0, self._steps - 1)
+        self._share = (index - self._before)[..., None]
+        self._pool = mujoco.rollout.Rollout(nthread=threads)
+        self._controls: dict[bytes, tuple[np.ndarray, np.ndarray]] = {}
+
+    @property
+    def joints(self) -> tuple[str, ...]:
+        return self.robot.joints
+
+    @cached_property
+    def measured(self) -> np.ndarray:
+        """(windows, samples, joints) rad, NaN where there is no sample."""
+        return self.windows.position[..., self._order]
+
+    def positions(self, model: mujoco.MjModel, signals: Signals = NOMINAL) -> np.ndarray:
+        """Joint positions as the encoders would have read them, (windows, samples, joints) rad."""
+        states = self._simulate(model, signals)
+        rows = np.arange(len(states))[:, None]
+        after = np.minimum(self._before + 1, self._steps)
+        qpos = states[rows, self._before] * (1 - self._share) + states[rows, after] * self._share
+        return qpos + signals.offset
+
+    def errors(self, model: mujoco.MjModel, signals: Signals = NOMINAL) -> np.ndarray:
+        """Predicted less measured, (windows, samples, joints) rad; NaN where there is no sample."""
+        return self.positions(model, signals) - self.measured
+
+    def _simulate(self, model: mujoco.MjModel, signals: Signals) -> np.ndarray:
+        """Joint positions at every multiple of the time step, (windows, steps + 1, joints)."""
+        windows = self.windows
+        names = self.robot.joints
+        qpos = np.array([model.joint(name).qposadr[0] for name in names])
+        qvel = np.array([model.joint(name).dofadr[0] for name in names])
+        actuators = np.array([model.actuator(name).id for name in names])
+        feedforward = np.array([model.actuator(_FEEDFORWARD + name).id for name in names])
+        target, torque = self._control(signals)
+        control = np.zeros((len(windows), self._steps, model.nu))
+        control[:, :, actuators] = target - signals.offset
+        control[:, :, feedforward] = torque * signals.strength
+        size = mujoco.mj_stateSize(model, mujoco.mjtState.mjSTATE_FULLPHYSICS.value)
+        initial = np.zeros((len(windows), size))
+        position = windows.initial_position[:, self._order] - signals.offset
+        initial[:, 1 + qpos] = position
+        initial[:, 1 + model.nq + qvel] = windows.initial_velocity[:, self._order]
+        data = [mujoco.MjData(model) for _ in range(max(1, self._threads))]
+        states, _ = self._pool.rollout(self._models(model, actuators, signals), data, initial, control)
+        return np.concatenate([position[:, None], states[:, :, 1 + qpos]], axis=1)
+
+    def _models(self, model: mujoco.MjModel, actuators: np.ndarray, signals: Signals) -> list[mujoco.MjModel]:
+        """The model with the gains of each window."""
+        gains = np.stack([self.windows.stiffness[:, self._order], self.windows.damping[:, self._order]], axis=1)
+        made: dict[bytes, mujoco.MjModel] = {}
+        effort = np.array(self.robot.effort_limits) * signals.strength
+        for stiffness, damping in gains:
+            key = stiffness.tobytes() + damping.tobytes()
+            if key in made:
+                continue
+            own = copy.copy(model)
+            own.opt.gravity = _into(signals.tilt, model.opt.gravity)
+            kp = stiffness * signals.stiffness * signals.strength
+            own.actuator_gainprm[actuators, 0] = kp
+            own.actuator_biasprm[actuators, 1] = -kp
+            own.actuator_biasprm[actuators, 2] = -damping * signals.damping * signals.strength
+            own.actuator_forcerange[actuators] = np.stack([-effort, effort], axis=1)
+            made[key] = own
+        return [made[stiffness.tobytes() + damping.tobytes()] for stiffness, damping in gains]
+
+    def _control(self, signals: Signals) -> tuple[np.ndarray, np.ndarray]:
+        """Targets and feed-forward that hold in each step, (windows, steps, joints) each."""
+        key = signals.delay.tobytes()
+        if key not in self._controls:
+            if len(self._controls) > 8:
+                self._controls.clear()
+            grid = self.windows.start[:, None] + self.timestep * np.arange(self._steps + 1)
+            columns = (self.windows.target[:, self._order], self.windows.feedforward[:, self._order])
+            target, torque = (_held_mean(self.windows.command_time, v, grid, signals.delay) for v in columns)
+            self._controls[key] = target, torque
+        return self._controls[key]
+
+
+def _into(tilt: np.ndarray, vector: np.ndarray) -> np.ndarray:
+    """A vector of the world as seen from a base that is turned about its x and then about its new y axis."""
+    turn, quaternion, seen = np.zeros(4), np.zeros(4), np.zeros(3)
+    mujoco.mju_axisAngle2Quat(quaternion, [1.0, 0.0, 0.0], tilt[0])
+    mujoco.mju_axisAngle2Quat(turn, [0.0, 1.0, 0.0], tilt[1])
+    mujoco.mju_mulQuat(quaternion, quaternion.copy(), turn)
+    mujoco.mju_negQuat(turn, quaternion)
+    mujoco.mju_rotVecQuat(seen, vector, turn)
+    return seen
+
+
+def _held_mean(time: np.ndarray, values: np.ndarray, grid: np.ndarray, delay: np.ndarray) -> np.ndarray:
+    """Means, over each interval of the grid (windows, steps + 1), of values (commands, joints) that hold from `delay` after
+    their time until the next; (windows, steps, joints)."""
+    joints = values.shape[1]
+    late = np.broadcast_to(delay, joints)
+    time = np.concatenate([[min(time[0], grid.min()) - late.max() - 1.0], time[1:], [max(time[-1], grid.max()) + 1.0]])
+    sums = np.concatenate([np.zeros((1, joints)), np.cumsum(values * np.diff(time)[:, None], axis=0)])
+    means = np.empty((*grid[:, 1:].shape, joints))
+    for j in range(joints):
+        means[..., j] = np.diff(np.interp(grid - late[j], time, sums[:, j]), axis=1)
+    return means / np.diff(grid, axis=1)[..., None]

@@ -1,0 +1,108 @@
+"""How sure a fit is: draws of the parameters by bootstrap over episodes, and what the Fisher information says of each parameter.
+
+    draws = bootstrap(problem, solution, seed=0)             # (draws, parameters), of the solver's variables
+    judged = judge(problem, solution.x, information(solution))
+
+The bootstrap resamples whole blocks of time, never single samples, as the errors of neighbours are alike. Each draw is one
+Gauss-Newton step from the solution, which the linearised problem of the resampled blocks asks for: a refit for the price of a
+small linear system.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from sim2real.calibrate.fit import RIDGE, Problem, Solution
+from sim2real.calibrate.parameters import Parameter
+
+Verdict = Literal["identified", "weak", "not identifiable"]
+
+_BLOCK = 2  # windows
+_ENOUGH_LOGS = 8  # from which on whole logs are resampled
+_IDENTIFIED, _WEAK = 0.1, 0.5
+
+
+def bootstrap(problem: Problem, solution: Solution, draws: int = 400, seed: int = 0) -> np.ndarray:
+    """Draws of the solver's variables, (draws, parameters), within their bounds."""
+    blocks = _blocks(problem)
+    count = int(blocks.max()) + 1
+    n = len(solution.x)
+    weighted = solution.jacobian * solution.weights[..., None]
+    information, gradient = np.zeros((count, n, n)), np.zeros((count, n))
+    for block in range(count):
+        rows = blocks == block
+        flat = solution.jacobian[rows].reshape(-1, n)
+        information[block] = weighted[rows].reshape(-1, n).T @ flat
+        gradient[block] = weighted[rows].reshape(-1, n).T @ solution.residuals[rows].ravel()
+    rng = np.random.default_rng(seed)
+    times = rng.multinomial(count, np.full(count, 1.0 / count), size=draws)
+    prior = RIDGE**2 * np.eye(n)
+    away = RIDGE**2 * (solution.x - problem.nominal)
+    low, high = problem.bounds
+    # What the sample's own gradient leaves at the solution, at a bound above all, is no draw's business.
+    rest = gradient.sum(axis=0) + away
+    made = np.empty((draws, n))
+    for i, counts in enumerate(times):
+        step = np.linalg.solve(np.tensordot(counts, information, 1) + prior, counts @ gradient + away - rest)
+        made[i] = np.clip(solution.x - step, low, high)
+    # A bootstrap of few blocks is too sure by this much.
+    return np.clip(solution.x + (made - solution.x) * np.sqrt(count / max(count - 1, 1)), low, high)
+
+
+def _blocks(problem: Problem) -> np.ndarray:
+    """For each row the block that it is resampled with: some windows of a log, or the log where there are many."""
+    log, window = problem.windows.T
+    if log.max() + 1 >= _ENOUGH_LOGS:
+        return log
+    return np.unique(np.stack([log, window // _BLOCK], axis=1), axis=0, return_inverse=True)[1].ravel()
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """How well the data determine a parameter."""
+
+    parameter: str
+    verdict: Verdict
+    relative_error: float
+    """Half the width of its 95 % interval, over the nominal value or, where that is 0, over a likely deviation."""
+    text: str
+
+
+def information(solution: Solution) -> np.ndarray:
+    """Fisher information of the solver's variables, (parameters, parameters), from what the logs alone say."""
+    weighted = solution.jacobian * solution.weights[..., None]
+    flat = weighted.reshape(-1, weighted.shape[-1])
+    return flat.T @ solution.jacobian.reshape(flat.shape)
+
+
+def judge(problem: Problem, x: np.ndarray, fisher: np.ndarray) -> tuple[Judgement, ...]:
+    """A verdict on each parameter at x."""
+    covariance = np.linalg.inv(fisher + RIDGE**2 * np.eye(len(x)))
+    deviations = np.sqrt(np.diag(covariance))
+    correlations = covariance / np.outer(deviations, deviations)
+    judged = []
+    for i, parameter in enumerate(problem.free):
+        error = relative(parameter, parameter.from_solver(x[i]), 1.96 * deviations[i])
+        verdict: Verdict = "identified" if error <= _IDENTIFIED else "weak" if error <= _WEAK else "not identifiable"
+        text = f"known to within {100 * error:.2g} %"
+        others = np.abs(correlations[i]) - np.eye(len(x))[i]
+        if verdict != "identified" and len(x) > 1 and others.max() > 0.9:
+            text += f"; the data cannot tell it from {problem.free[int(others.argmax())].name}"
+        judged.append(Judgement(parameter.name, verdict, float(error), text))
+    return tuple(judged)
+
+
+def relative(parameter: Parameter, value: float, half_width: float) -> float:
+    """A half width of the solver's variable, over the parameter's reference."""
+    if parameter.kind.factor:
+        return float(np.expm1(half_width * parameter.kind.scale))
+    reference = abs(parameter.nominal) or parameter.kind.scale
+    return half_width * parameter.kind.scale / max(reference, abs(value))
+
+
+def intervals(free: Sequence[Parameter], draws: np.ndarray, share: float = 0.95) -> np.ndarray:
+    """Of each parameter's value, (parameters, 2)."""
+    low, high = np.percentile(draws, [50 * (1 - share), 50 * (1 + share)], axis=0)
+    return np.array([[p.from_solver(a), p.from_solver(b)] for p, a, b in zip(free, low, high, strict=True)])

@@ -1,0 +1,149 @@
+"""Short windows of a log, each to be simulated from the log's own state at its start: `cut(log, seconds)`.
+
+    windows = cut(log, seconds=0.5)
+    windows.position                             # (windows, samples, joints) rad, as measured
+
+A joint's velocity at the start of a window is the slope of a parabola through the positions around it: what encoders say of the
+velocity is late, coarse or on another time base more often than positions are.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from assets.errors import UserError
+from sim2real.logs.robot_log import RobotLog
+
+_AROUND = 0.02  # s to either side of a window's start that its state is fitted to, or four samples where those are longer
+_LARGEST_GAP = 4.0  # usual sample intervals without a sample, beyond which a window is left out
+
+
+class CalibrationError(UserError, ValueError):
+    """A robot cannot be calibrated with these logs; the message names the log, the stream and what to record instead."""
+
+
+@dataclass(frozen=True, eq=False)
+class Windows:
+    """Windows of one log. Times are seconds since the log's first position."""
+
+    log: str
+    """Its name, for messages and tables."""
+    excitation: str
+    joints: tuple[str, ...]
+    start: np.ndarray
+    """(windows,) s"""
+    initial_position: np.ndarray
+    """(windows, joints) rad"""
+    initial_velocity: np.ndarray
+    """(windows, joints) rad/s"""
+    time: np.ndarray
+    """(windows, samples) s since the window's start, of each sample; of one that there is not, that of the last."""
+    position: np.ndarray
+    """(windows, samples, joints) rad, measured; NaN where there is no sample."""
+    stiffness: np.ndarray
+    """(windows, joints) N m/rad, as the log has it: constant within a window."""
+    damping: np.ndarray
+    """(windows, joints) N m s/rad"""
+    command_time: np.ndarray
+    """(commands,) s, of the whole log."""
+    target: np.ndarray
+    """(commands, joints) rad, held until the next."""
+    feedforward: np.ndarray
+    """(commands, joints) N m"""
+    payload: float
+    """kg"""
+    left_out: int = 0
+    """Windows that gaps or changing gains spoilt."""
+
+    def __len__(self) -> int:
+        return len(self.start)
+
+    def take(self, index: np.ndarray) -> "Windows":
+        """Some of the windows, by a mask or by indices."""
+        per_window = ("start", "initial_position", "initial_velocity", "time", "position", "stiffness", "damping")
+        return replace(self, **{name: getattr(self, name)[index] for name in per_window})
+
+    @property
+    def seconds(self) -> float:
+        """Of the longest window."""
+        return float(self.time.max(initial=0.0))
+
+
+def cut(log: RobotLog, seconds: float = 0.5) -> Windows:
+    """One window after another, without overlap. Raises CalibrationError where there is none, or a stream is missing."""
+    log.require("position", "target", "stiffness", "damping")
+    position, target = log["position"], log["target"]
+    if len(position) < 8 or len(target) < 1:
+        raise CalibrationError(f"{log.name}: {len(position)} positions and {len(target)} targets are too few to replay")
+    origin = position.stamps[0]
+    time = 1e-9 * (position.stamps - origin)
+    period = float(np.median(np.diff(time)))
+    first, last = float(1e-9 * (target.stamps[0] - origin)), float(time[-1])
+    edges = np.arange(max(first, time[0]) + _margin(period), last - seconds - _margin(period), seconds)
+    gains = {name: log[name] for name in ("stiffness", "damping")}
+    made, left_out = [], 0
+    for start in edges:
+        window = _window(time, position.values, start, seconds, period)
+        if window is None or not all(_is_constant(gain, origin, start, seconds) for gain in gains.values()):
+            left_out += 1
+            continue
+        made.append((start, *window))
+    if not made:
+        raise CalibrationError(
+            f"{log.name}: none of {len(edges)} windows of {seconds:g} s can be replayed, as samples are missing or gains change"
+            f" within them; record at least {4 * seconds:g} s without a pause, at constant gains"
+        )
+    samples = max(len(row[3]) for row in made)
+    at = (origin + 1e9 * np.array([row[0] for row in made])).astype(np.int64)
+    held = log["feedforward"].held_at(target.stamps) if "feedforward" in log else np.zeros_like(target.values)
+    return Windows(
+        log=log.name,
+        excitation=log.info.excitation,
+        joints=log.info.joints,
+        start=np.array([row[0] for row in made]),
+        initial_position=np.stack([row[1] for row in made]),
+        initial_velocity=np.stack([row[2] for row in made]),
+        time=np.stack([np.pad(row[3], (0, samples - len(row[3])), mode="edge") for row in made]),
+        position=np.stack([_pad(row[4], samples) for row in made]),
+        stiffness=gains["stiffness"].held_at(at),
+        damping=gains["damping"].held_at(at),
+        command_time=1e-9 * (target.stamps - origin),
+        target=target.values,
+        feedforward=held,
+        payload=log.info.payload,
+        left_out=left_out,
+    )
+
+
+def _margin(period: float) -> float:
+    return max(_AROUND, 4 * period)
+
+
+def _window(
+    time: np.ndarray, position: np.ndarray, start: float, seconds: float, period: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray] | None:
+    """Initial position and velocity, sample times since the start, positions; None where samples are missing."""
+    near = slice(*np.searchsorted(time, [start - _margin(period), start + _margin(period)]))
+    within = slice(*np.searchsorted(time, [start, start + seconds], side="right"))
+    stamps = time[within] - start
+    edges = np.concatenate([[0.0], stamps, [seconds]])
+    if len(stamps) < 2 or np.diff(edges).max() > _LARGEST_GAP * period or not np.isfinite(position[within]).all():
+        return None
+    around = time[near] - start
+    if len(around) < 4 or not np.isfinite(position[near]).all():
+        return None
+    powers = np.stack([np.ones_like(around), around, around**2], axis=1)
+    fitted = np.linalg.lstsq(powers, position[near], rcond=None)[0]
+    return fitted[0], fitted[1], stamps, position[within]
+
+
+def _is_constant(gain, origin: int, start: float, seconds: float) -> bool:  # noqa: ANN001 - a Stream
+    begin, end = (origin + 1e9 * np.array([start, start + seconds])).astype(np.int64)
+    inside = (gain.stamps > begin) & (gain.stamps <= end)
+    return bool((gain.values[inside] == gain.held_at(np.array([begin]))).all())
+
+
+def _pad(values: np.ndarray, samples: int) -> np.ndarray:
+    padded = np.full((samples, values.shape[1]), np.nan)
+    padded[: len(values)] = values
+    return padded
