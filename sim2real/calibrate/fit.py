@@ -4,8 +4,8 @@
     solution = solve(problem, problem.nominal)
     problem.values(solution.x)
 
-The errors of all bins of time count by Huber's norm in its smooth form, so that a blow or a lost message does not decide; a ridge
-towards the nominal values, weak against any data, decides where the data say nothing.
+Large errors count less than by their square, so that a blow or a lost message does not decide; a ridge towards the nominal
+values, weak against any data, decides where the data say nothing.
 """
 
 import io
@@ -112,7 +112,7 @@ def _rounds(affected: Sequence[frozenset[int]]) -> list[list[int]]:
     for i, limbs in enumerate(affected):
         for taken, members in rounds:
             if not taken & limbs:
-                taken |= limbs
+                taken.update(limbs)
                 members.append(i)
                 break
         else:
@@ -178,7 +178,7 @@ def solve(
     free = sysid.ParameterDict()
     for parameter, x, a, b in zip(problem.free, start, low, high, strict=True):
         free.add(sysid.Parameter(parameter.name, np.clip(x, a, b), a, b))
-    best, result = sysid.optimize(
+    best, _ = sysid.optimize(
         free,
         lambda x, _: ([residual(x)], None, None),
         optimizer="mujoco",

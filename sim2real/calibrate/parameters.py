@@ -1,5 +1,5 @@
-"""What may differ from the nominal model: `QUANTITIES`, and `parameters(robot, ...)`, one `Parameter` for each group of joints or
-bodies that share a value.
+"""What may differ from the nominal model: `QUANTITIES`, and `parameters(robot, ...)`, one `Parameter` for each group of joints
+or bodies that share a value.
 
     free = parameters(GO2, ("armature", "delay"), sharing={"armature": "kind"})
     model = build_model(base_spec, free, values)
@@ -12,7 +12,6 @@ the same consequence for all; those that can be wrong by a factor it sees as log
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Literal
 
 import mujoco
