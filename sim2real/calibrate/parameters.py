@@ -182,14 +182,14 @@ def _groups(robot: Robot, model: mujoco.MjModel, quantity: Quantity, sharing: Sh
     return alike if sharing == "kind" else {name: (name,) for name in every}
 
 
-def build_model(spec: mujoco.MjSpec, free: Sequence[Parameter], values: Sequence[float]) -> mujoco.MjModel:
+def build_model(spec: mujoco.MjSpec, free: Sequence[Parameter], values: Sequence[float] | np.ndarray) -> mujoco.MjModel:
     spec = spec.copy()
     for parameter, value in zip(free, values, strict=True):
         parameter.modify(spec, value)
     return spec.compile()
 
 
-def read_signals(robot: Robot, free: Sequence[Parameter], values: Sequence[float]) -> Signals:
+def read_signals(robot: Robot, free: Sequence[Parameter], values: Sequence[float] | np.ndarray) -> Signals:
     """What of the values concerns the signals."""
     n = robot.num_joints
     arrays = {"delay": np.zeros(n), "offset": np.zeros(n)}

@@ -124,7 +124,7 @@ class Replay:
         initial[:, 1 + qpos] = position
         initial[:, 1 + model.nq + qvel] = windows.initial_velocity[:, self._order]
         data = [mujoco.MjData(model) for _ in range(max(1, self._threads))]
-        states, _ = self._pool.rollout(self._models(model, actuators, signals), data, initial, control)
+        states = np.asarray(self._pool.rollout(self._models(model, actuators, signals), data, initial, control)[0])
         return np.concatenate([position[:, None], states[:, :, 1 + qpos]], axis=1)
 
     def _models(self, model: mujoco.MjModel, actuators: np.ndarray, signals: Signals) -> list[mujoco.MjModel]:
