@@ -181,8 +181,8 @@ class RobotLog(Mapping[str, Stream]):
         for name in sorted(self.streams):
             stream = self[name]
             digest.update(f"{name} {stream.clock} {stream.values.shape}".encode())
-            digest.update(np.ascontiguousarray(stream.stamps, "<i8"))
-            digest.update(np.ascontiguousarray(stream.values, "<f8"))
+            digest.update(np.ascontiguousarray(stream.stamps, "<i8").data)
+            digest.update(np.ascontiguousarray(stream.values, "<f8").data)
         digest.update(json.dumps([asdict(event) for event in self.events]).encode())
         return digest.hexdigest()
 

@@ -72,10 +72,8 @@ class Stored:
     @property
     def seconds(self) -> float:
         """From the first to the last stamp of joint positions, or of what there is (s)."""
-        streams = self.streams.values()
-        some = [stream for stream in streams if stream.name == "position" and stream.samples] or [
-            s for s in streams if s.samples
-        ]
+        position = self.streams.get("position")
+        some = self.streams.values() if position is None else (position,)
         return max((1e-9 * (stream.last - stream.first) for stream in some), default=0.0)
 
 
@@ -316,7 +314,8 @@ def _chunk(file: BinaryIO, index: ChunkIndex) -> Chunk:
 
 def _damaged(path: Path, error: Exception) -> RobotLogError:
     return RobotLogError(
-        f"{path} is damaged ({type(error).__name__}: {error}). Copy it anew, or save what is whole in it with {_import_hint(path)}"
+        f"{path} is damaged ({type(error).__name__}: {error}). Copy it anew, or save what is whole in it with"
+        f" {_import_hint(path)}"
     )
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from sim2real.logs.robot_log import RobotLogError
 
@@ -28,7 +28,7 @@ class Table:
     path: Path
     header: tuple[str, ...]
     _file: TextIO
-    _reader: "csv._reader"  # pyright: ignore[reportPrivateUsage]
+    _reader: Any
     _size: int
 
     def column(self, name: str, where: str = "") -> int:

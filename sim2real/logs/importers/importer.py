@@ -65,7 +65,8 @@ def robot_of(path: Path, name: str, wanted: Wanted) -> Robot:
     near = difflib.get_close_matches(name, ROBOTS, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
     raise RobotLogError(
-        f"{path}: unknown robot {name!r}: {hint}there are {', '.join(ROBOTS)}; name one of your own with --robot module:attribute"
+        f"{path}: unknown robot {name!r}: {hint}there are {', '.join(ROBOTS)};"
+        " name one of your own with --robot module:attribute"
     )
 
 
