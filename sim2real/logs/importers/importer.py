@@ -16,6 +16,7 @@ from assets.robots.robot import Robot
 from sim2real.logs.robot_log import RobotLog, RobotLogError
 
 Advance = Callable[[float], None]
+Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ class Wanted:
     """The one to read; all of them by default."""
     advance: Advance = lambda _: None
     """Is told the share done."""
+    say: Say = lambda _: None
+    """Is told what is wrong with a recording that can be read nevertheless."""
 
 
 class Importer(Protocol):
