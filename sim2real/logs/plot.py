@@ -41,14 +41,13 @@ def plot_log(log: RobotLog, path: Path, joints: Sequence[str] = (), seconds: tup
         raise RobotLogError(f"{log.name}: there is no sample from {seconds} s; the log has {log.seconds:.3f} s")
     columns = min(len(chosen), _COLUMNS)
     blocks = -(-len(chosen) // columns)
-    size = (4.6 * columns + 0.8, (1.5 + 1.0 * (len(rows) - 1)) * blocks + 0.9)
-    figure = pyplot.figure(figsize=size, layout="constrained")
-    figure.get_layout_engine().set(hspace=0.01, h_pad=0.02, w_pad=0.05)  # pyright: ignore[reportOptionalMemberAccess]
-    grid = figure.add_gridspec(blocks, columns)
+    width, height = 4.6 * columns + 0.8, (2.0 + 1.1 * (len(rows) - 1)) * blocks + 0.9
+    figure = pyplot.figure(figsize=(width, height))
+    edges = {"left": 0.8 / width, "right": 1 - 0.15 / width, "bottom": 0.5 / height, "top": 1 - 0.65 / height}
+    grid = figure.add_gridspec(blocks, columns, hspace=0.2 if len(rows) > 1 else 0.35, wspace=0.16, **edges)
+    heights = [1.5] + [1.0] * (len(rows) - 1)
     for place, joint in enumerate(chosen):
-        cell = grid[divmod(place, columns)].subgridspec(
-            len(rows), 1, height_ratios=[1.5] + [1.0] * (len(rows) - 1), hspace=0.06
-        )
+        cell = grid[divmod(place, columns)].subgridspec(len(rows), 1, height_ratios=heights, hspace=0.1)
         axes: Any = np.atleast_1d(cell.subplots(sharex=True))
         _draw_joint(axes, rows, streams, log.info.joints.index(joint), begin)
         axes[0].set_title(joint, fontsize=10, loc="left", fontweight="bold")
@@ -59,8 +58,8 @@ def plot_log(log: RobotLog, path: Path, joints: Sequence[str] = (), seconds: tup
         if place + columns >= len(chosen):
             axes[-1].set_xlabel("s")
     handles, labels = _legend(figure)
-    figure.legend(handles, labels, loc="outside upper right", ncols=len(labels), frameon=False, fontsize=9)
-    figure.suptitle(_title(log), fontsize=11, x=0.01, ha="left")
+    figure.legend(handles, labels, loc="upper right", ncols=len(labels), frameon=False, fontsize=9)
+    figure.suptitle(_title(log), fontsize=11, x=0.01, y=1 - 0.1 / height, ha="left", va="top")
     _save(figure, path)
     pyplot.close(figure)
 

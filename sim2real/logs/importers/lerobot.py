@@ -12,8 +12,8 @@ normalised   -100 to 100 of each joint's calibrated range, and 0 to 100 of the g
 rad
 
 What 0 to 100 of a gripper are depends on the arm's calibration (`--calibration`, the file that LeRobot keeps); in degrees,
-without one, they are taken as the whole range of the robot's description. LeRobot computes a frame's time from its number unless
-its recorder says otherwise: such a log has the time base "nominal".
+without one, they are taken as the whole range of the robot's description. LeRobot computes a frame's time from its number
+unless its recorder says otherwise: such a log has the time base "nominal".
 """
 
 import json
