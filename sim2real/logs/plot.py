@@ -3,6 +3,7 @@
 import difflib
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -136,4 +137,5 @@ def _save(figure: Any, path: Path) -> None:
     except OSError as error:
         raise RobotLogError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)

@@ -12,6 +12,7 @@ import json
 import os
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -95,7 +96,8 @@ def write_log(log: RobotLog, path: Path, advance: Advance = lambda _: None) -> N
     except OSError as error:
         raise RobotLogError(f"cannot write {path}: {error.strerror or error}; choose another file with --out") from error
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
 
 
 def open_log(path: Path) -> RobotLog:
