@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 
 import sim2real.calibrate.commands
+import sim2real.logs.commands
 
 Json = Annotated[Path | None, tyro.conf.arg(name="json", metavar="FILE")]
 
@@ -321,4 +322,5 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "deploy": deploy,
     "log": log,
     **sim2real.calibrate.commands.COMMANDS,
+    **sim2real.logs.commands.COMMANDS,
 }
