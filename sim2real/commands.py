@@ -199,8 +199,8 @@ def deploy(
     `zerogap log`.
 
     Args:
-        policy: a file of `zerogap export`; or a motion, a .csv of `zerogap excite`, which takes no command and ends by itself. For a
-            motion an arm is bolted down, and a legged robot hangs from a stand with its feet free.
+        policy: a file of `zerogap export`; or a motion, a .csv of `zerogap excite`, which takes no command and ends by itself.
+            For a motion an arm is bolted down, and a legged robot hangs from a stand with its feet free.
         driver: twin, go2, so101, one that an installed distribution brings, or module:attribute for one of your own.
         address: where the robot is: HOST:PORT of a twin, the network interface to a Go2, the serial port of an SO-101.
         option: further options of the driver.

@@ -87,10 +87,15 @@ def design(robot: Robot, wish: Wish, stage: Stage | None = None) -> Design:
     lead = _lead_seconds(room)
     draft = _Draft(robot, wish, room.pick(moved), moved, lead, band)
     reasons: dict[tuple[int, int], str] = {}
+    suspects: list[int] = []
     told = ""
     for _ in range(_ROUNDS):
         motion = draft.motion()
-        faults = touching(stage.clearance.contacts(motion.targets))  # the cheapest question first
+        # The cheapest question first: whether where it was too near before it still is.
+        clearance, targets = stage.clearance, motion.targets
+        contacts = clearance.contacts_at(targets, suspects) or clearance.contacts(targets)
+        suspects = sorted({contact.step for contact in contacts})
+        faults = touching(contacts)
         if not faults:
             rehearsal = Rehearsal.of(motion, stage)
             faults = [*rehearsal.faults, *_torque_faults(rehearsal)]
@@ -109,7 +114,9 @@ class _Draft:
         self._robot, self._wish, self._room, self._moved, self._lead = robot, wish, room, moved, lead
         signal = Signal(wish.rate, wish.seconds - 2 * lead, band, wish.seed)
         if signal.steps < 2:
-            raise MotionError(f"{wish.seconds:g} s are too short: the ways there and back take {2 * lead:.3g} s")
+            raise MotionError(
+                f"{wish.seconds:g} s are too short: the ways there and back take {2 * lead:.3g} s. Give more --seconds"
+            )
         kind = KINDS[wish.kind] if wish.order == "together" else in_turn(KINDS[wish.kind])
         self._shape: Shape = kind(room, signal, tuple(robot.joints[i] for i in moved))
         self._names = [robot.joints[i] for i in moved]
@@ -149,8 +156,8 @@ class _Draft:
         )
 
     def ease(self, faults: dict[Fault, str]) -> dict[tuple[int, int], str]:
-        """Take amplitude off the joints at fault, once for each segment where it happens; on the ways there and back, from their
-        centres too. Returns why, by segment and joint."""
+        """Take amplitude off the joints at fault, once for each segment where it happens; on the ways there and back, from
+        their centres too. Returns why, by segment and joint."""
         eased: dict[tuple[int, int], str] = {}
         off_center: set[int] = set()
         for fault, told in faults.items():
@@ -216,8 +223,8 @@ def _moved(robot: Robot, pattern: str) -> np.ndarray:
 def _band(wish: Wish) -> tuple[float, float]:
     if not 1.0 <= wish.rate <= 10_000.0 or not 0 < wish.seconds * wish.rate <= MAX_STEPS:
         raise MotionError(
-            f"{wish.seconds:g} s at {wish.rate:g} Hz: expected a --rate from 1 to 10,000 and more than no --seconds, {MAX_STEPS} targets"
-            " at most"
+            f"{wish.seconds:g} s at {wish.rate:g} Hz: expected a --rate from 1 to 10,000 and more than no --seconds,"
+            f" {MAX_STEPS} targets at most"
         )
     for name in ("stiffness", "damping"):
         if not getattr(wish, name) >= 0 or not np.isfinite(getattr(wish, name)):
@@ -225,8 +232,8 @@ def _band(wish: Wish) -> tuple[float, float]:
     low, high = wish.band or (max(0.1, _PERIODS / wish.seconds), min(10.0, 0.1 * wish.rate))
     if not 0 < low < high <= 0.25 * wish.rate:
         raise MotionError(
-            f"the band is {low:g} to {high:g} Hz: expected a lower and a higher frequency, above 0 and at most a quarter of the rate,"
-            f" {0.25 * wish.rate:g} Hz"
+            f"the band is {low:g} to {high:g} Hz: expected a lower and a higher frequency, above 0 and at most a quarter of the"
+            f" rate, {0.25 * wish.rate:g} Hz"
         )
     if low * wish.seconds < 1.0:
         raise MotionError(f"{wish.seconds:g} s are less than a period of {low:g} Hz: give more --seconds or a higher --band")

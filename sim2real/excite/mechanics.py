@@ -1,5 +1,4 @@
-"""A robot with its base held, as one that is excited is bolted down or hung up: torques that a way needs, and what controllers make
-of their targets.
+"""A robot with its base held, bolted down or hung up: the torques that a way needs, and what controllers make of their targets.
 
     mechanics = Mechanics(GO2, timestep=0.001)
     mechanics.needed(position, velocity, acceleration)      # inverse dynamics, N m
@@ -66,8 +65,8 @@ class Mechanics:
         return torque
 
     def follow(self, motion: Motion) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Position, velocity and the torque that the controllers ask for, each (steps, joints), when each of the motion's targets
-        begins to hold. It starts at rest in the default pose."""
+        """Position, velocity and the torque that the controllers ask for, each (steps, joints), when each of the motion's
+        targets begins to hold. It starts at rest in the default pose."""
         model = self._model
         stiffness, damping = np.array(motion.stiffness), np.array(motion.damping)
         model.actuator_gainprm[self._actuators, 0] = stiffness

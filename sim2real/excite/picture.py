@@ -7,16 +7,10 @@ import numpy as np
 
 from sim2real.excite.design import Design
 from sim2real.excite.motion import MotionError
-from sim2real.excite.report import Peaks, peaks_of
+from sim2real.excite.report import Peaks, peaks_of, spectrum
 
 _POINTS = 4_000  # of a curve
 _ROWS = 7  # of curves; more joints are drawn in a second column
-
-
-def spectrum(targets: np.ndarray, rate: float) -> tuple[np.ndarray, np.ndarray]:
-    """Frequencies (Hz) and one-sided amplitudes (rad) of targets (steps, joints) without their means, (frequencies, joints)."""
-    deviation = targets - targets.mean(axis=0)
-    return np.fft.rfftfreq(len(targets), 1.0 / rate), 2.0 * np.abs(np.fft.rfft(deviation, axis=0)) / len(targets)
 
 
 def plot_design(made: Design, path: Path) -> None:

@@ -29,7 +29,8 @@ def prbs(room: Room, signal: Signal, joints: tuple[str, ...]) -> Shape:
     if order < _ORDERS[0] or 2**order - 1 < count:
         raise MotionError(
             f"{signal.seconds:.3g} s have room for {2 ** max(order, 0) - 1} bits of {shortest:.3g} s, expected"
-            f" {max(count, 2 ** _ORDERS[0] - 1)} or more: give more --seconds, a higher --band, less --amplitude or fewer --joints"
+            f" {max(count, 2 ** _ORDERS[0] - 1)} or more: give more --seconds, a higher --band, less --amplitude or fewer"
+            " --joints"
         )
     bits = levels(order, count, signal.seed)
     clock = signal.seconds / (len(bits) + 1)  # the last one is for the way back
