@@ -553,13 +553,10 @@ def _write_json(path: Path | None, value: Any) -> None:
 
 
 def _compilation_cache() -> None:
-    """Compiled programs are kept between runs: a second start is quick."""
-    import jax
-
-    if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
-        root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        jax.config.update("jax_compilation_cache_dir", str(root / "zerogap" / "jax"))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+    """Compiled programs are kept between runs: a second start is quick. JAX reads this when it is imported, if it is."""
+    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(root / "zerogap" / "jax"))
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.5")
 
 
 _COMMANDS: dict[str, Callable[..., Any]] = {
