@@ -24,6 +24,7 @@ _BIN = 0.02  # s; the errors within one are averaged: neighbours tell nothing ne
 _ROBUST = 3.0  # noises, beyond which an error counts less than by its square
 RIDGE = 0.1
 """Weight of the solver's variables less their nominal values, beside residuals over their noise."""
+_CORNER = 2e-3  # of the range of a variable: a search that starts at a bound may stall there
 _DIFFERENCE = 1e-3  # of the solver's variables, of which 1 is a likely deviation
 
 
@@ -156,6 +157,7 @@ def solve(
     from mujoco import sysid
 
     nominal, (low, high) = problem.nominal, problem.bounds
+    start = np.clip(start, low + _CORNER * (high - low), high - _CORNER * (high - low))
     shape: tuple[int, int] = problem.residuals(start).shape
     prior = RIDGE * np.eye(len(start))
     latest: dict[str, np.ndarray] = {}
@@ -177,7 +179,7 @@ def solve(
 
     free = sysid.ParameterDict()
     for parameter, x, a, b in zip(problem.free, start, low, high, strict=True):
-        free.add(sysid.Parameter(parameter.name, np.clip(x, a, b), a, b))
+        free.add(sysid.Parameter(parameter.name, x, a, b))
     best, _ = sysid.optimize(
         free,
         lambda x, _: ([residual(x)], None, None),
