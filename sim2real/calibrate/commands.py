@@ -10,7 +10,6 @@ from typing import Annotated, Any, Literal
 import tyro
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 Json = Annotated[Path | None, tyro.conf.arg(name="json", metavar="FILE")]
 
@@ -87,20 +86,15 @@ def calibrate(
 
 
 def _print(found: Any) -> None:
-    table = Table("parameter", "nominal", "found", "95 % interval", "unit", "")
     for e in found.estimates:
-        marks = [] if e.verdict == "identified" else [e.verdict]
-        marks += ["at its bound"] if e.at_bound else []
-        table.add_row(e.name, f"{e.nominal:.4g}", f"{e.value:.4g}", f"{e.low:.4g} to {e.high:.4g}", e.unit, ", ".join(marks))
-    Console().print(table)
-    errors = Table("log", "motion", "held out", "nominal (rad)", "calibrated (rad)", "less")
+        marks = [*([] if e.verdict == "identified" else [e.verdict]), *(["at its bound"] if e.at_bound else [])]
+        value = f"{e.nominal:9.4g} ->{e.value:9.4g} {e.unit:9}"
+        print(f"{e.name:28}{value} {f'[{e.low:.4g}, {e.high:.4g}]':20} {', '.join(marks)}".rstrip())
     for log in found.logs:
-        less = f"{100 * (1 - log.rmse_calibrated_rad / log.rmse_nominal_rad):.0f} %"
-        held = "yes" if log.held_out else ""
-        errors.add_row(
-            Path(log.source).name, log.excitation, held, f"{log.rmse_nominal_rad:.4f}", f"{log.rmse_calibrated_rad:.4f}", less
-        )
-    Console().print(errors)
+        what = f"{Path(log.source).name} {log.excitation}".strip()
+        less = f"{100 * (1 - log.rmse_calibrated_rad / log.rmse_nominal_rad):.0f} % less"
+        held = "held out" if log.held_out else "fitted"
+        print(f"{what:42}{held:9}{log.rmse_nominal_rad:.4f} -> {log.rmse_calibrated_rad:.4f} rad  {less}")
     for warning in found.warnings:
         _console.print(f"[yellow]warning:[/] {escape(warning)}", highlight=False, soft_wrap=True)
     of = "what was held out" if found.held_out else "what was fitted to"

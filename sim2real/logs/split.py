@@ -31,4 +31,4 @@ def _part(log: RobotLog, after: int, until: int, name: str) -> RobotLog:
 
     streams = {kind: part(kind, log[kind]) for kind in log}
     events = tuple(event for event in log.events if after < event.stamp <= until)
-    return replace(log, info=replace(log.info, source=f"{log.name} ({name} part)"), streams=streams, events=events)
+    return replace(log, info=replace(log.info, source=f"{log.name}, {name} part"), streams=streams, events=events)
