@@ -220,7 +220,7 @@ class _Maker:
 
 
 class _State(_Maker):
-    columns = ("position", "velocity", "torque")
+    columns: tuple[str, ...] = ("position", "velocity", "torque")
 
     def take(self, stamp: int, message: Any) -> None:
         if (order := self._order(message.name)) is not None:
@@ -230,7 +230,7 @@ class _State(_Maker):
 
 
 class _Target(_State):
-    columns = ("target", "target_velocity", "feedforward")
+    columns: tuple[str, ...] = ("target", "target_velocity", "feedforward")
 
     def __init__(self, path: Path, topic: str, robot: Robot):
         super().__init__(path, topic, robot)
