@@ -595,7 +595,7 @@ def _subcommands(commands: dict[str, Callable[..., Any]]) -> Any:
 
 
 def _group(verbs: Any) -> Callable[..., None]:
-    def choose(verb: Annotated[verbs, tyro.conf.arg(name="")]) -> None:
+    def choose(verb: Annotated[verbs, tyro.conf.arg(name="")]) -> None:  # pyright: ignore[reportInvalidTypeForm]
         """Nothing is left to do: tyro has run the verb."""
 
     return choose

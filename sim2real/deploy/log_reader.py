@@ -8,6 +8,7 @@ The file is read from its beginning, so that one whose writer died is read as fa
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from sim2real.deploy.records import Sent
 from sim2real.robot_io import RobotState
 
 _LARGEST_RECORD = 64 * 2**20
+_TOLD_EVERY = 1000
 
 
 @dataclass(frozen=True)
@@ -68,13 +70,16 @@ class Log:
     is_complete: bool = False
 
 
-def read_log(path: Path) -> Log:
-    """Raises LogError where the file is no log of a deployment."""
+def read_log(path: Path, advance: Callable[[float], None] = lambda _: None) -> Log:
+    """Raises LogError where the file is no log of a deployment; `advance` is told the share done."""
     reader = _Reader()
     try:
         with path.open("rb") as file:
-            for record in StreamReader(file, record_size_limit=_LARGEST_RECORD).records:
+            size = path.stat().st_size
+            for number, record in enumerate(StreamReader(file, record_size_limit=_LARGEST_RECORD).records):
                 reader.take(record)
+                if number % _TOLD_EVERY == 0:
+                    advance(file.tell() / size)
         complete = True
     except OSError as error:
         raise LogError(f"cannot read the log {path}: {error.strerror}") from error

@@ -49,7 +49,7 @@ def plot_log(log: RobotLog, path: Path, joints: Sequence[str] = (), seconds: tup
     heights = [1.5] + [1.0] * (len(rows) - 1)
     for place, joint in enumerate(chosen):
         cell = grid[divmod(place, columns)].subgridspec(len(rows), 1, height_ratios=heights, hspace=0.1)
-        axes: Any = np.atleast_1d(cell.subplots(sharex=True))
+        axes = cell.subplots(sharex=True, squeeze=False)[:, 0]
         _draw_joint(axes, rows, streams, log.info.joints.index(joint), begin)
         axes[0].set_title(joint, fontsize=10, loc="left", fontweight="bold")
         for axis in axes:

@@ -50,7 +50,7 @@ def read(path: Path, wanted: Wanted, /) -> list[RobotLog]:
     if writer == store.METADATA:
         log = _stored(path, wanted)
     elif writer == log_writer.METADATA:
-        log = _deployment(path, read_log(path), wanted)
+        log = _deployment(path, read_log(path, wanted.advance), wanted)
     else:
         with path.open("rb") as file:
             store.check_magic(path, file)

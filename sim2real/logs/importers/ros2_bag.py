@@ -10,9 +10,10 @@ passed over; messages with none of its joints too. A point of a trajectory is a 
 trajectory came before: how its controller goes from one to the next is not in the bag, nor are its gains.
 """
 
+import itertools
 import math
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,6 +46,7 @@ _TYPES = {"state": (_STATE,), "target": (_STATE, _TRAJECTORY), "imu": (_IMU,)}
 _SECOND = 1_000_000_000
 _MAX_NUMBERS = 2**28
 _TOLD_EVERY = 5000
+_LOOKED_AT = 200
 
 
 def recognises(path: Path, /) -> bool:
@@ -54,21 +56,14 @@ def recognises(path: Path, /) -> bool:
 def read(path: Path, wanted: Wanted, /) -> list[RobotLog]:
     with _opened(path) as bag:
         topics = _choose(path, {c.topic: c.msgtype for c in bag.connections}, wanted.topics)
-        robot = wanted.robot
-        made: dict[str, _Maker] = {}
-        for number, (topic, stamp, message) in enumerate(_messages(bag, set(topics.values()))):
-            if robot is None:
-                robot = _robot_with(path, _names(message))
-            role = next(role for role, name in topics.items() if name == topic)
-            maker = made.setdefault(role, _MAKERS[role](path, topic, robot)) if robot is not None else None
-            if maker is not None:
-                maker.take(stamp, message)
+        robot = wanted.robot or _robot_with(path, _names(bag, topics["state"]))
+        made = {topic: _MAKERS[role](path, topic, robot) for role, topic in topics.items()}
+        for number, (topic, stamp, message) in enumerate(_messages(bag, made)):
+            made[topic].take(stamp, message)
             if number % _TOLD_EVERY == 0:
                 wanted.advance(number / max(bag.message_count, 1))
                 if sum(maker.size for maker in made.values()) > _MAX_NUMBERS:
                     raise RobotLogError(f"{path} has more than {_MAX_NUMBERS} numbers, expected fewer: split it")
-    if robot is None or "state" not in made:
-        raise RobotLogError(f"{path}: there is no message with joint names on {topics['state']}: nothing can be imported")
     streams = {name: stream for maker in made.values() for name, stream in maker.streams().items()}
     if "position" not in streams:
         raise RobotLogError(f"{path}: the messages on {topics['state']} have none of {robot.name!r}'s joints or no positions")
@@ -123,20 +118,20 @@ def _choose(path: Path, there: Mapping[str, str], told: Mapping[str, str]) -> di
     return chosen
 
 
-def _messages(bag: Any, topics: set[str]) -> Iterator[tuple[str, int, Any]]:
+def _messages(bag: Any, topics: Collection[str]) -> Iterator[tuple[str, int, Any]]:
     chosen = [connection for connection in bag.connections if connection.topic in topics]
     for connection, stamp, raw in bag.messages(chosen):
         yield connection.topic, stamp, bag.deserialize(raw, connection.msgtype)
 
 
-def _names(message: Any) -> list[str]:
-    return list(getattr(message, "name", ()) or getattr(message, "joint_names", ()))
+def _names(bag: Any, topic: str) -> list[str]:
+    """Of all joints of which the first messages on a topic speak."""
+    some = itertools.islice(_messages(bag, (topic,)), _LOOKED_AT)
+    return list(dict.fromkeys(name for _, _, message in some for name in message.name))
 
 
-def _robot_with(path: Path, names: Sequence[str]) -> Robot | None:
-    """The one robot whose joints are among these; None where there are no names to tell by."""
-    if not names:
-        return None
+def _robot_with(path: Path, names: Sequence[str]) -> Robot:
+    """The one robot whose joints are among these."""
     found = []
     for make in ROBOTS.values():
         try:
@@ -147,7 +142,7 @@ def _robot_with(path: Path, names: Sequence[str]) -> Robot | None:
             found.append(robot)
     if len(found) != 1:
         raise RobotLogError(
-            f"{path} does not say of which robot it is, and its joints, {', '.join(names[:20])}, are those of"
+            f"{path} does not say of which robot it is, and its joints, {', '.join(names[:20]) or 'none'}, are those of"
             f" {' and '.join(robot.name for robot in found) or 'none'} of {', '.join(ROBOTS)}: name it with --robot"
         )
     return found[0]
@@ -220,7 +215,7 @@ class _Maker:
 
 
 class _State(_Maker):
-    columns = ("position", "velocity", "torque")
+    columns: tuple[str, ...] = ("position", "velocity", "torque")
 
     def take(self, stamp: int, message: Any) -> None:
         if (order := self._order(message.name)) is not None:
@@ -230,7 +225,7 @@ class _State(_Maker):
 
 
 class _Target(_State):
-    columns = ("target", "target_velocity", "feedforward")
+    columns: tuple[str, ...] = ("target", "target_velocity", "feedforward")
 
     def __init__(self, path: Path, topic: str, robot: Robot):
         super().__init__(path, topic, robot)

@@ -155,14 +155,13 @@ def test_a_deployment_on_the_twin_is_imported_whole(tmp_path):
     assert np.isnan(again["target"].values[-1]).all()  # it was damped in the end
     assert np.array_equal(again["action"].values, [decision.action for decision in told.decisions])
     assert len({text for text in (event.text for event in again.events) if text.startswith("phase: ")}) >= 3
-    # By one clock: the stamps of a joint's own motion tell its velocity, and commands lie among states.
+    # By one clock: commands and events lie among states.
     position, target = again["position"], again["target"]
     assert (np.diff(position.stamps) > 0).all()
     assert position.stamps[0] <= target.stamps[0] < target.stamps[-1] <= position.stamps[-1] + 10**9
-    assert all(0 <= event.stamp - position.stamps[0] + 10**9 < 10**12 for event in again.events)
-    moved, speed = np.diff(position.values, axis=0), again["velocity"].values
-    slope = np.polyfit((0.5 * (speed[1:] + speed[:-1]) * np.diff(position.seconds)[:, None]).ravel(), moved.ravel(), 1)[0]
-    assert slope == pytest.approx(1.0, abs=0.3)
+    assert all(-10 < 1e-9 * (event.stamp - position.stamps[0]) < 600 for event in again.events)
+    stamps = dict.fromkeys(one.state.stamp_ns for one in told.cycles)
+    assert position.stamps.tolist() == list(stamps)
 
 
 def test_a_stored_log_is_read_as_it_is(tmp_path):

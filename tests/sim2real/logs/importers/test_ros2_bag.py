@@ -141,6 +141,19 @@ def test_an_imu_without_orientation_gives_none(tmp_path):
     assert len(log["angular_velocity"]) == 1
 
 
+def test_what_came_before_the_first_joint_state_is_kept(tmp_path):
+    messages = [
+        ("/imu", IMU, BEGIN, imu(BEGIN)),
+        ("/joint_states", STATE, BEGIN + 1, state(BEGIN + 1, [1.0], names=["wheel"])),
+        ("/joint_commands", STATE, BEGIN + 2, state(BEGIN + 2, np.ones(6))),
+        ("/joint_states", STATE, BEGIN + 3, state(BEGIN + 3, np.ones(6))),
+    ]
+    log = read(write(tmp_path / "bag", messages))
+    assert log["acceleration"].stamps.tolist() == [BEGIN]
+    assert log["target"].stamps.tolist() == [BEGIN + 2]
+    assert log["position"].stamps.tolist() == [BEGIN + 3]
+
+
 def test_topics_of_other_names_are_told(tmp_path):
     messages = [(f"/left{topic}", kind, when, message) for topic, kind, when, message in recording(5)[0]]
     path = write(tmp_path / "bag", messages)
@@ -207,5 +220,7 @@ def test_a_bag_that_breaks_off_or_is_none_is_told_so(tmp_path):
 def test_a_bag_without_messages_is_told_so(tmp_path):
     with Writer(tmp_path / "bag", version=9) as writer:
         writer.add_connection("/joint_states", STATE, typestore=STORE)
-    with pytest.raises(RobotLogError, match=r"no message with joint names on /joint_states"):
+    with pytest.raises(RobotLogError, match=r"its joints, none, are those of none"):
         read(tmp_path / "bag")
+    with pytest.raises(RobotLogError, match=r"none of 'so101''s joints or no positions"):
+        read(tmp_path / "bag", robot=SO101)
