@@ -82,7 +82,7 @@ def tell(made: Design) -> dict[str, Any]:
     motion = made.motion
     told = {"robot": motion.robot, "kind": motion.kind, "seed": motion.seed, "seconds": motion.seconds, "rate": motion.rate}
     told |= {
-        "band": list(made.band),
+        "band": list(made.band) if made.band else None,
         "excited": list(excited_band(made)),
         "hash": motion.content_hash,
         "notes": list(made.notes),
