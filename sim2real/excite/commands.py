@@ -102,8 +102,9 @@ _DRIVER_RATES = {"so101": 50.0}
 
 def _print(told: dict[str, Any]) -> None:
     print(f"{told['robot']}: {told['kind']}, {told['seconds']:.1f} s at {told['rate']:g} Hz, seed {told['seed']}")
-    (low, high), (first, last) = told["band"], told["excited"]
-    print(f"band       {low:.3g} to {high:.3g} Hz; nine tenths of the power lie from {first:.3g} to {last:.3g} Hz")
+    if told["band"] is not None:
+        print("band       {:.3g} to {:.3g} Hz".format(*told["band"]))
+    print("excited    {:.3g} to {:.3g} Hz: there lie nine tenths of the power".format(*told["excited"]))
     width = max(len(joint["joint"]) for joint in told["joints"])
     print(f"{'joint':{width}}  targets (rad)     velocity (rad/s)  torque (N m)      simulated torque (N m)")
     for joint in told["joints"]:

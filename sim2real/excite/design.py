@@ -29,6 +29,7 @@ from sim2real.excite.steps import steps
 KINDS: dict[str, Kind] = {"chirp": chirp, "multisine": multisine, "prbs": prbs, "steps": steps, "holds": holds}
 KindName = Literal["chirp", "multisine", "prbs", "steps", "holds"]
 
+_BANDLESS = ("steps", "holds")
 _DIGITS = 9  # of targets in rad
 _LEAST_RAMP = 0.5  # s
 _RAMP_EASE = 0.5  # of the speed and acceleration that a motion may have
@@ -71,8 +72,8 @@ class Design:
     """Of all joints; the amplitudes of those that do not move are without meaning."""
     moved: tuple[int, ...]
     """The joints that move, by index."""
-    band: tuple[float, float]
-    """Hz"""
+    band: tuple[float, float] | None
+    """Hz; None for a kind that has none."""
     notes: tuple[str, ...]
     """What became less than was asked for, and why."""
 
@@ -82,12 +83,14 @@ def design(robot: Robot, wish: Wish, stage: Stage | None = None) -> Design:
     stage = stage or Stage(robot)
     band = _band(wish)
     moved = _moved(robot, wish.joints)
+    _check_strength(stage)
     room = _room(robot, wish, stage)
     wanted = room.amplitude[moved]
     lead = _lead_seconds(room)
     draft = _Draft(robot, wish, room.pick(moved), moved, lead, band)
     reasons: dict[tuple[int, int], str] = {}
     suspects: list[int] = []
+    told_band = None if wish.kind in _BANDLESS else band
     told = ""
     for _ in range(_ROUNDS):
         motion = draft.motion()
@@ -100,7 +103,7 @@ def design(robot: Robot, wish: Wish, stage: Stage | None = None) -> Design:
             rehearsal = Rehearsal.of(motion, stage)
             faults = [*rehearsal.faults, *_torque_faults(rehearsal)]
             if not faults:
-                return Design(motion, rehearsal, room, tuple(moved.tolist()), band, draft.notes(wanted, reasons))
+                return Design(motion, rehearsal, room, tuple(moved.tolist()), told_band, draft.notes(wanted, reasons))
         eased = draft.ease({fault: fault.tell(motion.rate) for fault in faults})
         reasons |= eased
         told = next(iter(eased.values()))
@@ -151,9 +154,12 @@ class _Draft:
             damping=tuple(wish.damping * value for value in robot.damping),
             kind=wish.kind,
             seed=wish.seed,
-            description=f"{wish.kind} of {', '.join(self._names)}, {wish.order}",
+            description=f"{wish.kind} of {self._told()}, {wish.order}",
             segments=tuple(segments),
         )
+
+    def _told(self) -> str:
+        return "all joints" if len(self._names) == self._robot.num_joints else ", ".join(self._names)
 
     def ease(self, faults: dict[Fault, str]) -> dict[tuple[int, int], str]:
         """Take amplitude off the joints at fault, once for each segment where it happens; on the ways there and back, from
@@ -203,6 +209,19 @@ def _room(robot: Robot, wish: Wish, stage: Stage) -> Room:
         span = 0.5 * (room.high - room.low)
         return room.with_amplitude(np.where(np.isfinite(span), span, np.pi))
     return room
+
+
+def _check_strength(stage: Stage) -> None:
+    """Raise MotionError where the robot cannot even hold its default pose."""
+    robot = stage.robot
+    _, bias = stage.mechanics.inertia_and_bias(np.array(robot.default_pose, float))
+    for joint, needed, limit in zip(robot.joints, np.abs(bias), robot.effort_limits, strict=True):
+        if needed > _TORQUE_SHARE * limit:
+            raise MotionError(
+                f"robot {robot.name!r}: {joint} needs {needed:.3g} N m to hold the default pose, at most"
+                f" {_TORQUE_SHARE * limit:.3g}:"
+                " give the robot another default pose, or its true effort limits"
+            )
 
 
 def _lead_seconds(room: Room) -> float:

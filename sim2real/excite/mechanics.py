@@ -80,7 +80,7 @@ class Mechanics:
         kind = mujoco.mjtState.mjSTATE_FULLPHYSICS
         start = np.zeros(mujoco.mj_stateSize(model, kind))
         mujoco.mj_getState(model, data, start, kind)
-        states, _ = mujoco.rollout.rollout(model, data, start, control)
+        states = np.asarray(mujoco.rollout.rollout(model, data, start, control)[0])
         at = np.concatenate([start[None], states[0, substeps - 1 : -1 : substeps]])
         position, velocity = at[:, 1 + self._qpos], at[:, 1 + model.nq + self._dofs]
         return position, velocity, stiffness * (motion.targets - position) - damping * velocity

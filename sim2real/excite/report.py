@@ -25,7 +25,7 @@ class Peaks:
     torque: float
     """Largest that is needed to be on the targets (N m)."""
     simulated_torque: float
-    """Largest that the simulated robot's controllers ask for (N m)."""
+    """Largest that the simulated robot exerts (N m)."""
     torque_limit: float
     range_share: float
     """Of the way from the middle of its range to the stops, that the targets go."""
@@ -53,7 +53,7 @@ def peaks_of(made: Design) -> list[Peaks]:
                 velocity=velocity,
                 velocity_limit=robot.velocity_limits[j],
                 torque=needed,
-                simulated_torque=float(np.abs(rehearsal.torque[:, j]).max()),
+                simulated_torque=min(float(np.abs(rehearsal.torque[:, j]).max()), robot.effort_limits[j]),
                 torque_limit=robot.effort_limits[j],
                 range_share=reach,
                 velocity_share=velocity / robot.velocity_limits[j],
@@ -82,7 +82,7 @@ def tell(made: Design) -> dict[str, Any]:
     motion = made.motion
     told = {"robot": motion.robot, "kind": motion.kind, "seed": motion.seed, "seconds": motion.seconds, "rate": motion.rate}
     told |= {
-        "band": list(made.band),
+        "band": list(made.band) if made.band else None,
         "excited": list(excited_band(made)),
         "hash": motion.content_hash,
         "notes": list(made.notes),
