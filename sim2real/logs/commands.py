@@ -129,13 +129,14 @@ def ls(sources: tyro.conf.Positional[tuple[Path, ...]], /, json_file: Json = Non
         sources: logs, or folders with logs in them.
         json_file: write all that is known of them to this file.
     """
-    from rich.table import Table
+    from rich.table import Column, Table
 
     from sim2real.logs.describe import to_json
     from sim2real.logs.robot_log import RobotLogError
     from sim2real.logs.store import read_stored
 
-    table = Table("log", "robot", "seconds", "streams", "Hz", "excitation", "payload", "content", box=None, pad_edge=False)
+    columns = ("robot", "seconds", "streams", "Hz", "excitation", "payload", "content")
+    table = Table(Column("log", overflow="fold"), *columns, box=None, pad_edge=False)
     found = []
     for path in _files(sources):
         try:
