@@ -1,0 +1,329 @@
+"""How late the robot's joints answer their commands: `lags(log, robot)`, one `Lag` for each joint.
+
+A joint lags behind its target by its own dynamics too. What is sought here is the pure delay: of the links, the queues and the
+cycles of the motor's electronics. So a model of the joint is fitted at every delay d,
+
+    acceleration = a target(t - d) + b position + c velocity + f sign(velocity) + gravity + coupled joints + constant,
+
+all coefficients free (they hold the gains, which need not be known; a, b and c depend on the pose of the joints that are coupled,
+with which the inertia changes), all terms under the same Gaussian window, which keeps the
+encoder's noise and steps out (`sim2real.logs.band`). The delay at which the least is left over is the estimate: what is left
+over varies smoothly with d, as the window over the held commands may be shifted by any time. The interval is that of a
+least-squares estimate under noise that is correlated for up to half a second and uneven over the log (the sandwich of block
+sums), widened by how much the estimates of three windows differ, which shows what the model does not hold.
+
+A delay of state messages cannot be told from one of commands, as the motor closes its loop itself: what is found is their sum.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+from scipy.stats import t as student
+
+from assets.robots.robot import Robot
+from sim2real.logs.band import Held, OverTime, Samples
+from sim2real.logs.check import UNKNOWN, Estimate, Lag
+from sim2real.logs.coupling import Coupling, couplings
+from sim2real.logs.robot_log import RobotLog
+
+EARLIEST, LATEST = -0.06, 0.4
+"""Delays that are looked at (s)."""
+_NARROWEST = 0.008  # s: a window that passes up to some 20 Hz
+_LEAST_INTERVALS = 1.5  # of samples, in a window
+_WINDOWS = (1.0, 1.5, 2.5)
+_BLOCK = 0.5  # s
+_MOVED = 0.003  # rad, of a target
+_LEAST_ROWS = 60
+_ROWS_PER_POSE = 100
+_LEAST_EXPLAINED = 0.05
+_HUBER = 2.5
+
+
+@dataclass(frozen=True, eq=False)
+class _Rows:
+    """A regression of one joint: rows are times."""
+
+    times: np.ndarray
+    acceleration: np.ndarray
+    fixed: np.ndarray
+    """(rows, columns) that do not depend on the delay."""
+    commands: tuple[OverTime, ...]
+    """Columns that do, as functions of time."""
+    poses: np.ndarray
+    """(rows, coupled joints) rad about their means: the inertia that a joint moves depends on them."""
+    moves: np.ndarray
+    """(rows,) bool: not at rest, where dry friction may have any value."""
+
+    def delayed(self, delay: float) -> np.ndarray:
+        commands = np.stack([command(self.times - delay) for command in self.commands], axis=1)
+        return np.concatenate([commands, commands[:, :1] * self.poses], axis=1)
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """One joint under one window."""
+
+    delay: float
+    error: float
+    """Standard error (s)."""
+    drift: float
+    """Of the delay (s/s)."""
+    drift_error: float
+    explained: float
+    delays: np.ndarray
+    left_over: np.ndarray
+    """Share of the acceleration at each of `delays`."""
+    blocks: int
+
+
+def lags(log: RobotLog, robot: Robot | None = None) -> tuple[Lag, ...]:
+    """By joint, in policy order. Needs positions and targets, whose stamps are of one clock."""
+    log.require("position", "target")
+    return tuple(joint_lag(log, j, coupling) for j, coupling in enumerate(couplings(log, robot)))
+
+
+def joint_lag(log: RobotLog, joint: int, coupling: Coupling) -> Lag:
+    name = log.info.joints[joint]
+    if reason := _why_not(log, joint):
+        return Lag(name, UNKNOWN, np.nan, 0.0, reason)
+    fits = joint_fits(log, joint, coupling)
+    following = _following(log, joint)
+    if not fits:
+        return Lag(name, UNKNOWN, following, 0.0, "the commands explain nothing of its motion at any delay, or too little moves")
+    best = min(fits, key=lambda fit: fit.error)
+    spread = float(np.std([fit.delay for fit in fits], ddof=1)) if len(fits) > 1 else best.delay
+    half = float(student.ppf(0.975, best.blocks - 1) * np.hypot(best.error, spread))
+    delay = Estimate(best.delay, best.delay - half, best.delay + half)
+    return Lag(name, delay, following, best.explained, "", best.delays, best.left_over)
+
+
+def joint_fits(log: RobotLog, joint: int, coupling: Coupling) -> list[Fit]:
+    """Under each window at which the commands explain something."""
+    narrow = max(_NARROWEST, _LEAST_INTERVALS * _samples(log).interval)
+    found = (_fit(_rows(log, joint, coupling, factor * narrow), factor * narrow) for factor in _WINDOWS)
+    return [fit for fit in found if fit is not None]
+
+
+def origin(log: RobotLog) -> int:
+    """The stamp that times count from (ns)."""
+    return int(log["position"].stamps.min())
+
+
+def _samples(log: RobotLog) -> Samples:
+    return Samples.of(log["position"], origin(log))
+
+
+def _why_not(log: RobotLog, joint: int) -> str:
+    target, position = log["target"], log["position"]
+    if len(target) < 3 or np.ptp(target.values[:, joint]) < _MOVED:
+        return "its target does not move"
+    if np.ptp(position.values[:, joint]) < _MOVED:
+        return "it does not move"
+    if log.seconds < 2.0 + LATEST:
+        return "the recording is too short"
+    return ""
+
+
+def _rows(log: RobotLog, joint: int, coupling: Coupling, sigma: float) -> _Rows:
+    """The regression of a joint under a window."""
+    samples = _samples(log)
+    chosen = Samples(samples.times, samples.values[:, [joint, *coupling.all]])
+    first = max(samples.times[0] + 5 * sigma, 1e-9 * (log["target"].stamps.min() - origin(log)) + LATEST)
+    times = np.arange(first, samples.times[-1] - 5 * sigma, 0.75 * sigma)
+    times = times[chosen.covers(times, sigma) & _steady_gains(log, times, 5 * sigma)]
+    q, qd, qdd = (chosen.smooth(sigma, order)(times) for order in range(3))
+    friction, moves = _friction(chosen, sigma, times)
+    grid, values = chosen.on_grid
+    sine, cosine = (Samples(grid, f(values[:, :1])).smooth(sigma)(times) for f in (np.sin, np.cos))
+    gains = _gains(log, joint, times)
+    count = len(coupling.chain) if len(times) > _ROWS_PER_POSE * len(coupling.chain) else 0
+    poses = q[:, 1 : 1 + count] - q[:, 1 : 1 + count].mean(axis=0)
+    fixed = [np.ones((len(times), 1)), q, qd, qdd[:, 1:], friction, sine, cosine, gains * q[:, :1], gains * qd[:, :1]]
+    fixed += [poses * q[:, :1], poses * qd[:, :1]]
+    return _Rows(times, qdd[:, 0], np.concatenate(fixed, axis=1), _commands(log, joint, sigma), poses, moves)
+
+
+def _friction(samples: Samples, sigma: float, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The sign of the first joint's velocity under the window, (times, 1), and where it moves at all, (times,)."""
+    own = Samples(samples.times, samples.values[:, :1])
+    grid, _ = own.on_grid
+    velocity = own.smooth(max(0.5 * sigma, 1.2 * own.interval), 1)(grid)
+    slow = 0.02 * max(float(np.percentile(np.abs(velocity), 95)), 1e-9)
+    sign = Samples(grid, np.tanh(velocity / slow)).smooth(sigma)(times)
+    return sign, np.abs(own.smooth(sigma, 1)(times)[:, 0]) > 2 * slow
+
+
+def _gains(log: RobotLog, joint: int, times: np.ndarray) -> np.ndarray:
+    """How the stiffness and damping differ from their first values, (times, 0 to 2): columns only where they change."""
+    columns = []
+    for name in ("stiffness", "damping"):
+        if name in log and np.ptp(log[name].values[:, joint]) > 0:
+            held = log[name].held_at((1e9 * times).astype(np.int64) + origin(log))[:, joint]
+            columns.append(held / log[name].values[0, joint] if log[name].values[0, joint] else held)
+    return np.stack(columns, axis=1) if columns else np.zeros((len(times), 0))
+
+
+def _steady_gains(log: RobotLog, times: np.ndarray, reach: float) -> np.ndarray:
+    """At which times no gain has changed within a window and the longest delay."""
+    steady = np.ones(len(times), bool)
+    for name in ("stiffness", "damping"):
+        if name in log and len(log[name]) > 1:
+            changed = np.flatnonzero((np.diff(log[name].values, axis=0) != 0).any(axis=1)) + 1
+            at = 1e-9 * (log[name].stamps[changed] - origin(log))
+            next_change = np.searchsorted(at, times + reach)
+            last = np.where(next_change > 0, at[np.maximum(next_change - 1, 0)] if len(at) else -np.inf, -np.inf)
+            steady &= last < times - LATEST - reach
+    return steady
+
+
+def _commands(log: RobotLog, joint: int, sigma: float) -> tuple[OverTime, ...]:
+    """What is commanded, as functions of time. With the gains, it is one torque; without, each has an unknown gain of its own."""
+    wanted = {}
+    for name in ("target", "target_velocity", "feedforward"):
+        if name in log and len(log[name]) and np.ptp(log[name].values[:, joint]) > 0:
+            held = Held.of(log[name], origin(log))
+            wanted[name] = Held(held.times, held.values[:, [joint]]).smooth(sigma)
+    if len(wanted) > 1 and {"stiffness", "damping"} <= set(log) or "stiffness" in log and np.ptp(log["stiffness"].values) > 0:
+        return (_torque(log, joint, wanted),)
+    return tuple((lambda times, f=f: f(times)[:, 0]) for f in wanted.values())
+
+
+def _torque(log: RobotLog, joint: int, wanted: dict[str, OverTime]) -> OverTime:
+    gain_of = {"target": "stiffness", "target_velocity": "damping"}
+
+    def torque(times: np.ndarray) -> np.ndarray:
+        stamps = (1e9 * times).astype(np.int64) + origin(log)
+        total = np.zeros(len(times))
+        for name, smooth in wanted.items():
+            gain = log[gain_of[name]].held_at(stamps)[:, joint] if gain_of.get(name) in log else 1.0
+            total += gain * smooth(times)[:, 0]
+        return total
+
+    return torque
+
+
+def _fit(rows: _Rows, sigma: float) -> Fit | None:
+    """None where the commands explain nothing, at any delay within the bounds."""
+    weights = rows.moves.astype(float)
+    if weights.sum() < max(_LEAST_ROWS, 4 * rows.fixed.shape[1]):
+        return None
+    delays = np.arange(EARLIEST, LATEST, sigma / 3)
+    delay, around = 0.0, np.inf
+    left_over = np.zeros(len(delays))
+    for _ in range(3):  # weights that take off what no model explains
+        projection = _Projection(rows, np.sqrt(weights))
+        if around == np.inf:
+            left_over = np.array([projection.left_over(d) for d in delays])
+            best = int(np.argmin(left_over))
+            if best in (0, len(delays) - 1) or left_over[best] > (1 - _LEAST_EXPLAINED) * projection.total:
+                return None
+            delay, around = float(delays[best]), sigma / 2
+        bounds = (delay - around, delay + around)
+        delay = float(minimize_scalar(projection.left_over, bounds=bounds, method="bounded", options={"xatol": 1e-7}).x)
+        residual, command = projection.residual(delay)
+        plain = np.divide(residual, projection.root, out=np.zeros_like(residual), where=projection.root > 0)
+        scale = 1.4826 * float(np.median(np.abs(plain[rows.moves]))) or 1.0
+        weights = rows.moves * np.minimum(1.0, _HUBER * scale / np.maximum(np.abs(plain), 1e-12))
+    return _with_errors(rows, projection, delay, residual, command, delays, left_over)
+
+
+class _Projection:
+    """The rows without what the fixed columns explain."""
+
+    def __init__(self, rows: _Rows, root: np.ndarray):
+        self.rows, self.root = rows, root
+        fixed = rows.fixed * root[:, None]
+        size = np.linalg.norm(fixed, axis=0)
+        u, s, _ = np.linalg.svd(fixed / np.where(size > 0, size, 1.0), full_matrices=False)
+        self._basis = u[:, s > 1e-7 * s[0]]
+        self.acceleration = self.without_fixed(rows.acceleration)
+        self.total = float(self.acceleration @ self.acceleration)
+
+    def without_fixed(self, column: np.ndarray) -> np.ndarray:
+        weighted = column * (self.root if column.ndim == 1 else self.root[:, None])
+        return weighted - self._basis @ (self._basis.T @ weighted)
+
+    def residual(self, delay: float) -> tuple[np.ndarray, np.ndarray]:
+        """What is left over, and what the commands explain."""
+        commands = self.without_fixed(self.rows.delayed(delay))
+        gains = np.linalg.lstsq(commands, self.acceleration, rcond=None)[0]
+        if gains[0] <= 0:  # a motor that drives away from its target is none: the delay is half a period off
+            return self.acceleration, np.zeros_like(self.acceleration)
+        explained = commands @ gains
+        return self.acceleration - explained, explained
+
+    def left_over(self, delay: float) -> float:
+        residual, _ = self.residual(delay)
+        return float(residual @ residual)
+
+    def gains(self, delay: float) -> np.ndarray:
+        return np.linalg.lstsq(self.without_fixed(self.rows.delayed(delay)), self.acceleration, rcond=None)[0]
+
+
+def _with_errors(
+    rows: _Rows,
+    projection: _Projection,
+    delay: float,
+    residual: np.ndarray,
+    command: np.ndarray,
+    delays: np.ndarray,
+    left_over: np.ndarray,
+) -> Fit | None:
+    """The delay with its standard error, and whether it drifts, from one Gauss-Newton step about it."""
+    if not command.any():
+        return None
+    step = 1e-4
+    gains = projection.gains(delay)
+    slope = (rows.delayed(delay + step) - rows.delayed(delay - step)) @ gains / (2 * step)
+    middle = rows.times - rows.times.mean()
+    free = projection.without_fixed(rows.delayed(delay))
+    columns = projection.without_fixed(np.stack([slope, slope * middle], axis=1))
+    columns -= free @ np.linalg.lstsq(free, columns, rcond=None)[0]
+    inverse = np.linalg.pinv(columns.T @ columns)
+    span = float(rows.times[-1] - rows.times[0])
+    blocks = int(np.clip(span / _BLOCK, 6, 200))
+    block = np.minimum(((rows.times - rows.times[0]) / span * blocks).astype(int), blocks - 1)
+    sums = np.stack([np.bincount(block, column * residual, blocks) for column in columns.T], axis=1)
+    covariance = inverse @ (sums.T @ sums) @ inverse * blocks / (blocks - 1)
+    drift = float((inverse @ (columns.T @ residual))[1])
+    own = columns[:, 0]
+    error = np.sqrt(float(sums[:, 0] @ sums[:, 0]) * blocks / (blocks - 1)) / max(float(own @ own), 1e-300)
+    explained = 1 - float(residual @ residual) / projection.total
+    share = left_over / max(float(left_over.max()), 1e-300)
+    return Fit(delay, float(error), drift, float(np.sqrt(covariance[1, 1])), explained, delays, share, blocks)
+
+
+def _following(log: RobotLog, joint: int) -> float:
+    """The delay at which target and position correlate best (s); NaN where they do not."""
+    samples = _samples(log)
+    sigma = max(0.02, _LEAST_INTERVALS * samples.interval)
+    own = Samples(samples.times, samples.values[:, [joint]])
+    held = Held.of(log["target"], origin(log))
+    target = Held(held.times, held.values[:, [joint]]).smooth(sigma)
+    times = np.arange(samples.times[0] + LATEST, samples.times[-1] - 5 * sigma, sigma)
+    times = times[own.covers(times, sigma)]
+    if len(times) < 10:
+        return np.nan
+    position = own.smooth(sigma)(times)[:, 0]
+    return best_shift(lambda shift: target(times - shift)[:, 0], position, (EARLIEST, LATEST), sigma / 2)[0]
+
+
+def best_shift(
+    shifted: Callable[[float], np.ndarray], signal: np.ndarray, bounds: tuple[float, float], step: float
+) -> tuple[float, float]:
+    """The shift at which the two correlate best, and that correlation; NaN and 0 where there is none within the bounds."""
+
+    def against(shift: float) -> float:
+        other = shifted(shift)
+        size = float(other.std() * signal.std())
+        return -float(((other - other.mean()) * (signal - signal.mean())).mean()) / size if size > 0 else 0.0
+
+    shifts = np.arange(bounds[0], bounds[1] + step, step)
+    values = [against(shift) for shift in shifts]
+    best = int(np.argmin(values))
+    if best in (0, len(shifts) - 1) or values[best] >= 0:
+        return np.nan, 0.0
+    near = minimize_scalar(against, bounds=(shifts[best - 1], shifts[best + 1]), method="bounded", options={"xatol": 1e-6})
+    return float(near.x), -float(near.fun)
