@@ -84,7 +84,7 @@ def _restamped(log: RobotLog, names: list[str], offset: float, drift: float, piv
     lift = max(0, -min(int(stamps.min()) for stamps in moved.values() if len(stamps)))  # stamps are never negative
     clocks = {name: own if name in names else log[name].clock for name in log}
     streams = {name: Stream(moved[name] + lift, log[name].values, clocks[name]) for name in log}
-    return RobotLog(log.info, streams, log.events)
+    return dataclasses.replace(log, streams=streams)
 
 
 def _coarse_offset(log: RobotLog, name: str) -> float | None:

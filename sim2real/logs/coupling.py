@@ -18,8 +18,7 @@ class Coupling:
     chain: tuple[int, ...]
     """Joints that carry it or that it carries: their positions change the inertia that it moves."""
     others: tuple[int, ...]
-    """Joints that shake the base that carries both. One that is asked to move just as this joint is left out: as its mirror image
-    it would explain this joint's motion whatever the lag of both."""
+    """Joints that shake the base that carries both."""
 
     @property
     def all(self) -> tuple[int, ...]:
@@ -27,13 +26,18 @@ class Coupling:
 
 
 def couplings(log: RobotLog, robot: Robot | None) -> tuple[Coupling, ...]:
-    """By joint, in the log's order. Without a description of the robot no chain is known."""
+    """By joint, in the log's order. Without a description of the robot no chain is known.
+
+    A joint that is asked to move just as this one is left out: as its mirror image it would explain this one's motion, whatever the
+    lag of both.
+    """
     joints = range(len(log.info.joints))
     chains = _chains(log.info.joints, robot) if robot is not None else [()] * len(joints)
     target = log["target"].values
     moves = np.flatnonzero(np.ptp(log["position"].values, axis=0) > 0)
+    told_apart = [[int(k) for k in moves if k != j and not _same(target[:, j], target[:, k])] for j in joints]
     return tuple(
-        Coupling(chains[j], tuple(int(k) for k in moves if k != j and k not in chains[j] and not _same(target[:, j], target[:, k])))
+        Coupling(tuple(k for k in told_apart[j] if k in chains[j]), tuple(k for k in told_apart[j] if k not in chains[j]))
         for j in joints
     )
 

@@ -1,5 +1,7 @@
 """`examine(log, robot)`: all checks of this folder on one log."""
 
+from dataclasses import replace
+
 from assets.robots.robot import Robot
 from sim2real.logs.check import Check, Finding, Lag, Slope
 from sim2real.logs.clocks import check_clocks, relate_clocks
@@ -16,6 +18,7 @@ from sim2real.logs.time_base import check_slopes, slopes
 def examine(log: RobotLog, robot: Robot | None = None) -> Check:
     """What spoils this log. With the robot's description its limits and its kinematic chains count too; its joints are the
     log's, in the same order."""
+    log = replace(log, streams={name: log[name] for name in log})  # read once
     robot = robot if robot is not None and robot.joints == log.info.joints else None
     findings = check_stamps(log) + check_reach(log, robot) + check_resolution(log) + check_saturation(log, robot)
     if any(finding.kind in ("missing", "empty", "short") and finding.severity == "error" for finding in findings):

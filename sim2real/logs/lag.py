@@ -1,16 +1,18 @@
 """How late the robot's joints answer their commands: `lags(log, robot)`, one `Lag` for each joint.
 
 A joint lags behind its target by its own dynamics too. What is sought here is the pure delay: of the links, the queues and the
-cycles of the motor's electronics. So a model of the joint is fitted at every delay d,
+cycles of the motor's electronics. So the equation of a joint under its controller is fitted at every delay d,
 
-    acceleration = a target(t - d) + b position + c velocity + f sign(velocity) + gravity + coupled joints + constant,
+    position = a target(t - d) + b velocity + c acceleration + f sign(velocity) + coupled joints + constant,
 
-all coefficients free (they hold the gains, which need not be known; a, b and c depend on the pose of the joints that are coupled,
-with which the inertia changes), all terms under the same Gaussian window, which keeps the
-encoder's noise and steps out (`sim2real.logs.band`). The delay at which the least is left over is the estimate: what is left
-over varies smoothly with d, as the window over the held commands may be shifted by any time. The interval is that of a
-least-squares estimate under noise that is correlated for up to half a second and uneven over the log (the sandwich of block
-sums), widened by how much the estimates of three windows differ, which shows what the model does not hold.
+all coefficients free (they hold the gains, which need not be known), all terms under the same Gaussian window, which keeps the
+encoder's noise and steps out and lets the held commands be shifted by any time (`sim2real.logs.band`). As velocity and
+acceleration come of the same noisy positions, plain least squares would be biased. Instead only what the commands explain of each
+term counts (two-stage least squares; the instruments are the commands at many delays, as in Soderstrom and Stoica, System
+Identification, 1989, chapter 8), which also leaves out what no command brought about.
+
+The interval is that of the estimate under disturbances that are correlated for up to half a second and uneven over the log (the
+sandwich of block sums), widened by how much the estimates under three windows differ, which shows what the model does not hold.
 
 A delay of state messages cannot be told from one of commands, as the motor closes its loop itself: what is found is their sum.
 """
@@ -28,7 +30,7 @@ from sim2real.logs.check import UNKNOWN, Estimate, Lag
 from sim2real.logs.coupling import Coupling, couplings
 from sim2real.logs.robot_log import RobotLog
 
-EARLIEST, LATEST = -0.06, 0.4
+EARLIEST, LATEST = -0.02, 0.4
 """Delays that are looked at (s)."""
 _NARROWEST = 0.008  # s: a window that passes up to some 20 Hz
 _LEAST_INTERVALS = 1.5  # of samples, in a window
@@ -36,7 +38,10 @@ _WINDOWS = (1.0, 1.5, 2.5)
 _BLOCK = 0.5  # s
 _MOVED = 0.003  # rad, of a target
 _LEAST_ROWS = 60
-_ROWS_PER_POSE = 100
+_MEMORY = 0.3  # s
+_MEMORY_WINDOWS = 16
+_DELAYS = 40
+_NEGLIGIBLE = 1e-7
 _LEAST_EXPLAINED = 0.05
 _HUBER = 2.5
 
@@ -46,19 +51,18 @@ class _Rows:
     """A regression of one joint: rows are times."""
 
     times: np.ndarray
-    acceleration: np.ndarray
+    position: np.ndarray
     fixed: np.ndarray
     """(rows, columns) that do not depend on the delay."""
     commands: tuple[OverTime, ...]
     """Columns that do, as functions of time."""
-    poses: np.ndarray
-    """(rows, coupled joints) rad about their means: the inertia that a joint moves depends on them."""
+    instruments: np.ndarray
+    """(rows, columns) that no noise of the encoder is in."""
     moves: np.ndarray
     """(rows,) bool: not at rest, where dry friction may have any value."""
 
     def delayed(self, delay: float) -> np.ndarray:
-        commands = np.stack([command(self.times - delay) for command in self.commands], axis=1)
-        return np.concatenate([commands, commands[:, :1] * self.poses], axis=1)
+        return np.stack([command(self.times - delay) for command in self.commands], axis=1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,14 +139,28 @@ def _rows(log: RobotLog, joint: int, coupling: Coupling, sigma: float) -> _Rows:
     times = times[chosen.covers(times, sigma) & _steady_gains(log, times, 5 * sigma)]
     q, qd, qdd = (chosen.smooth(sigma, order)(times) for order in range(3))
     friction, moves = _friction(chosen, sigma, times)
-    grid, values = chosen.on_grid
-    sine, cosine = (Samples(grid, f(values[:, :1])).smooth(sigma)(times) for f in (np.sin, np.cos))
-    gains = _gains(log, joint, times)
-    count = len(coupling.chain) if len(times) > _ROWS_PER_POSE * len(coupling.chain) else 0
-    poses = q[:, 1 : 1 + count] - q[:, 1 : 1 + count].mean(axis=0)
-    fixed = [np.ones((len(times), 1)), q, qd, qdd[:, 1:], friction, sine, cosine, gains * q[:, :1], gains * qd[:, :1]]
-    fixed += [poses * q[:, :1], poses * qd[:, :1]]
-    return _Rows(times, qdd[:, 0], np.concatenate(fixed, axis=1), _commands(log, joint, sigma), poses, moves)
+    softness, damping = _gains(log, joint, times)
+    forces = np.concatenate([np.ones((len(times), 1)), qd, qdd, q[:, 1:], friction], axis=1)
+    fixed = np.concatenate([softness * forces, damping * qd[:, :1]], axis=1)
+    commands = _commands(log, joint, sigma)
+    return _Rows(times, q[:, 0], fixed, commands, _instruments(log, joint, coupling, commands, sigma, times), moves)
+
+
+def _instruments(
+    log: RobotLog, joint: int, coupling: Coupling, commands: tuple[OverTime, ...], sigma: float, times: np.ndarray
+) -> np.ndarray:
+    """The commands of the joint and of those that are coupled, at delays that cover a joint's memory; and for dry friction the
+    sign of how the target changes."""
+    memory = max(_MEMORY, _MEMORY_WINDOWS * sigma)
+    delays = np.linspace(EARLIEST, memory, _DELAYS)
+    held = Held.of(log["target"], origin(log))
+    others = Held(held.times, held.values[:, list(coupling.all)]).smooth(sigma)
+    slope = Held(held.times, held.values[:, [joint]]).smooth(sigma, 1)
+    columns = [np.ones((len(times), 1))]
+    columns += [command(times - delay)[:, None] for command in commands for delay in delays]
+    columns += [np.sign(slope(times - delay)) for delay in delays[:12:2]]
+    columns += [others(times - delay) for delay in delays[::4]] if coupling.all else []
+    return np.concatenate(columns, axis=1)
 
 
 def _friction(samples: Samples, sigma: float, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -155,14 +173,18 @@ def _friction(samples: Samples, sigma: float, times: np.ndarray) -> tuple[np.nda
     return sign, np.abs(own.smooth(sigma, 1)(times)[:, 0]) > 2 * slow
 
 
-def _gains(log: RobotLog, joint: int, times: np.ndarray) -> np.ndarray:
-    """How the stiffness and damping differ from their first values, (times, 0 to 2): columns only where they change."""
-    columns = []
-    for name in ("stiffness", "damping"):
-        if name in log and np.ptp(log[name].values[:, joint]) > 0:
-            held = log[name].held_at((1e9 * times).astype(np.int64) + origin(log))[:, joint]
-            columns.append(held / log[name].values[0, joint] if log[name].values[0, joint] else held)
-    return np.stack(columns, axis=1) if columns else np.zeros((len(times), 0))
+def _gains(log: RobotLog, joint: int, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """One over the stiffness, in units of its first value, (times, 1); and how the damping over the stiffness differs from a
+    constant of that, (times, 0 or 1): a column only where gains change."""
+    stamps = (1e9 * times).astype(np.int64) + origin(log)
+    stiffness, damping = (
+        log[name].held_at(stamps)[:, [joint]] if name in log and np.ptp(log[name].values[:, joint]) > 0 else None
+        for name in ("stiffness", "damping")
+    )
+    softness = np.ones((len(times), 1))
+    if stiffness is not None:
+        softness = float(np.median(stiffness)) / np.maximum(stiffness, 1e-3 * float(stiffness.max()))
+    return softness, np.zeros((len(times), 0)) if damping is None else damping * softness
 
 
 def _steady_gains(log: RobotLog, times: np.ndarray, reach: float) -> np.ndarray:
@@ -179,29 +201,28 @@ def _steady_gains(log: RobotLog, times: np.ndarray, reach: float) -> np.ndarray:
 
 
 def _commands(log: RobotLog, joint: int, sigma: float) -> tuple[OverTime, ...]:
-    """What is commanded, as functions of time. With the gains, it is one torque; without, each has an unknown gain of its own."""
+    """What is commanded, as functions of time. With the gains, it is one target; without, each has an unknown gain of its own."""
     wanted = {}
     for name in ("target", "target_velocity", "feedforward"):
         if name in log and len(log[name]) and np.ptp(log[name].values[:, joint]) > 0:
             held = Held.of(log[name], origin(log))
             wanted[name] = Held(held.times, held.values[:, [joint]]).smooth(sigma)
-    if len(wanted) > 1 and {"stiffness", "damping"} <= set(log) or "stiffness" in log and np.ptp(log["stiffness"].values) > 0:
-        return (_torque(log, joint, wanted),)
+    if len(wanted) > 1 and {"stiffness", "damping"} <= set(log):
+        return (_equal_target(log, joint, wanted),)
     return tuple((lambda times, f=f: f(times)[:, 0]) for f in wanted.values())
 
 
-def _torque(log: RobotLog, joint: int, wanted: dict[str, OverTime]) -> OverTime:
-    gain_of = {"target": "stiffness", "target_velocity": "damping"}
+def _equal_target(log: RobotLog, joint: int, wanted: dict[str, OverTime]) -> OverTime:
+    """The target that alone would bring about the same torque."""
 
-    def torque(times: np.ndarray) -> np.ndarray:
+    def target(times: np.ndarray) -> np.ndarray:
         stamps = (1e9 * times).astype(np.int64) + origin(log)
-        total = np.zeros(len(times))
-        for name, smooth in wanted.items():
-            gain = log[gain_of[name]].held_at(stamps)[:, joint] if gain_of.get(name) in log else 1.0
-            total += gain * smooth(times)[:, 0]
-        return total
+        stiffness, damping = (log[name].held_at(stamps)[:, joint] for name in ("stiffness", "damping"))
+        stiffness = np.maximum(stiffness, 1e-6)
+        gain = {"target": np.ones(len(times)), "target_velocity": damping / stiffness, "feedforward": 1 / stiffness}
+        return np.sum([gain[name] * smooth(times)[:, 0] for name, smooth in wanted.items()], axis=0)
 
-    return torque
+    return target
 
 
 def _fit(rows: _Rows, sigma: float) -> Fit | None:
@@ -222,65 +243,65 @@ def _fit(rows: _Rows, sigma: float) -> Fit | None:
             delay, around = float(delays[best]), sigma / 2
         bounds = (delay - around, delay + around)
         delay = float(minimize_scalar(projection.left_over, bounds=bounds, method="bounded", options={"xatol": 1e-7}).x)
-        residual, command = projection.residual(delay)
+        residual = projection.residual(delay)
         plain = np.divide(residual, projection.root, out=np.zeros_like(residual), where=projection.root > 0)
         scale = 1.4826 * float(np.median(np.abs(plain[rows.moves]))) or 1.0
         weights = rows.moves * np.minimum(1.0, _HUBER * scale / np.maximum(np.abs(plain), 1e-12))
-    return _with_errors(rows, projection, delay, residual, command, delays, left_over)
+    return _with_errors(projection, delay, delays, left_over)
 
 
 class _Projection:
-    """The rows without what the fixed columns explain."""
+    """The rows as the instruments see them, without what the fixed columns explain."""
 
     def __init__(self, rows: _Rows, root: np.ndarray):
         self.rows, self.root = rows, root
-        fixed = rows.fixed * root[:, None]
-        size = np.linalg.norm(fixed, axis=0)
-        u, s, _ = np.linalg.svd(fixed / np.where(size > 0, size, 1.0), full_matrices=False)
-        self._basis = u[:, s > 1e-7 * s[0]]
-        self.acceleration = self.without_fixed(rows.acceleration)
-        self.total = float(self.acceleration @ self.acceleration)
+        self._seen = _basis(rows.instruments * root[:, None])
+        fixed = self._seen.T @ (rows.fixed * root[:, None])
+        self._explained = _basis(fixed)
+        self._fixed_gains = np.linalg.pinv(fixed, rcond=_NEGLIGIBLE)
+        self.position = self.reduced(rows.position)
+        self.total = float(self.position @ self.position)
 
-    def without_fixed(self, column: np.ndarray) -> np.ndarray:
-        weighted = column * (self.root if column.ndim == 1 else self.root[:, None])
-        return weighted - self._basis @ (self._basis.T @ weighted)
+    def reduced(self, column: np.ndarray) -> np.ndarray:
+        """(rows,) or (rows, columns), in the coordinates of what the instruments see."""
+        seen = self._seen.T @ (column * (self.root if column.ndim == 1 else self.root[:, None]))
+        return seen - self._explained @ (self._explained.T @ seen)
 
-    def residual(self, delay: float) -> tuple[np.ndarray, np.ndarray]:
-        """What is left over, and what the commands explain."""
-        commands = self.without_fixed(self.rows.delayed(delay))
-        gains = np.linalg.lstsq(commands, self.acceleration, rcond=None)[0]
-        if gains[0] <= 0:  # a motor that drives away from its target is none: the delay is half a period off
-            return self.acceleration, np.zeros_like(self.acceleration)
-        explained = commands @ gains
-        return self.acceleration - explained, explained
-
-    def left_over(self, delay: float) -> float:
-        residual, _ = self.residual(delay)
-        return float(residual @ residual)
+    def full(self, reduced: np.ndarray) -> np.ndarray:
+        return self._seen @ reduced
 
     def gains(self, delay: float) -> np.ndarray:
-        return np.linalg.lstsq(self.without_fixed(self.rows.delayed(delay)), self.acceleration, rcond=None)[0]
+        return np.linalg.lstsq(self.reduced(self.rows.delayed(delay)), self.position, rcond=None)[0]
+
+    def left_over(self, delay: float) -> float:
+        commands = self.reduced(self.rows.delayed(delay))
+        gains = np.linalg.lstsq(commands, self.position, rcond=None)[0]
+        if gains[0] <= 0:  # a motor that drives away from its target is none: the delay is half a period off
+            return self.total
+        rest = self.position - commands @ gains
+        return float(rest @ rest)
+
+    def residual(self, delay: float) -> np.ndarray:
+        """(rows,) of the equation itself, weighted."""
+        rest = self.rows.position - self.rows.delayed(delay) @ self.gains(delay)
+        fixed = self._fixed_gains @ (self._seen.T @ (self.root * rest))
+        return self.root * (rest - self.rows.fixed @ fixed)
 
 
-def _with_errors(
-    rows: _Rows,
-    projection: _Projection,
-    delay: float,
-    residual: np.ndarray,
-    command: np.ndarray,
-    delays: np.ndarray,
-    left_over: np.ndarray,
-) -> Fit | None:
+def _basis(columns: np.ndarray) -> np.ndarray:
+    size = np.linalg.norm(columns, axis=0)
+    u, s, _ = np.linalg.svd(columns / np.where(size > 0, size, 1.0), full_matrices=False)
+    return u[:, s > _NEGLIGIBLE * s[0]]
+
+
+def _with_errors(projection: _Projection, delay: float, delays: np.ndarray, left_over: np.ndarray) -> Fit | None:
     """The delay with its standard error, and whether it drifts, from one Gauss-Newton step about it."""
-    if not command.any():
-        return None
-    step = 1e-4
-    gains = projection.gains(delay)
-    slope = (rows.delayed(delay + step) - rows.delayed(delay - step)) @ gains / (2 * step)
-    middle = rows.times - rows.times.mean()
-    free = projection.without_fixed(rows.delayed(delay))
-    columns = projection.without_fixed(np.stack([slope, slope * middle], axis=1))
-    columns -= free @ np.linalg.lstsq(free, columns, rcond=None)[0]
+    rows, step = projection.rows, 1e-4
+    residual = projection.residual(delay)
+    slope = (rows.delayed(delay + step) - rows.delayed(delay - step)) @ projection.gains(delay) / (2 * step)
+    free = projection.reduced(rows.delayed(delay))
+    columns = projection.reduced(np.stack([slope, slope * (rows.times - rows.times.mean())], axis=1))
+    columns = projection.full(columns - free @ np.linalg.lstsq(free, columns, rcond=None)[0])
     inverse = np.linalg.pinv(columns.T @ columns)
     span = float(rows.times[-1] - rows.times[0])
     blocks = int(np.clip(span / _BLOCK, 6, 200))
@@ -289,8 +310,10 @@ def _with_errors(
     covariance = inverse @ (sums.T @ sums) @ inverse * blocks / (blocks - 1)
     drift = float((inverse @ (columns.T @ residual))[1])
     own = columns[:, 0]
-    error = np.sqrt(float(sums[:, 0] @ sums[:, 0]) * blocks / (blocks - 1)) / max(float(own @ own), 1e-300)
-    explained = 1 - float(residual @ residual) / projection.total
+    if not own @ own > 0:
+        return None
+    error = np.sqrt(float(sums[:, 0] @ sums[:, 0]) * blocks / (blocks - 1)) / float(own @ own)
+    explained = 1 - projection.left_over(delay) / projection.total
     share = left_over / max(float(left_over.max()), 1e-300)
     return Fit(delay, float(error), drift, float(np.sqrt(covariance[1, 1])), explained, delays, share, blocks)
 
