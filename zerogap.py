@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Union
 
 import tyro
 from rich.console import Console
@@ -542,6 +542,33 @@ _COMMANDS: dict[str, Callable[..., Any]] = {
 }
 
 
+_GROUPS = {"logs": "Read, list and draw recordings of robots."}
+"""What the verbs of two words are about, by their first word."""
+
+
+def _subcommands(commands: dict[str, Callable[..., Any]]) -> Any:
+    """The type that tyro makes a command line of; a verb of two words, as "logs import", lies below its first one."""
+    groups: dict[str, dict[str, Callable[..., Any]]] = {}
+    for name, function in commands.items():
+        first, _, second = name.partition(" ")
+        groups.setdefault(first, {})[second] = function
+    members = []
+    for name, verbs in groups.items():
+        if "" in verbs:
+            members.append(Annotated[Any, tyro.conf.subcommand(name=name, constructor=verbs[""])])
+        else:
+            group = _group(_subcommands(verbs))
+            members.append(Annotated[Any, tyro.conf.subcommand(name=name, constructor=group, description=_GROUPS[name])])
+    return Union[tuple(members)]  # noqa: UP007 - made of as many as there are
+
+
+def _group(verbs: Any) -> Callable[..., None]:
+    def choose(verb: Annotated[verbs, tyro.conf.arg(name="")]) -> None:
+        """Nothing is left to do: tyro has run the verb."""
+
+    return choose
+
+
 def main(args: list[str] | None = None) -> int:
     """The command. Returns the exit status; errors that a user can mend are told in a line, without a traceback."""
     from assets.errors import UserError
@@ -562,9 +589,8 @@ def main(args: list[str] | None = None) -> int:
         return call
 
     try:
-        tyro.extras.subcommand_cli_from_dict(
-            {name: noting(function) for name, function in _COMMANDS.items()}, prog="zerogap", description=__doc__, args=args
-        )
+        commands = {name: noting(function) for name, function in _COMMANDS.items()}
+        tyro.cli(_subcommands(commands), prog="zerogap", description=__doc__, args=args)
     except UserError as error:
         _console.print(f"[red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         return 2

@@ -12,6 +12,8 @@ import tyro
 from rich.console import Console
 from rich.markup import escape
 
+import sim2real.logs.commands
+
 Json = Annotated[Path | None, tyro.conf.arg(name="json", metavar="FILE")]
 
 _console = Console(stderr=True)
@@ -312,4 +314,5 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "twin": twin,
     "deploy": deploy,
     "log": log,
+    **sim2real.logs.commands.COMMANDS,
 }

@@ -7,6 +7,7 @@
 The file is read from its beginning, so that one whose writer died is read as far as it goes; `is_complete` tells.
 """
 
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,8 @@ class Event:
 @dataclass
 class Log:
     header: Header
+    epoch_ns: int = 0
+    """When the monotonic clock began, since the epoch."""
     cycles: list[Cycle] = field(default_factory=list)
     decisions: list[Any] = field(default_factory=list)
     """zerogap_msgs/Decision"""
@@ -96,7 +99,8 @@ class _Reader:
 
     def take(self, record: Any) -> None:
         if isinstance(record, Metadata) and record.name == METADATA:
-            self.log = Log(Header.from_json(record.metadata.get("header", "")))
+            told = record.metadata.get("header", "")
+            self.log = Log(Header.from_json(told), _whole(json.loads(told).get("epoch_ns")))
         elif isinstance(record, Schema):
             self._schemas[record.id] = record
         elif isinstance(record, Channel):
@@ -160,6 +164,10 @@ def _cycle(message: Any, latest: dict[str, Any]) -> Cycle:
         trips=message.trips,
         restarted=message.restarted,
     )
+
+
+def _whole(told: Any) -> int:
+    return told if isinstance(told, int) else 0
 
 
 def _vector(message: Any) -> np.ndarray:
