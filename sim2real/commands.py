@@ -12,6 +12,7 @@ import tyro
 from rich.console import Console
 from rich.markup import escape
 
+import sim2real.logs.check_command
 import sim2real.logs.commands
 
 Json = Annotated[Path | None, tyro.conf.arg(name="json", metavar="FILE")]
@@ -315,4 +316,5 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "deploy": deploy,
     "log": log,
     **sim2real.logs.commands.COMMANDS,
+    **sim2real.logs.check_command.COMMANDS,
 }

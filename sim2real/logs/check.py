@@ -117,7 +117,9 @@ class Check:
 
     def to_json(self) -> dict[str, Any]:
         told = asdict(self) | {"findings": [asdict(finding) for finding in self.by_severity]}
-        told["lags"] = [{name: value for name, value in lag.items() if name not in ("delays", "left_over")} for lag in told["lags"]]
+        told["lags"] = [
+            {name: value for name, value in lag.items() if name not in ("delays", "left_over")} for lag in told["lags"]
+        ]
         return _finite(told | {"is_meaningless": self.is_meaningless})
 
 

@@ -87,7 +87,9 @@ def _robot_of(log: "RobotLog", name: str | None) -> "Robot | None":
     except UserError as error:
         if name is not None:
             raise
-        _console.print(f"{_MARKS['warning']} {escape(log.name)}: its limits are not known: {escape(str(error))}", highlight=False)
+        _console.print(
+            f"{_MARKS['warning']} {escape(log.name)}: its limits are not known: {escape(str(error))}", highlight=False
+        )
         return None
     if robot.joints != log.info.joints:
         raise RobotLogError(

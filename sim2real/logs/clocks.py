@@ -16,6 +16,7 @@ from sim2real.logs.band import Held, OverTime, Samples
 from sim2real.logs.check import Estimate, Finding
 from sim2real.logs.coupling import couplings
 from sim2real.logs.lag import best_shift, joint_fits
+from sim2real.logs.pooling import pool
 from sim2real.logs.robot_log import RobotLog, Stream
 
 _RATE = 200.0  # Hz, of the first, coarse comparison
@@ -25,7 +26,6 @@ _WINDOW = 4.0  # s
 _LEAST_WINDOWS = 4
 _SHIFTED = 0.0005  # s: a drift that moves less than this over the log is of no account
 _LOOK = 0.15  # s about the coarse offset
-_SURE = 4.0  # standard errors
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,9 @@ def _coarse_offset(log: RobotLog, name: str) -> float | None:
     a = slope(np.arange(0.0, own.times[-1], 1 / _RATE))
     b = signal(np.arange(0.0, end, 1 / _RATE))
     size = 1 << (len(a) + len(b)).bit_length()
-    cross = np.fft.irfft((np.fft.rfft(_scaled(a), size, axis=0) * np.conj(np.fft.rfft(_scaled(b), size, axis=0))).sum(axis=1), size)
+    cross = np.fft.irfft(
+        (np.fft.rfft(_scaled(a), size, axis=0) * np.conj(np.fft.rfft(_scaled(b), size, axis=0))).sum(axis=1), size
+    )
     best = int(np.argmax(cross))
     shift = best if best < size // 2 else best - size
     overlap = slice(max(0, shift), min(len(a), len(b) + shift))
@@ -176,20 +178,10 @@ def _by_target(log: RobotLog, robot: Robot | None, clock: str) -> Relation | Non
     fits = [min(found, key=lambda fit: fit.error) for found in of_joints if found]
     if not fits:
         return None
-    drift = _pooled([fit.drift for fit in fits], [fit.drift_error for fit in fits])
-    delay = _pooled([fit.delay for fit in fits], [fit.error for fit in fits])
+    drift = pool(np.array([fit.drift for fit in fits]), np.array([fit.drift_error for fit in fits])).estimate
+    delay = pool(np.array([fit.delay for fit in fits]), np.array([fit.error for fit in fits])).estimate
     # A target stamped late by its clock seems to be answered early, and one whose clock runs fast ever earlier.
     return Relation(clock, "target", *(Estimate(-e.value, -e.high, -e.low) for e in (delay, drift)))
-
-
-def _pooled(values: list[float], errors: list[float]) -> Estimate:
-    """The mean of several estimates, whose spread counts beside their errors."""
-    v, e = np.array(values), np.maximum(np.array(errors), 1e-9)
-    between = max(0.0, float(np.median((v - np.median(v)) ** 2) * 1.4826**2 - np.median(e**2))) if len(v) > 2 else 0.0
-    weights = 1 / (e**2 + between)
-    mean = float((weights * v).sum() / weights.sum())
-    half = float(student.ppf(0.975, max(2, len(v) - 1)) / np.sqrt(weights.sum()))
-    return Estimate(mean, mean - half, mean + half)
 
 
 def check_clocks(log: RobotLog, relations: dict[str, Relation | None]) -> list[Finding]:

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 
 import mujoco
 import numpy as np
+from scipy.signal import hilbert
 
 from assets.robots.robot import Robot
 from sim2real.logs.robot_log import RobotLog
 
-_SAME = 0.98  # correlation of two targets
+_ALIKE = 0.7  # coherence of two targets
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,9 @@ class Coupling:
     """Joints that carry it or that it carries: their positions change the inertia that it moves."""
     others: tuple[int, ...]
     """Joints that shake the base that carries both."""
+    alike: bool = False
+    """Whether one of the chain is asked to move as this joint is, if at another phase: what it brings about is hard to tell from
+    what this joint's own command does."""
 
     @property
     def all(self) -> tuple[int, ...]:
@@ -28,23 +32,23 @@ class Coupling:
 def couplings(log: RobotLog, robot: Robot | None) -> tuple[Coupling, ...]:
     """By joint, in the log's order. Without a description of the robot no chain is known.
 
-    A joint that is asked to move just as this one is left out: as its mirror image it would explain this one's motion, whatever the
-    lag of both.
+    A joint beyond the chain that is asked to move as this one is, if at another phase, is left out: its motion would explain this
+    one's, whatever the lag of both.
     """
     joints = range(len(log.info.joints))
     chains = _chains(log.info.joints, robot) if robot is not None else [()] * len(joints)
-    target = log["target"].values
+    alike = _alike(log["target"].values)
     moves = np.flatnonzero(np.ptp(log["position"].values, axis=0) > 0)
-    told_apart = [[int(k) for k in moves if k != j and not _same(target[:, j], target[:, k])] for j in joints]
-    return tuple(
-        Coupling(tuple(k for k in told_apart[j] if k in chains[j]), tuple(k for k in told_apart[j] if k not in chains[j]))
-        for j in joints
-    )
+    told_apart = [tuple(int(k) for k in moves if k != j and k not in chains[j] and not alike[j, k]) for j in joints]
+    return tuple(Coupling(chains[j], told_apart[j], any(alike[j, k] for k in chains[j])) for j in joints)
 
 
-def _same(a: np.ndarray, b: np.ndarray) -> bool:
-    size = float(a.std() * b.std())
-    return size > 0 and abs(float(((a - a.mean()) * (b - b.mean())).mean())) > _SAME * size
+def _alike(target: np.ndarray) -> np.ndarray:
+    """Which targets are alike apart from their phase, (joints, joints) bool: two chirps of one pace are."""
+    analytic = np.asarray(hilbert(target - target.mean(axis=0), axis=0))
+    product = np.abs(analytic.conj().T @ analytic)
+    size = np.sqrt(np.diag(product))
+    return product > _ALIKE * np.maximum(np.outer(size, size), 1e-12)
 
 
 def _chains(joints: tuple[str, ...], robot: Robot) -> list[tuple[int, ...]]:

@@ -12,13 +12,14 @@ term counts (two-stage least squares; the instruments are the commands at many d
 Identification, 1989, chapter 8), which also leaves out what no command brought about.
 
 The interval is that of the estimate under disturbances that are correlated for up to half a second and uneven over the log (the
-sandwich of block sums), widened by how much the estimates under three windows differ, which shows what the model does not hold.
+sandwich of block sums), widened by how much the estimates under three windows differ, which shows what the model does not hold. Joints whose delays
+show no difference then lean on one another.
 
 A delay of state messages cannot be told from one of commands, as the motor closes its loop itself: what is found is their sum.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import minimize_scalar
@@ -28,6 +29,7 @@ from assets.robots.robot import Robot
 from sim2real.logs.band import Held, OverTime, Samples
 from sim2real.logs.check import UNKNOWN, Estimate, Lag
 from sim2real.logs.coupling import Coupling, couplings
+from sim2real.logs.pooling import pool
 from sim2real.logs.robot_log import RobotLog
 
 EARLIEST, LATEST = -0.02, 0.4
@@ -35,6 +37,8 @@ EARLIEST, LATEST = -0.02, 0.4
 _NARROWEST = 0.008  # s: a window that passes up to some 20 Hz
 _LEAST_INTERVALS = 1.5  # of samples, in a window
 _WINDOWS = (1.0, 1.5, 2.5)
+_LEAST_WINDOWS = 2  # that agree on an answer at all
+_BEYOND = 0.01  # s
 _BLOCK = 0.5  # s
 _MOVED = 0.003  # rad, of a target
 _LEAST_ROWS = 60
@@ -44,6 +48,7 @@ _DELAYS = 40
 _NEGLIGIBLE = 1e-7
 _LEAST_EXPLAINED = 0.05
 _HUBER = 2.5
+_DIFFERENCE = 0.0003  # s, by which the delays of joints are taken to differ at least
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,22 +90,56 @@ class Fit:
 def lags(log: RobotLog, robot: Robot | None = None) -> tuple[Lag, ...]:
     """By joint, in policy order. Needs positions and targets, whose stamps are of one clock."""
     log.require("position", "target")
-    return tuple(joint_lag(log, j, coupling) for j, coupling in enumerate(couplings(log, robot)))
+    alone = [joint_lag(log, j, coupling) for j, coupling in enumerate(couplings(log, robot))]
+    return tuple(lag for lag, _ in _together(alone))
 
 
-def joint_lag(log: RobotLog, joint: int, coupling: Coupling) -> Lag:
+def joint_lag(log: RobotLog, joint: int, coupling: Coupling) -> tuple[Lag, float]:
+    """By what that joint tells alone, and the standard error (s)."""
     name = log.info.joints[joint]
     if reason := _why_not(log, joint):
-        return Lag(name, UNKNOWN, np.nan, 0.0, reason)
+        return Lag(name, UNKNOWN, np.nan, 0.0, reason), np.nan
     fits = joint_fits(log, joint, coupling)
     following = _following(log, joint)
-    if not fits:
-        return Lag(name, UNKNOWN, following, 0.0, "the commands explain nothing of its motion at any delay, or too little moves")
+    if len(fits) < _LEAST_WINDOWS:
+        reason = "no delay makes the model of a joint under its controller fit, or too little moves"
+        return Lag(name, UNKNOWN, following, 0.0, reason), np.nan
     best = min(fits, key=lambda fit: fit.error)
-    spread = float(np.std([fit.delay for fit in fits], ddof=1)) if len(fits) > 1 else best.delay
-    half = float(student.ppf(0.975, best.blocks - 1) * np.hypot(best.error, spread))
+    spread = float(np.std([fit.delay for fit in fits], ddof=1))
+    if coupling.alike:  # then the chain explains what the joint's own command does, or the other way round
+        apart = joint_fits(log, joint, Coupling((), coupling.others))
+        if len(apart) < _LEAST_WINDOWS:
+            reason = "joints of its chain were asked to move alike, so that their effects cannot be told apart"
+            return Lag(name, UNKNOWN, following, best.explained, reason), np.nan
+        spread += float(np.ptp([fit.delay for fit in fits + apart]))
+    if best.delay - 2 * best.error > following + _BEYOND:
+        reason = "the model of a joint under its controller does not fit: it answers later by it than it follows"
+        return Lag(name, UNKNOWN, following, best.explained, reason), np.nan
+    error = float(np.hypot(best.error, spread))
+    half = float(student.ppf(0.975, best.blocks - 1)) * error
     delay = Estimate(best.delay, best.delay - half, best.delay + half)
-    return Lag(name, delay, following, best.explained, "", best.delays, best.left_over)
+    return Lag(name, delay, following, best.explained, "", best.delays, best.left_over), error
+
+
+def _together(alone: list[tuple[Lag, float]]) -> list[tuple[Lag, float]]:
+    """The same joints, each knowing of the others: their commands come by one bus, and where their delays show no difference each
+    estimate leans on what they share (the best linear prediction under random effects)."""
+    known = [j for j, (lag, _) in enumerate(alone) if not lag.reason]
+    if len(known) < 3:
+        return alone
+    values = np.array([alone[j][0].delay.value for j in known])
+    errors = np.array([alone[j][1] for j in known])
+    shared = pool(values, errors, _DIFFERENCE**2)
+    told = list(alone)
+    for j, value, error in zip(known, values, errors, strict=True):
+        own = shared.between / (shared.between + error**2)
+        better = own * value + (1 - own) * shared.mean
+        # The error of the prediction: what is left of the joint's own, and that of what is shared.
+        sure = float(np.hypot(np.sqrt(own) * error, (1 - own) * shared.error))
+        lag = alone[j][0]
+        scale = (lag.delay.high - lag.delay.low) / 2 / error
+        told[j] = replace(lag, delay=Estimate(better, better - scale * sure, better + scale * sure)), sure
+    return told
 
 
 def joint_fits(log: RobotLog, joint: int, coupling: Coupling) -> list[Fit]:
@@ -154,12 +193,13 @@ def _instruments(
     memory = max(_MEMORY, _MEMORY_WINDOWS * sigma)
     delays = np.linspace(EARLIEST, memory, _DELAYS)
     held = Held.of(log["target"], origin(log))
-    others = Held(held.times, held.values[:, list(coupling.all)]).smooth(sigma)
     slope = Held(held.times, held.values[:, [joint]]).smooth(sigma, 1)
     columns = [np.ones((len(times), 1))]
     columns += [command(times - delay)[:, None] for command in commands for delay in delays]
     columns += [np.sign(slope(times - delay)) for delay in delays[:12:2]]
-    columns += [others(times - delay) for delay in delays[::4]] if coupling.all else []
+    if coupling.all:
+        others = Held(held.times, held.values[:, list(coupling.all)]).smooth(sigma)
+        columns += [others(times - delay) for delay in delays[::8]]
     return np.concatenate(columns, axis=1)
 
 

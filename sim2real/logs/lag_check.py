@@ -28,7 +28,9 @@ def check_lags(lags: tuple[Lag, ...], log: RobotLog) -> list[Finding]:
             cause = "an effect does not come before its cause: targets are stamped late, or the streams have two clocks"
             found.append(Finding("negative lag", "warning", "target", lag.joint, text, cause, _numbers(lag)))
         elif lag.delay.high - lag.delay.low > _WIDE:
-            text = f"the lag of {lag.joint} is known to {1e3 * (lag.delay.high - lag.delay.low):.3g} ms only (95 %: {_range(lag)})"
+            text = (
+                f"the lag of {lag.joint} is known to {1e3 * (lag.delay.high - lag.delay.low):.3g} ms only (95 %: {_range(lag)})"
+            )
             cause = "a fit of its delay trades it for gains and damping: record faster motions, or more of them"
             found.append(Finding("wide lag", "note", "target", lag.joint, text, cause, _numbers(lag)))
     return found + _all(tuple(lag for lag in lags if not lag.reason))

@@ -12,7 +12,7 @@ from sim2real.logs.robot_log import KINDS, RobotLog
 _MOST_VALUES = 200_000
 _ON_THE_GRID = 0.95  # share of differences that must be whole steps
 _OFF = 0.12  # of a step, by which a whole one may be off: numbers were printed with few digits
-_COARSE = 0.02  # of the motion, from which a step is felt
+_COARSE = 0.01  # of the motion, from which a step is felt
 _AT_LIMIT = 0.99
 _SHARE = 0.002  # of the samples at a limit, from which it counts
 _SAMPLED = ("position", "velocity", "torque", "current")
@@ -48,7 +48,8 @@ def _resolution(log: RobotLog, name: str) -> list[Finding]:
     stepped = np.flatnonzero(steps > 0)
     if not len(stepped):
         return []
-    motion = np.array([np.ptp(np.nanpercentile(column, [1, 99])) if np.isfinite(column).any() else 0.0 for column in values.T])
+    # 2.8 standard deviations: the width of a sine
+    motion = np.array([2.8 * np.nanstd(column) if np.isfinite(column).any() else 0.0 for column in values.T])
     share = np.where(motion > 0, steps / np.where(motion > 0, motion, 1.0), 0.0)
     worst = int(stepped[np.argmax(share[stepped])])
     low, high = steps[stepped].min(), steps[stepped].max()

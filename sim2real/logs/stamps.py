@@ -27,7 +27,9 @@ def _of_stream(name: str, stream: Stream) -> list[Finding]:
     if back := int((steps < 0).sum()):
         worst = -1e-6 * steps.min()
         text = f"{name}: {back} stamps lie before the one before them, by up to {worst:.3g} ms"
-        cause = "samples are out of order, or the clock was set back; those that are not later than all before them are left out"
+        cause = (
+            "samples are out of order, or the clock was set back; those that are not later than all before them are left out"
+        )
         found.append(Finding("order", "warning", name, "", text, cause, {"count": back, "worst_ms": worst}))
     same = np.flatnonzero(steps == 0)
     if len(same):
@@ -63,7 +65,9 @@ def _jitter(name: str, steps: np.ndarray) -> list[Finding]:
     if spread <= _JITTER * usual:
         return []
     text = f"{name}: intervals of {1e-6 * usual:.4g} ms vary by {1e-6 * spread:.3g} ms (standard deviation)"
-    cause = "they are times of arrival rather than of measurement: velocities by differences are noise, and a lag holds in the mean"
+    cause = (
+        "they are times of arrival rather than of measurement: velocities by differences are noise, and a lag holds in the mean"
+    )
     return [Finding("jitter", "warning", name, "", text, cause, {"sd_ms": 1e-6 * spread, "usual_ms": 1e-6 * usual})]
 
 
@@ -92,7 +96,9 @@ def _overlap(log: RobotLog) -> list[Finding]:
 
 def _length(log: RobotLog) -> list[Finding]:
     if "position" not in log:
-        return [Finding("missing", "error", "position", "", "there are no joint positions", "record them: without, nothing fits")]
+        return [
+            Finding("missing", "error", "position", "", "there are no joint positions", "record them: without, nothing fits")
+        ]
     samples, seconds = len(log["position"]), abs(log.seconds)
     numbers = {"seconds": seconds, "samples": samples}
     if seconds < _TOO_SHORT or samples < _FEW:

@@ -10,12 +10,12 @@ alike; the interval holds both and the spread over blocks of time.
 """
 
 import numpy as np
-from scipy.optimize import brentq
 from scipy.stats import t as student
 
 from sim2real.logs.band import OverTime, Samples
 from sim2real.logs.check import UNKNOWN, Estimate, Finding, Slope
 from sim2real.logs.lag import best_shift
+from sim2real.logs.pooling import pool
 from sim2real.logs.robot_log import RobotLog
 
 _WINDOWS = (2.0, 4.0, 8.0)  # intervals
@@ -79,7 +79,9 @@ def _slope(joint: str, motion: np.ndarray, told: np.ndarray) -> Slope:
     if motion.std() < _SPEED or told.std() == 0:
         return Slope(joint, UNKNOWN, 0.0)
     x, y = told - told.mean(), motion - motion.mean()
-    blocks = [np.array([b @ b, a @ a, a @ b]) for a, b in zip(np.array_split(x, _BLOCKS), np.array_split(y, _BLOCKS), strict=True)]
+    blocks = [
+        np.array([b @ b, a @ a, a @ b]) for a, b in zip(np.array_split(x, _BLOCKS), np.array_split(y, _BLOCKS), strict=True)
+    ]
     total = np.sum(blocks, axis=0)
     alike = float(total[2] / np.sqrt(total[0] * total[1]))
     if abs(alike) < _COHERENT:
@@ -99,24 +101,8 @@ def pooled_scale(found: tuple[Slope, ...]) -> Estimate:
     sizes = np.log(np.abs([scale.value for scale in known]))
     errors = np.maximum([(scale.high - scale.low) / 4 / abs(scale.value) for scale in known], 1e-6)
     family = np.abs(sizes - np.median(sizes)) < _FAMILY
-    values, errors = sizes[family], errors[family]
-    between = _between(values, errors)
-    weights = 1 / (errors**2 + between)
-    mean = float((weights * values).sum() / weights.sum())
-    half = float(student.ppf(0.975, max(1, len(values) - 1)) / np.sqrt(weights.sum())) if len(values) > 1 else 2 * float(errors[0])
-    return Estimate(float(np.exp(mean)), float(np.exp(mean - half)), float(np.exp(mean + half)))
-
-
-def _between(values: np.ndarray, errors: np.ndarray) -> float:
-    """The variance between joints (Paule and Mandel, 1982): with it the weighted squares are as many as they should be."""
-
-    def excess(variance: float) -> float:
-        weights = 1 / (errors**2 + variance)
-        return float((weights * (values - (weights * values).sum() / weights.sum()) ** 2).sum()) - (len(values) - 1)
-
-    if len(values) < 2 or excess(0.0) <= 0:
-        return 0.0
-    return float(brentq(excess, 0.0, 1.0 + float(values.var()) * len(values)))
+    shared = pool(sizes[family], errors[family]).estimate
+    return Estimate(float(np.exp(shared.value)), float(np.exp(shared.low)), float(np.exp(shared.high)))
 
 
 def check_slopes(found: tuple[Slope, ...], late: float, log: RobotLog) -> list[Finding]:

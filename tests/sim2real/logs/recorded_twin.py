@@ -24,9 +24,7 @@ def gap(robot: Robot, latency: float, jitter: float = 0.0, state_latency: float 
         encoder=Encoder(
             noise=Values.everywhere(0.0005), resolution=Values.everywhere(0.0005), velocity_noise=Values.everywhere(0.02)
         ),
-        joints=Joints(
-            armature=Values.everywhere(0.02), damping=Values.everywhere(0.2), frictionloss=Values.everywhere(0.36)
-        ),
+        joints=Joints(armature=Values.everywhere(0.02), damping=Values.everywhere(0.2), frictionloss=Values.everywhere(0.36)),
     )
 
 
