@@ -30,7 +30,7 @@ def import_(
     payload: float | None = None,
     excitation: str | None = None,
     serial: str | None = None,
-    suspended: bool | None = None,
+    base: Literal["held", "free"] | None = None,
     licence: str | None = None,
     json_file: Json = None,
 ) -> dict[str, Any]:
@@ -72,7 +72,7 @@ def import_(
         payload: what the robot carried besides itself (kg).
         excitation: what moved it: chirp, multisine, policy; logs of one kind are held out together.
         serial: the serial number of the robot.
-        suspended: whether its base was held: bolted down or hung up.
+        base: whether its base was held, as by bolts or a stand, or free, on its own feet.
         licence: of the recording.
         json_file: write what was stored to this file.
     """
@@ -88,7 +88,8 @@ def import_(
 
     if out.exists():
         raise RobotLogError(f"{out} exists already: choose another file with --out")
-    told = {"payload": payload, "excitation": excitation, "serial": serial, "is_suspended": suspended, "licence": licence}
+    told = {"payload": payload, "excitation": excitation, "serial": serial, "licence": licence}
+    told["is_suspended"] = None if base is None else base == "held"
     given = {name: value for name, value in told.items() if value is not None}
     with Progress(console=_console, transient=True, disable=not _console.is_terminal) as progress:
         task = progress.add_task(f"reading {escape(source.name)}", total=1.0)

@@ -114,7 +114,8 @@ def _mapping(path: Path, told: dict[str, Any], wanted: Wanted) -> CsvMap:
     if not isinstance(sections, dict) or not sections:
         raise RobotLogError("there is no section [streams.NAME]: expected one for each stream, such as [streams.position]")
     _expect_known("stream", sections, KINDS)
-    streams = {name: _columns(name, s, robot, order) for name, s in sections.items() if "value" not in _section(name, s)}
+    constants = {name: _constant(name, s, robot) for name, s in sections.items() if "value" in _section(name, s)}
+    streams = {name: _columns(name, s, robot, order) for name, s in sections.items() if name not in constants}
     if not streams:
         raise RobotLogError("no stream has columns: expected at least [streams.position] with columns")
     only, first, last = _rows(told.get("rows", {}))
@@ -122,7 +123,7 @@ def _mapping(path: Path, told: dict[str, Any], wanted: Wanted) -> CsvMap:
         robot=robot,
         time=_time(told.get("time")),
         streams=streams,
-        constants={name: _constant(name, s, robot) for name, s in sections.items() if "value" in s},
+        constants=constants,
         only=only,
         first=first,
         last=last,

@@ -90,9 +90,9 @@ def _opened(path: Path) -> Iterator[Any]:
             yield bag
     except UserError:
         raise
-    except OSError as error:
-        raise RobotLogError(f"cannot read {path}: {error.strerror or error}") from error
     except Exception as error:  # of the bag's storages and decoders, which share no base
+        if isinstance(error, OSError) and error.strerror:
+            raise RobotLogError(f"cannot read {path}: {error.strerror}") from error
         raise RobotLogError(
             f"{path} is no whole ROS 2 bag: {type(error).__name__}: {error}. Was it closed properly?"
             " `ros2 bag reindex` mends one that was not"

@@ -9,7 +9,7 @@ The folder's name is the excitation. `torques` are the servos' current register,
 `current`, the register's count times its 6.5 mA, and no torque. There are no gains: the servo's own acted.
 
 Their frame is taken as ours. What the recordings say of that: where the shoulder's lift, the elbow and the wrist's flex move
-against the gravity of our model they draw 5 to 50 times the current that they draw with it, so that these signs are ours; an
+against the gravity of our model they draw several times the current that they draw with it, so that these signs are ours; an
 offset of theirs cannot be told from friction. Gravity says nothing of the pan, the roll and the jaw.
 """
 
