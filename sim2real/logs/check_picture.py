@@ -60,10 +60,11 @@ def _draw_intervals(axis: Any, log: RobotLog) -> None:
         if name in log and len(log[name]) > 1:
             seconds = 1e-9 * (log[name].stamps - log[name].stamps.min())
             every = 1 + len(seconds) // _MOST_POINTS
-            steps = 1e3 * np.diff(seconds)
+            steps = 1e-6 * np.diff(log[name].stamps)
             label = f"{name} ({'held' if KINDS[name].held else log[name].clock})"
             axis.plot(seconds[1::every], steps[::every], ".", markersize=2, label=label)
     axis.set(title="intervals of the stamps", xlabel="s", ylabel="ms")
+    axis.set_ylim(bottom=min(0.0, axis.get_ylim()[0]))
     axis.grid(alpha=0.3)
     if axis.get_legend_handles_labels()[0]:
         axis.legend(fontsize=7)

@@ -33,7 +33,21 @@ def check_lags(lags: tuple[Lag, ...], log: RobotLog) -> list[Finding]:
             )
             cause = "a fit of its delay trades it for gains and damping: record faster motions, or more of them"
             found.append(Finding("wide lag", "note", "target", lag.joint, text, cause, _numbers(lag)))
-    return found + _all(tuple(lag for lag in lags if not lag.reason))
+    return found + _following(lags, log) + _all(tuple(lag for lag in lags if not lag.reason))
+
+
+def _following(lags: tuple[Lag, ...], log: RobotLog) -> list[Finding]:
+    """How far positions are behind their targets where a slow servo's own dynamics hide the delay."""
+    known = np.array([lag.following for lag in lags if np.isfinite(lag.following)])
+    if not len(known) or not any(lag.reason or lag.delay.high - lag.delay.low > _WIDE for lag in lags):
+        return []
+    interval = float(np.median(np.diff(log["position"].stamps))) * 1e-9
+    text = (
+        f"positions follow their targets after {1e3 * np.median(known):.3g} ms, {np.median(known) / interval:.1f} samples"
+        f" ({1e3 * known.min():.3g} to {1e3 * known.max():.3g} ms)"
+    )
+    cause = "that is delay and the joints' own dynamics together: the fit must tell them apart, and may trade one for the other"
+    return [Finding("following", "note", "position", "", text, cause, {"median": float(np.median(known))})]
 
 
 def _all(known: tuple[Lag, ...]) -> list[Finding]:

@@ -85,7 +85,7 @@ def _overlap(log: RobotLog) -> list[Finding]:
         first = int(stream.stamps.min())
         last = max(end, first) if KINDS[name].held else int(stream.stamps.max())
         share = max(0, min(end, last) - max(begin, first)) / max(1, end - begin)
-        if share >= 0.9 or len(stream) == 1 and first <= begin:
+        if share >= 0.9 or (len(stream) == 1 and first <= begin):
             continue
         text = f"{name} covers {share:.0%} of the time of the positions, by the same clock {position.clock!r}"
         cause = "only where both are there can they be compared; if they were recorded together, one of them has another clock"

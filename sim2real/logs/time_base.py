@@ -152,7 +152,7 @@ def _own(slope: Slope, shared: Estimate) -> list[Finding]:
         cause = "the signs of its encoder and its velocity differ: correct the one that is not the description's when importing"
         return [Finding("sign", "error", "velocity", slope.joint, text, cause, numbers)]
     relative = scale.value / shared.value
-    if abs(np.log(relative)) < _FAMILY or scale.low < shared.high and scale.high > shared.low:
+    if abs(np.log(relative)) < _FAMILY or (scale.low < shared.high and scale.high > shared.low):
         return []
     for factor, stream in ((_DEGREES, "position"), (1 / _DEGREES, "velocity")):
         if abs(relative / factor - 1) < _LIKE_DEGREES:

@@ -12,8 +12,8 @@ from sim2real.twin.simulated import SimulatedRobot
 
 PHYSICS_STEP = 0.001
 STEP_LEAD = PHYSICS_STEP / 2
-"""How much earlier than by the clock positions answer (s): MuJoCo moves them by the velocity at the end of each step, so that they
-lead the motion of continuous time by half a step. Exact for every delay."""
+"""How much earlier than by the clock positions answer (s): MuJoCo moves them by the velocity at the end of each step, so that
+they lead the motion of continuous time by half a step. Exact for every delay."""
 
 
 def gap(robot: Robot, latency: float, jitter: float = 0.0, state_latency: float = 0.0) -> Gap:

@@ -1,6 +1,5 @@
 """Every fault that is put into a clean log is found, with its size; a clean log has none of them."""
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -220,6 +219,9 @@ def test_errors_come_first_and_json_has_no_nan() -> None:
 
 def test_a_log_without_positions_or_targets_says_what_to_record() -> None:
     log = swinging()
-    bare: Callable[[str], Check] = lambda gone: examine(replace(log, streams={name: log[name] for name in log if name != gone}))
+
+    def bare(gone: str) -> Check:
+        return examine(replace(log, streams={name: log[name] for name in log if name != gone}))
+
     assert the(list(bare("position").findings), "missing").severity == "error"
     assert "record" in the(list(bare("target").findings), "missing").consequence

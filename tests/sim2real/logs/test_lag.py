@@ -5,13 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from assets.robots import GO2, SO101
+from assets.robots import SO101
 from sim2real.logs.check import Lag
 from sim2real.logs.examine import examine
 from sim2real.logs.lag import lags
 from sim2real.logs.robot_log import RobotLog, Stream
 from sim2real.twin.gap import Messages
 from sim2real.twin.messages import UnderWay
+from tests.sim2real.logs.hung_leg import HUNG_LEG
 from tests.sim2real.logs.recorded_twin import PHYSICS_STEP, STEP_LEAD, chirp, gap, record
 
 SECONDS = 20.0
@@ -44,20 +45,20 @@ def mean_delay(latency: float, jitter: float, update: float, seed: int) -> float
 @pytest.fixture(scope="module", params=[(0.0, 0, 0.02), (0.005, 1, 0.02), (0.012, 2, 0.002), (0.025, 3, 0.02)], ids=str)
 def delayed(request: pytest.FixtureRequest) -> tuple[float, RobotLog]:
     latency, seed, update = request.param
-    return latency - STEP_LEAD, record(GO2, gap(GO2, latency), seed, SECONDS, update=update)
+    return latency - STEP_LEAD, record(HUNG_LEG, gap(HUNG_LEG, latency), seed, SECONDS, update=update)
 
 
 def test_a_delay_of_commands_is_found_within_a_millisecond(delayed: tuple[float, RobotLog]) -> None:
     truth, log = delayed
-    found = lags(log, GO2)
+    found = lags(log, HUNG_LEG)
     assert np.abs(errors(found, truth)).max() < 1.0
-    assert held(found, truth) >= 10
+    assert held(found, truth) >= 2
     assert all(lag.delay.high - lag.delay.low < 0.004 for lag in found)
 
 
 def test_the_log_of_a_clean_twin_has_no_fault_but_its_coarse_encoders(delayed: tuple[float, RobotLog]) -> None:
     _, log = delayed
-    found = examine(log, GO2)
+    found = examine(log, HUNG_LEG)
     assert {finding.kind for finding in found.findings} <= {"quantisation", "lag"}
     assert not found.is_meaningless
 
@@ -65,18 +66,18 @@ def test_the_log_of_a_clean_twin_has_no_fault_but_its_coarse_encoders(delayed: t
 @pytest.mark.parametrize("seed", [5, 6])
 def test_with_jitter_it_is_found_within_two(seed: int) -> None:
     truth = mean_delay(0.012, 0.003, 0.02, seed) - STEP_LEAD
-    found = lags(record(GO2, gap(GO2, 0.012, jitter=0.003), seed, SECONDS), GO2)
+    found = lags(record(HUNG_LEG, gap(HUNG_LEG, 0.012, jitter=0.003), seed, SECONDS), HUNG_LEG)
     assert np.abs(errors(found, truth)).max() < 2.0
-    assert held(found, truth) >= 10
+    assert held(found, truth) >= 2
 
 
 def test_chirps_tell_it_too() -> None:
-    found = lags(record(GO2, gap(GO2, 0.012), 7, SECONDS, chirp), GO2)
+    found = lags(record(HUNG_LEG, gap(HUNG_LEG, 0.012), 7, SECONDS, chirp), HUNG_LEG)
     assert np.abs(errors(found, 0.012 - STEP_LEAD)).max() < 1.0
 
 
 def test_late_states_count_as_well() -> None:
-    found = lags(record(GO2, gap(GO2, 0.006, state_latency=0.008), 8, SECONDS), GO2)
+    found = lags(record(HUNG_LEG, gap(HUNG_LEG, 0.006, state_latency=0.008), 8, SECONDS), HUNG_LEG)
     assert np.abs(errors(found, 0.014 - STEP_LEAD)).max() < 1.0
 
 
@@ -90,7 +91,7 @@ def test_stamps_that_are_late_by_jitter_are_late_on_average(delayed: tuple[float
     late = np.random.default_rng(0).uniform(0, 6e6, len(log["position"]))
     stamps = np.maximum.accumulate(log["position"].stamps + late.astype(np.int64))
     jittered = Stream(stamps + np.arange(len(stamps)), log["position"].values)
-    found = lags(replace(log, streams={**log.streams, "position": jittered}), GO2)
+    found = lags(replace(log, streams={**log.streams, "position": jittered}), HUNG_LEG)
     middle = float(np.median([lag.delay.value for lag in found]))
     mean = float(1e-9 * (jittered.stamps - log["position"].stamps).mean())
     assert middle == pytest.approx(truth + mean, abs=0.002)
@@ -99,10 +100,10 @@ def test_stamps_that_are_late_by_jitter_are_late_on_average(delayed: tuple[float
 def test_a_joint_whose_target_does_not_move_has_no_lag(delayed: tuple[float, RobotLog]) -> None:
     _, log = delayed
     still = log["target"].values.copy()
-    still[:, 4] = still[0, 4]
-    found = lags(replace(log, streams={**log.streams, "target": replace(log["target"], values=still)}), GO2)
-    assert found[4].reason == "its target does not move"
-    assert not found[4].delay.is_known
+    still[:, 1] = still[0, 1]
+    found = lags(replace(log, streams={**log.streams, "target": replace(log["target"], values=still)}), HUNG_LEG)
+    assert found[1].reason == "its target does not move"
+    assert not found[1].delay.is_known
 
 
 def test_targets_by_another_clock_whose_drift_is_told(delayed: tuple[float, RobotLog]) -> None:
@@ -112,7 +113,7 @@ def test_targets_by_another_clock_whose_drift_is_told(delayed: tuple[float, Robo
     streams = {**log.streams, "target": Stream(other, log["target"].values, "robot")}
     for gain in ("stiffness", "damping"):
         streams[gain] = replace(log[gain], stamps=other[:1], clock="robot")
-    found = examine(replace(log, streams=streams), GO2)
+    found = examine(replace(log, streams=streams), HUNG_LEG)
     (clocks,) = [finding for finding in found.findings if finding.kind == "clocks"]
     assert clocks.numbers["drift_ppm_low"] < 400 < clocks.numbers["drift_ppm_high"]
     assert clocks.numbers["drift_ppm_high"] - clocks.numbers["drift_ppm_low"] < 400
