@@ -93,8 +93,8 @@ def _robot_of(log: "RobotLog", name: str | None) -> "Robot | None":
         return None
     if robot.joints != log.info.joints:
         raise RobotLogError(
-            f"{log.name}: its joints are {', '.join(log.info.joints)}, those of {robot.name} are {', '.join(robot.joints)}: name"
-            " the robot that was recorded with --robot"
+            f"{log.name}: its joints are {', '.join(log.info.joints)}, those of {robot.name} are {', '.join(robot.joints)}:"
+            " name the robot that was recorded with --robot"
         )
     return robot
 

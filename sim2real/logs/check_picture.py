@@ -1,5 +1,5 @@
-"""The evidence of a check as a picture: `draw_check(log, found, path)` draws the intervals of the stamps, how velocities fit the
-slopes of positions, and what is left over at each delay, joint by joint."""
+"""The evidence of a check as a picture: `draw_check(log, found, path)` draws the intervals of the stamps, how velocities fit
+the slopes of positions, and what is left over at each delay, joint by joint."""
 
 import uuid
 from pathlib import Path

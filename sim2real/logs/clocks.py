@@ -129,7 +129,8 @@ def velocity_shifts(log: RobotLog) -> tuple[np.ndarray, np.ndarray]:
     begin, end = max(position.times[0], velocity.times[0]), min(position.times[-1], velocity.times[-1])
     count = max(1, int((end - begin) / _WINDOW))
     edges = np.linspace(begin, end, count + 1)
-    found = [_window_shift(slope, other, np.arange(a, b, sigma), sigma) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    windows = [np.arange(a, b, sigma) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    found = [_window_shift(slope, other, times, sigma) for times in windows]
     middles = 0.5 * (edges[:-1] + edges[1:])
     good = np.isfinite(found)
     return middles[good], np.array(found)[good]
@@ -193,7 +194,7 @@ def check_clocks(log: RobotLog, relations: dict[str, Relation | None]) -> list[F
 def _finding(log: RobotLog, own: str, clock: str, names: list[str], relation: Relation | None) -> Finding:
     streams = ", ".join(names)
     if relation is None:
-        text = f"{streams}: stamped by the clock {clock!r}, positions by {own!r}; nothing that they have in common tells how they relate"
+        text = f"{streams}: stamped by the clock {clock!r}, positions by {own!r}; nothing in common relates the two"
         severity = "error" if "target" in names else "warning"
         cause = "these streams cannot be compared with the positions: stamp all by one clock, or record velocities with each"
         return Finding("clocks", severity, names[0] if len(names) == 1 else "", "", text, cause)
@@ -203,8 +204,8 @@ def _finding(log: RobotLog, own: str, clock: str, names: list[str], relation: Re
     drifts = (drift.low > 0 or drift.high < 0) and abs(total) > _SHIFTED
     text = (
         f"{streams}: stamped by the clock {clock!r}, which is {offset.value:.6g} s later than the positions' {own!r} (95 %:"
-        f" {1e3 * (offset.low - offset.value):+.2g} to {1e3 * (offset.high - offset.value):+.2g} ms) and runs {ppm.value:+.0f} ppm"
-        f" fast (95 %: {ppm.low:.0f} to {ppm.high:.0f}), by {relation.by}"
+        f" {1e3 * (offset.low - offset.value):+.2g} to {1e3 * (offset.high - offset.value):+.2g} ms) and runs {ppm.value:+.0f}"
+        f" ppm fast (95 %: {ppm.low:.0f} to {ppm.high:.0f}), by {relation.by}"
     )
     cause = "the streams must be shifted by that before they are compared; here they are"
     if relation.by == "target":

@@ -21,8 +21,8 @@ class Coupling:
     others: tuple[int, ...]
     """Joints that shake the base that carries both."""
     alike: bool = False
-    """Whether one of the chain is asked to move as this joint is, if at another phase: what it brings about is hard to tell from
-    what this joint's own command does."""
+    """Whether one of the chain is asked to move as this joint is, if at another phase: what it brings about is hard to tell
+    from what this joint's own command does."""
 
     @property
     def all(self) -> tuple[int, ...]:
@@ -32,8 +32,8 @@ class Coupling:
 def couplings(log: RobotLog, robot: Robot | None) -> tuple[Coupling, ...]:
     """By joint, in the log's order. Without a description of the robot no chain is known.
 
-    A joint beyond the chain that is asked to move as this one is, if at another phase, is left out: its motion would explain this
-    one's, whatever the lag of both.
+    A joint beyond the chain that is asked to move as this one is, if at another phase, is left out: its motion would explain
+    this one's, whatever the lag of both.
     """
     joints = range(len(log.info.joints))
     chains = _chains(log.info.joints, robot) if robot is not None else [()] * len(joints)

@@ -7,13 +7,13 @@ cycles of the motor's electronics. So the equation of a joint under its controll
 
 all coefficients free (they hold the gains, which need not be known), all terms under the same Gaussian window, which keeps the
 encoder's noise and steps out and lets the held commands be shifted by any time (`sim2real.logs.band`). As velocity and
-acceleration come of the same noisy positions, plain least squares would be biased. Instead only what the commands explain of each
-term counts (two-stage least squares; the instruments are the commands at many delays, as in Soderstrom and Stoica, System
+acceleration come of the same noisy positions, plain least squares would be biased. Instead only what the commands explain of
+each term counts (two-stage least squares; the instruments are the commands at many delays, as in Soderstrom and Stoica, System
 Identification, 1989, chapter 8), which also leaves out what no command brought about.
 
 The interval is that of the estimate under disturbances that are correlated for up to half a second and uneven over the log (the
-sandwich of block sums), widened by how much the estimates under three windows differ, which shows what the model does not hold. Joints whose delays
-show no difference then lean on one another.
+sandwich of block sums), widened by how much the estimates under three windows differ, which shows what the model does not hold.
+Joints whose delays show no difference then lean on one another.
 
 A delay of state messages cannot be told from one of commands, as the motor closes its loop itself: what is found is their sum.
 """
@@ -122,8 +122,8 @@ def joint_lag(log: RobotLog, joint: int, coupling: Coupling) -> tuple[Lag, float
 
 
 def _together(alone: list[tuple[Lag, float]]) -> list[tuple[Lag, float]]:
-    """The same joints, each knowing of the others: their commands come by one bus, and where their delays show no difference each
-    estimate leans on what they share (the best linear prediction under random effects)."""
+    """The same joints, each knowing of the others: their commands come by one bus, and where their delays show no difference
+    each estimate leans on what they share (the best linear prediction under random effects)."""
     known = [j for j, (lag, _) in enumerate(alone) if not lag.reason]
     if len(known) < 3:
         return alone
@@ -241,7 +241,7 @@ def _steady_gains(log: RobotLog, times: np.ndarray, reach: float) -> np.ndarray:
 
 
 def _commands(log: RobotLog, joint: int, sigma: float) -> tuple[OverTime, ...]:
-    """What is commanded, as functions of time. With the gains, it is one target; without, each has an unknown gain of its own."""
+    """What is commanded, as functions of time. With the gains, it is one target; without, each has an unknown gain."""
     wanted = {}
     for name in ("target", "target_velocity", "feedforward"):
         if name in log and len(log[name]) and np.ptp(log[name].values[:, joint]) > 0:

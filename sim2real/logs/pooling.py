@@ -27,7 +27,7 @@ class Pool:
 
 
 def pool(values: np.ndarray, errors: np.ndarray, least_between: float = 0.0) -> Pool:
-    """Of at least one value, with its standard error. The joints are taken to differ by at least `least_between` (a variance)."""
+    """Of at least one value, with its standard error. The joints differ by at least `least_between` (a variance)."""
     errors = np.maximum(errors, _LEAST_ERROR)
     between = max(least_between, _between(values, errors))
     weights = 1 / (errors**2 + between)

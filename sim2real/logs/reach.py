@@ -97,7 +97,7 @@ def _beyond_range(log: RobotLog, robot: Robot) -> list[Finding]:
             if share < _SHARE:
                 continue
             worst = float(np.nanmax(beyond[:, j]))
-            text = f"{name} of {joint} is up to {worst:.3g} rad outside its range [{low[j]:.3g}, {high[j]:.3g}], {share:.1%} of the time"
+            text = f"{name} of {joint} is up to {worst:.3g} rad outside [{low[j]:.3g}, {high[j]:.3g}], {share:.1%} of the time"
             cause = "the joint meets its stop there, which no gains or friction explain: leave these times out"
             if name == "position":
                 cause = "the encoder's zero, its sign or its unit is not the description's: see how the log was imported"

@@ -1,4 +1,5 @@
-"""How finely a log's numbers are resolved, and where they stop at a limit: `check_resolution(log)`, `check_saturation(log, robot)`.
+"""How finely a log's numbers are resolved, and where they stop at a limit: `check_resolution(log)` and
+`check_saturation(log, robot)`.
 
 `step_of(values)` is the step of which all values are multiples, apart from an offset; 0 where there is none.
 """

@@ -1,5 +1,5 @@
-"""What is wrong with a log's stamps: `check_stamps(log)` finds gaps, duplicates, jitter, stamps that go back, recordings that are
-too short, and streams that do not overlap."""
+"""What is wrong with a log's stamps: `check_stamps(log)` finds gaps, duplicates, jitter, stamps that go back, recordings that
+are too short, and streams that do not overlap."""
 
 import numpy as np
 

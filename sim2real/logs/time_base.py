@@ -4,8 +4,8 @@ The slope of a joint's positions over time is its velocity, if the stamps, both 
 joints share is the stamps' time over that of the velocities: a log whose stamps say 200 Hz and whose slopes are 0.873 of the
 velocities was recorded at 229 Hz. A scale of one joint's own is that joint's unit or sign.
 
-Both quantities are noisy, so that neither regression is right: that on velocities shrinks the scale, that on slopes stretches it
-(errors in variables). The estimate is their geometric mean, on signals under one window, wide enough that the two are nearly
+Both quantities are noisy, so that neither regression is right: that on velocities shrinks the scale, that on slopes stretches
+it (errors in variables). The estimate is their geometric mean, on signals under one window, wide enough that the two are nearly
 alike; the interval holds both and the spread over blocks of time.
 """
 
@@ -132,11 +132,11 @@ def _shared(shared: Estimate, found: tuple[Slope, ...], log: RobotLog) -> list[F
     stamps = "whose rate somebody wrote down" if log.info.time_base == "nominal" else "as they were recorded"
     text = (
         f"the stamps, {stamps}, say {rate:.4g} Hz; the velocities say {rate / shared.value:.4g} Hz (95 %:"
-        f" {rate / shared.high:.4g} to {rate / shared.low:.4g}): positions move {shared.value:.4g} times as much as velocities tell"
+        f" {rate / shared.high:.4g} to {rate / shared.low:.4g}): positions move {shared.value:.4g} times as far as these tell"
     )
     cause = (
-        "period, velocity scale and delay are confounded: a fit may predict better, and that alone can be claimed of it, not that"
-        " its armature, damping, friction or delay are the robot's. Record stamps with the samples"
+        "period, velocity scale and delay are confounded: a fit may predict better, and that alone can be claimed of it, not"
+        " that its armature, damping, friction or delay are the robot's. Record stamps with the samples"
     )
     severity = "warning" if 0.5 < shared.value < 2 else "error"
     return [Finding("time base", severity, "", "", text, cause, numbers)]
@@ -154,10 +154,11 @@ def _own(slope: Slope, shared: Estimate) -> list[Finding]:
     relative = scale.value / shared.value
     if abs(np.log(relative)) < _FAMILY or (scale.low < shared.high and scale.high > shared.low):
         return []
+    told = f"motion of {slope.joint} by its positions is {relative:.3g} times that by its velocities"
     for factor, stream in ((_DEGREES, "position"), (1 / _DEGREES, "velocity")):
         if abs(relative / factor - 1) < _LIKE_DEGREES:
-            text = f"motion of {slope.joint} by its positions is {relative:.3g} times that by its velocities: {stream} is in degrees"
+            text = f"{told}: its {stream} is in degrees"
             return [Finding("unit", "error", stream, slope.joint, text, "import it in rad", numbers)]
-    text = f"motion of {slope.joint} by its positions is {relative:.3g} times that by its velocities, unlike that of the other joints"
+    text = f"{told}, unlike that of the other joints"
     cause = "its position or its velocity has another unit or gear ratio: a fit on it finds wrong gains, friction and inertia"
     return [Finding("scale", "warning", "velocity", slope.joint, text, cause, numbers)]
