@@ -7,6 +7,7 @@ the delay of the commands too.
 
 import dataclasses
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from scipy.stats import t as student
@@ -129,7 +130,7 @@ def velocity_shifts(log: RobotLog) -> tuple[np.ndarray, np.ndarray]:
     begin, end = max(position.times[0], velocity.times[0]), min(position.times[-1], velocity.times[-1])
     count = max(1, int((end - begin) / _WINDOW))
     edges = np.linspace(begin, end, count + 1)
-    windows = [np.arange(a, b, sigma) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    windows = [np.arange(a, b, sigma) for a, b in pairwise(edges)]
     found = [_window_shift(slope, other, times, sigma) for times in windows]
     middles = 0.5 * (edges[:-1] + edges[1:])
     good = np.isfinite(found)
