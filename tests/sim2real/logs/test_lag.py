@@ -82,7 +82,7 @@ def test_late_states_count_as_well() -> None:
 
 
 def test_an_arm_under_gravity_with_soft_gains() -> None:
-    found = lags(record(SO101, gap(SO101, 0.012), 9, SECONDS, size=0.15, stiffness=20.0, damping=1.0), SO101)
+    found = lags(record(SO101, gap(SO101, 0.012), 9, SECONDS, size=0.1, stiffness=10.0, damping=0.5), SO101)
     assert held(found, 0.012 - STEP_LEAD) >= 5
 
 
