@@ -87,7 +87,7 @@ class Problem:
     def _limbs_of(self, parameter: Parameter) -> frozenset[int]:
         model = self.spec.copy().compile()
         joints = self.robot.joints
-        if parameter.kind.of == "body":
+        if parameter.kind.of in ("body", "tip"):
             joints_of = {model.body(model.jnt_bodyid[model.joint(name).id]).name: i for i, name in enumerate(joints)}
             return frozenset(self._limbs[joints_of[name]] for name in parameter.members)
         return frozenset(self._limbs[joints.index(name)] for name in parameter.members)
