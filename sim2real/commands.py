@@ -12,7 +12,9 @@ import tyro
 from rich.console import Console
 from rich.markup import escape
 
+import sim2real.calibrate.commands
 import sim2real.excite.commands
+import sim2real.logs.commands
 
 Json = Annotated[Path | None, tyro.conf.arg(name="json", metavar="FILE")]
 
@@ -78,6 +80,7 @@ def twin(
     robot: tyro.conf.Positional[str],
     /,
     gap: Path | None = None,
+    calibration: Path | None = None,
     protocol: Literal["local", "go2-dds", "so101-serial"] = "local",
     address: str | None = None,
     seconds: float | None = None,
@@ -115,6 +118,7 @@ def twin(
     Args:
         robot: go2, so101 or panda, or module:attribute for one of your own.
         gap: how it differs from the nominal robot; not at all by default.
+        calibration: a directory of `zerogap calibrate`: it differs as was measured. What the gap gives counts before that.
         protocol: what it speaks: local, the driver twin's, for any robot; go2-dds, the driver go2's; so101-serial, so101's.
         address: where it is found: HOST:PORT for local, 127.0.0.1:5470 by default. Another than this machine's own lets in
             whoever reaches it.
@@ -133,16 +137,20 @@ def twin(
     """
     from contextlib import ExitStack, closing
 
+    from envs.measured import Measured
     from rl.stop import Stop
     from sim.render import RenderError
     from sim2real.twin.gap import Gap
     from sim2real.twin.gap_file import load_gap
+    from sim2real.twin.measured import measured_gap
     from sim2real.twin.process import TwinLoop, make_server
     from sim2real.twin.simulated import SimulatedRobot
     from sim2real.twin.truth import TruthLog
     from sim2real.twin.video import VideoTape
 
     known = load_gap(gap) if gap is not None else Gap()
+    if calibration is not None:
+        known = measured_gap(Measured.load(calibration), robot, known)
     simulated = SimulatedRobot(robot_of(robot), known, seed, rate=rate, start=start)
     tape = VideoTape(simulated) if video is not None else None
     with ExitStack() as stack:
@@ -199,8 +207,8 @@ def deploy(
     `zerogap log`.
 
     Args:
-        policy: a file of `zerogap export`; or a motion, a .csv of `zerogap excite`, which takes no command and ends by itself. For a
-            motion an arm is bolted down, and a legged robot hangs from a stand with its feet free.
+        policy: a file of `zerogap export`; or a motion, a .csv of `zerogap excite`, which takes no command and ends by itself.
+            For a motion an arm is bolted down, and a legged robot hangs from a stand with its feet free.
         driver: twin, go2, so101, one that an installed distribution brings, or module:attribute for one of your own.
         address: where the robot is: HOST:PORT of a twin, the network interface to a Go2, the serial port of an SO-101.
         option: further options of the driver.
@@ -341,5 +349,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "twin": twin,
     "deploy": deploy,
     "log": log,
+    **sim2real.calibrate.commands.COMMANDS,
+    **sim2real.logs.commands.COMMANDS,
     **sim2real.excite.commands.COMMANDS,
 }

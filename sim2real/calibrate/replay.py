@@ -141,10 +141,10 @@ class Replay:
         initial[:, 1 + model.nq + qvel] = windows.initial_velocity[:, self._order]
         data = [mujoco.MjData(model) for _ in range(max(1, self._threads))]
         models = self._models(model, actuators, signals)
-        ahead, _ = self._pool.rollout(models, data, initial, control[:, :1])
-        velocity = initial[:, 1 + model.nq + qvel]
-        initial[:, 1 + model.nq + qvel] -= 0.5 * (ahead[:, 0, 1 + model.nq + qvel] - velocity)  # half a step before
-        states, _ = self._pool.rollout(models, data, initial, control)
+        velocity = slice(1 + model.nq, 1 + model.nq + model.nv)
+        ahead = np.asarray(self._pool.rollout(models, data, initial, control[:, :1])[0])
+        initial[:, velocity] -= 0.5 * (ahead[:, 0, velocity] - initial[:, velocity])  # half a step before
+        states = np.asarray(self._pool.rollout(models, data, initial, control)[0])
         return np.concatenate([position[:, None], states[:, :, 1 + qpos]], axis=1)
 
     def _models(self, model: mujoco.MjModel, actuators: np.ndarray, signals: Signals) -> list[mujoco.MjModel]:

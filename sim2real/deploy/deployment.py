@@ -49,10 +49,10 @@ def deploy(
     say: Say = print,
     show: Say = lambda _: None,
 ) -> dict[str, Any]:
-    """Run the pilot until it has ended, or the timetable, Ctrl-C, whoever commands or the safety filter ends it. Returns what was measured.
+    """Run the pilot until it has ended, or the timetable, Ctrl-C, whoever commands or the safety filter ends it.
 
-    `say` is told events and warnings, `show` a line of figures a few times a second. Raises DeployError, RecorderError, and
-    what driver and source raise; the robot is damped first.
+    Returns what was measured. `say` is told events and warnings, `show` a line of figures a few times a second. Raises
+    DeployError, RecorderError, and what driver and source raise; the robot is damped first.
     """
     timetable = timetable or Timetable()
     with ExitStack() as stack:
@@ -63,10 +63,9 @@ def deploy(
         used: Driver = ListenOnly(driver) if dry_run else driver
         _check_joints(pilot, driver)
         period = cycle_period(pilot.rate, driver.rate)
-        warnings = _check_gains(pilot, driver)
-        _check_speed(pilot, driver.read(), period)
-        limits = Limits.of(driver.robot)
+        warnings, limits = _check_gains(pilot, driver), Limits.of(driver.robot)
         _check_steps(pilot, limits, period)
+        _check_speed(pilot, driver.read(), period)
         header = _header(pilot, driver, period, limits, (provenance or {}) | {"dry_run": dry_run})
         recorder = stack.enter_context(Recorder(log, header.to_json()))
         runtime = Runtime(used, pilot, source, recorder, Guard(limits, period), timetable, Pacer(period))
@@ -97,7 +96,8 @@ def _check_joints(pilot: Pilot, driver: Driver) -> None:
     if pilot.joints != robot.joints:
         raise DeployError(
             f"the policy's joints are {', '.join(pilot.joints)}, and the driver's robot {robot.name!r} has"
-            f" {', '.join(robot.joints)}: expected the same, in the same order. Was the policy trained for another robot?"
+            f" {', '.join(robot.joints)}: expected the same, in the same order. Was the policy trained for another robot, or the"
+            " motion made for one?"
         )
 
 
@@ -121,9 +121,9 @@ def _check_steps(pilot: Pilot, limits: Limits, period: float) -> None:
     if len(beyond):
         joint, rate = int(beyond[0]), 1.0 / period
         raise DeployError(
-            f"the motion's targets of {limits.joints[joint]} go {pilot.largest_steps[joint]:.3g} rad at once, at {pilot.rate:g} Hz, and"
-            f" at {rate:g} commands a second the safety filter lets {allowed[joint]:.3g} rad through: make it with"
-            f" `zerogap excite --rate {rate:g}`, or with less --amplitude"
+            f"the motion's targets of {limits.joints[joint]} go {pilot.largest_steps[joint]:.3g} rad at once, at"
+            f" {pilot.rate:g} Hz, and at {rate:g} commands a second the safety filter lets {allowed[joint]:.3g} rad through:"
+            f" make it with `zerogap excite --rate {rate:g}`, or with less --amplitude"
         )
 
 

@@ -31,8 +31,8 @@ class Pilot(Protocol):
     command_names: tuple[str, ...]
     """Of the command's entries, with units."""
     largest_steps: np.ndarray | None
-    """Of its targets from one decision to the next, (num_joints,) rad, where they must go out as they are; None where the safety
-    filter may take them in several cycles."""
+    """Of its targets from one decision to the next, (num_joints,) rad, where they must go out as they are; None where the
+    safety filter may take them in several cycles."""
 
     @property
     def ended(self) -> str | None:

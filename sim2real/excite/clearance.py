@@ -2,10 +2,11 @@
 
     Clearance(SO101).contacts(positions)                    # [Contact(step=120, parts=("gripper", "floor"), joints=(1, 2, 3))]
 
-In simulation the built-in robots meet objects and not themselves, which saves time in training. Here all their collision geoms meet
-but those of neighbouring bodies, and those that are that close in the default pose already.
+In training the robots meet objects and not themselves, which saves time. Here all their collision geoms meet, but for those of
+neighbouring bodies, and those that are that close in the default pose already.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import mujoco
@@ -54,10 +55,16 @@ class Clearance:
         """Of a way (steps, joints) rad: looked at so often that no joint goes far between two looks."""
         travel = np.concatenate([[0.0], np.cumsum(np.abs(np.diff(positions, axis=0)).max(axis=1))])
         steps = np.searchsorted(travel, np.arange(0.0, travel[-1] + _TRAVEL, _TRAVEL))
+        return self.contacts_at(positions, np.unique(np.minimum(steps, len(positions) - 1)).tolist())
+
+    def contacts_at(self, positions: np.ndarray, steps: Iterable[int]) -> list[Contact]:
+        """In some steps only."""
         found = []
-        for step in np.unique(np.minimum(steps, len(positions) - 1)).tolist():
+        for step in steps:
             for pair in self._near(positions[step]):
-                found.append(Contact(step, (self._name(pair[0]), self._name(pair[1])), self._between(pair)))
+                joints = self._between(pair)
+                if joints:  # else no motion brings them nearer
+                    found.append(Contact(step, (self._name(pair[0]), self._name(pair[1])), joints))
         return found
 
     def _near(self, pose: np.ndarray) -> list[tuple[int, int]]:
@@ -65,7 +72,6 @@ class Clearance:
         data = self._data
         data.qpos[self._qpos] = pose
         mujoco.mj_kinematics(self._model, data)
-        mujoco.mj_comPos(self._model, data)
         mujoco.mj_collision(self._model, data)
         pairs = {tuple(sorted(map(int, pair))) for pair in data.contact.geom} if data.ncon else set()
         return sorted(pairs - self._usual)  # type: ignore[operator]

@@ -36,15 +36,15 @@ def excite(
 
     Then hang the robot up or bolt it down: zerogap deploy chirp.csv --driver go2 --address enp3s0 --log chirp.mcap
 
-    The motion begins and ends at rest in the robot's default pose. It keeps within the joints' ranges with a margin, within half of
-    their speeds and nine tenths of their torques, and off the safety filter; it is rehearsed in simulation, and moves less where
-    the robot would touch itself or the floor that it is bolted to. A calibration wants several kinds, one of them with other
-    gains, to be held out.
+    The motion begins and ends at rest in the robot's default pose. It keeps within the joints' ranges with a margin, within
+    half of their speeds and nine tenths of their torques, and off the safety filter; it is rehearsed in simulation, and moves
+    less where the robot would touch itself or the floor that it is bolted to. A calibration wants several kinds, one of them
+    with other gains, to be held out.
 
     Args:
         robot: go2, so101 or panda, or module:attribute for one of your own.
-        kind: chirp, a sine up and down the band; multisine, many sines at once; prbs, between two levels at random; steps, of many
-            sizes; holds, of poses for gravity and friction, each reached from below and from above.
+        kind: chirp, a sine up and down the band; multisine, many sines at once; prbs, between two levels at random; steps, of
+            many sizes; holds, of poses for gravity and friction, each reached from below and from above.
         out: the motion's file, which must be new: a CSV that a spreadsheet opens.
         seconds: how long, ways to the motion and back included.
         rate: targets a second (Hz); 500, and 50 for the SO-101, by default: what their drivers take.
@@ -101,22 +101,20 @@ _DRIVER_RATES = {"so101": 50.0}
 
 
 def _print(told: dict[str, Any]) -> None:
-    from rich.table import Table
-
-    low, high = told["band"]
-    print(
-        f"{told['robot']}: {told['kind']}, {told['seconds']:.1f} s at {told['rate']:g} Hz, {low:.3g} to {high:.3g} Hz, seed {told['seed']}"
-    )
-    table = Table("joint", "targets (rad)", "velocity (rad/s)", "torque (N m)", "simulated torque (N m)")
+    print(f"{told['robot']}: {told['kind']}, {told['seconds']:.1f} s at {told['rate']:g} Hz, seed {told['seed']}")
+    if told["band"] is not None:
+        print("band       {:.3g} to {:.3g} Hz".format(*told["band"]))
+    print("excited    {:.3g} to {:.3g} Hz: there lie nine tenths of the power".format(*told["excited"]))
+    width = max(len(joint["joint"]) for joint in told["joints"])
+    print(f"{'joint':{width}}  targets (rad)     velocity (rad/s)  torque (N m)      simulated torque (N m)")
     for joint in told["joints"]:
-        table.add_row(
-            joint["joint"],
+        columns = (
             f"{joint['lowest']:.2f} to {joint['highest']:.2f}",
-            f"{joint['velocity']:.2f} of {joint['velocity_limit']:.3g}",
-            f"{joint['torque']:.2f} of {joint['torque_limit']:.3g}",
+            f"{joint['velocity']:.2f} of {joint['velocity_limit']:.4g}",
+            f"{joint['torque']:.2f} of {joint['torque_limit']:.4g}",
             f"{joint['simulated_torque']:.2f}",
         )
-    Console().print(table)
+        print(f"{joint['joint']:{width}}  {''.join(f'{column:18}' for column in columns)}".rstrip())
     for note in told["notes"]:
         _console.print(f"[yellow]less:[/] {escape(note)}", highlight=False, soft_wrap=True)
 

@@ -29,6 +29,7 @@ from sim2real.excite.steps import steps
 KINDS: dict[str, Kind] = {"chirp": chirp, "multisine": multisine, "prbs": prbs, "steps": steps, "holds": holds}
 KindName = Literal["chirp", "multisine", "prbs", "steps", "holds"]
 
+_BANDLESS = ("steps", "holds")
 _DIGITS = 9  # of targets in rad
 _LEAST_RAMP = 0.5  # s
 _RAMP_EASE = 0.5  # of the speed and acceleration that a motion may have
@@ -71,8 +72,8 @@ class Design:
     """Of all joints; the amplitudes of those that do not move are without meaning."""
     moved: tuple[int, ...]
     """The joints that move, by index."""
-    band: tuple[float, float]
-    """Hz"""
+    band: tuple[float, float] | None
+    """Hz; None for a kind that has none."""
     notes: tuple[str, ...]
     """What became less than was asked for, and why."""
 
@@ -82,20 +83,27 @@ def design(robot: Robot, wish: Wish, stage: Stage | None = None) -> Design:
     stage = stage or Stage(robot)
     band = _band(wish)
     moved = _moved(robot, wish.joints)
+    _check_strength(stage)
     room = _room(robot, wish, stage)
     wanted = room.amplitude[moved]
     lead = _lead_seconds(room)
     draft = _Draft(robot, wish, room.pick(moved), moved, lead, band)
     reasons: dict[tuple[int, int], str] = {}
+    suspects: list[int] = []
+    told_band = None if wish.kind in _BANDLESS else band
     told = ""
     for _ in range(_ROUNDS):
         motion = draft.motion()
-        faults = touching(stage.clearance.contacts(motion.targets))  # the cheapest question first
+        # The cheapest question first: whether where it was too near before it still is.
+        clearance, targets = stage.clearance, motion.targets
+        contacts = clearance.contacts_at(targets, suspects) or clearance.contacts(targets)
+        suspects = sorted({contact.step for contact in contacts})
+        faults = touching(contacts)
         if not faults:
             rehearsal = Rehearsal.of(motion, stage)
             faults = [*rehearsal.faults, *_torque_faults(rehearsal)]
             if not faults:
-                return Design(motion, rehearsal, room, tuple(moved.tolist()), band, draft.notes(wanted, reasons))
+                return Design(motion, rehearsal, room, tuple(moved.tolist()), told_band, draft.notes(wanted, reasons))
         eased = draft.ease({fault: fault.tell(motion.rate) for fault in faults})
         reasons |= eased
         told = next(iter(eased.values()))
@@ -109,7 +117,9 @@ class _Draft:
         self._robot, self._wish, self._room, self._moved, self._lead = robot, wish, room, moved, lead
         signal = Signal(wish.rate, wish.seconds - 2 * lead, band, wish.seed)
         if signal.steps < 2:
-            raise MotionError(f"{wish.seconds:g} s are too short: the ways there and back take {2 * lead:.3g} s")
+            raise MotionError(
+                f"{wish.seconds:g} s are too short: the ways there and back take {2 * lead:.3g} s. Give more --seconds"
+            )
         kind = KINDS[wish.kind] if wish.order == "together" else in_turn(KINDS[wish.kind])
         self._shape: Shape = kind(room, signal, tuple(robot.joints[i] for i in moved))
         self._names = [robot.joints[i] for i in moved]
@@ -144,13 +154,16 @@ class _Draft:
             damping=tuple(wish.damping * value for value in robot.damping),
             kind=wish.kind,
             seed=wish.seed,
-            description=f"{wish.kind} of {', '.join(self._names)}, {wish.order}",
+            description=f"{wish.kind} of {self._told()}, {wish.order}",
             segments=tuple(segments),
         )
 
+    def _told(self) -> str:
+        return "all joints" if len(self._names) == self._robot.num_joints else ", ".join(self._names)
+
     def ease(self, faults: dict[Fault, str]) -> dict[tuple[int, int], str]:
-        """Take amplitude off the joints at fault, once for each segment where it happens; on the ways there and back, from their
-        centres too. Returns why, by segment and joint."""
+        """Take amplitude off the joints at fault, once for each segment where it happens; on the ways there and back, from
+        their centres too. Returns why, by segment and joint."""
         eased: dict[tuple[int, int], str] = {}
         off_center: set[int] = set()
         for fault, told in faults.items():
@@ -198,6 +211,19 @@ def _room(robot: Robot, wish: Wish, stage: Stage) -> Room:
     return room
 
 
+def _check_strength(stage: Stage) -> None:
+    """Raise MotionError where the robot cannot even hold its default pose."""
+    robot = stage.robot
+    _, bias = stage.mechanics.inertia_and_bias(np.array(robot.default_pose, float))
+    for joint, needed, limit in zip(robot.joints, np.abs(bias), robot.effort_limits, strict=True):
+        if needed > _TORQUE_SHARE * limit:
+            raise MotionError(
+                f"robot {robot.name!r}: {joint} needs {needed:.3g} N m to hold the default pose, at most"
+                f" {_TORQUE_SHARE * limit:.3g}:"
+                " give the robot another default pose, or its true effort limits"
+            )
+
+
 def _lead_seconds(room: Room) -> float:
     """How long the way from the default pose to the centres takes."""
     distance = np.abs(room.center - room.rest)
@@ -216,8 +242,8 @@ def _moved(robot: Robot, pattern: str) -> np.ndarray:
 def _band(wish: Wish) -> tuple[float, float]:
     if not 1.0 <= wish.rate <= 10_000.0 or not 0 < wish.seconds * wish.rate <= MAX_STEPS:
         raise MotionError(
-            f"{wish.seconds:g} s at {wish.rate:g} Hz: expected a --rate from 1 to 10,000 and more than no --seconds, {MAX_STEPS} targets"
-            " at most"
+            f"{wish.seconds:g} s at {wish.rate:g} Hz: expected a --rate from 1 to 10,000 and more than no --seconds,"
+            f" {MAX_STEPS} targets at most"
         )
     for name in ("stiffness", "damping"):
         if not getattr(wish, name) >= 0 or not np.isfinite(getattr(wish, name)):
@@ -225,8 +251,8 @@ def _band(wish: Wish) -> tuple[float, float]:
     low, high = wish.band or (max(0.1, _PERIODS / wish.seconds), min(10.0, 0.1 * wish.rate))
     if not 0 < low < high <= 0.25 * wish.rate:
         raise MotionError(
-            f"the band is {low:g} to {high:g} Hz: expected a lower and a higher frequency, above 0 and at most a quarter of the rate,"
-            f" {0.25 * wish.rate:g} Hz"
+            f"the band is {low:g} to {high:g} Hz: expected a lower and a higher frequency, above 0 and at most a quarter of the"
+            f" rate, {0.25 * wish.rate:g} Hz"
         )
     if low * wish.seconds < 1.0:
         raise MotionError(f"{wish.seconds:g} s are less than a period of {low:g} Hz: give more --seconds or a higher --band")

@@ -1,7 +1,7 @@
 """Static holds: poses spread over the joints' ranges (a Latin hypercube), each held twice, for gravity and friction.
 
-A pose is reached once from below and once from above: what the torques of the two have in common is gravity, and what they do not
-is friction.
+A pose is reached once from below and once from above: what the torques of the two have in common is gravity, and what they do
+not is friction.
 """
 
 import numpy as np
@@ -21,7 +21,7 @@ _MOVE = 1.5  # s, and longer where limits ask for it
 def holds(room: Room, signal: Signal, joints: tuple[str, ...]) -> Shape:
     """Each pose is a segment. Bands do not matter to holds."""
     count, times = len(joints), signal.times
-    move = max(_MOVE, 2.0 * float(ramp_seconds(2 * room.amplitude, room.velocity, room.acceleration).max()))
+    move = max(_MOVE, float(ramp_seconds(2 * room.amplitude, room.velocity, room.acceleration).max()))
     slot = move + 3 * _CREEP_SECONDS + 2 * _HOLD
     number = int((signal.seconds - move) / slot)
     if number < 1:

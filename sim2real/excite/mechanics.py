@@ -1,5 +1,4 @@
-"""A robot with its base held, as one that is excited is bolted down or hung up: torques that a way needs, and what controllers make
-of their targets.
+"""A robot with its base held, bolted down or hung up: the torques that a way needs, and what controllers make of their targets.
 
     mechanics = Mechanics(GO2, timestep=0.001)
     mechanics.needed(position, velocity, acceleration)      # inverse dynamics, N m
@@ -66,8 +65,8 @@ class Mechanics:
         return torque
 
     def follow(self, motion: Motion) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Position, velocity and the torque that the controllers ask for, each (steps, joints), when each of the motion's targets
-        begins to hold. It starts at rest in the default pose."""
+        """Position, velocity and the torque that the controllers ask for, each (steps, joints), when each of the motion's
+        targets begins to hold. It starts at rest in the default pose."""
         model = self._model
         stiffness, damping = np.array(motion.stiffness), np.array(motion.damping)
         model.actuator_gainprm[self._actuators, 0] = stiffness
@@ -81,7 +80,7 @@ class Mechanics:
         kind = mujoco.mjtState.mjSTATE_FULLPHYSICS
         start = np.zeros(mujoco.mj_stateSize(model, kind))
         mujoco.mj_getState(model, data, start, kind)
-        states, _ = mujoco.rollout.rollout(model, data, start, control)
+        states = np.asarray(mujoco.rollout.rollout(model, data, start, control)[0])
         at = np.concatenate([start[None], states[0, substeps - 1 : -1 : substeps]])
         position, velocity = at[:, 1 + self._qpos], at[:, 1 + model.nq + self._dofs]
         return position, velocity, stiffness * (motion.targets - position) - damping * velocity

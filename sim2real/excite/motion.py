@@ -98,5 +98,5 @@ class Motion:
         """SHA-256 of what it does: rate, targets and gains."""
         digest = hashlib.sha256(f"{self.robot} {','.join(self.joints)} {self.rate!r} {self.targets.shape}".encode())
         for values in (self.targets, self.stiffness, self.damping):
-            digest.update(np.ascontiguousarray(values, "<f8"))
+            digest.update(np.asarray(values, "<f8").tobytes())
         return digest.hexdigest()

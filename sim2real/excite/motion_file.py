@@ -80,8 +80,8 @@ def load_motion(path: Path, make_robot: Callable[[str], Robot]) -> Motion:
         values = _numbers(path, first + 1 + step, cells, len(columns) + 1)
         if abs(values[0] * rate - step) > _TOLERANCE:
             raise MotionError(
-                f"{path}, line {first + 1 + step}: seconds is {values[0]:g}, expected {step / rate:g}: rows follow each other at"
-                f" the rate that the comments give, {rate:g} Hz, from 0 on"
+                f"{path}, line {first + 1 + step}: seconds is {values[0]:g}, expected {step / rate:g}: rows follow each other"
+                f" at the rate that the comments give, {rate:g} Hz, from 0 on"
             )
         targets[step, columns] = values[1:]
     try:

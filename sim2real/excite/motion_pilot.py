@@ -2,8 +2,8 @@
 
     pilot = MotionPilot(Rehearsal.of(motion, Stage(robot)).require())
 
-It decides once for each of the motion's targets, in their order, whatever the robot does: where the runtime misses a deadline the
-rest comes later, and nothing is left out.
+It decides once for each of the motion's targets, in their order, whatever the robot does: where the runtime misses a deadline
+the rest comes later, and nothing is left out.
 """
 
 from dataclasses import asdict

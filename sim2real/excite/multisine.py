@@ -1,7 +1,7 @@
 """Multisines: many sines at once, their phases chosen so that the sum has no high peaks.
 
-The frequencies are whole multiples of the motion's own, 1 / seconds, and are dealt out to the joints in turn: no two joints share
-one, so that they are uncorrelated over the motion. Phases are drawn at random and improved by clipping the sum and keeping the
+The frequencies are whole multiples of the motion's own, 1 / seconds, and are dealt out to the joints: no two joints share one,
+so that they are uncorrelated over the motion. Phases are drawn at random and improved by clipping the sum and keeping the
 phases of what is left, again and again (Van der Ouderaa et al., "Peak factor minimization of input and output signals of linear
 systems", IEEE Trans. Instrum. Meas. 37, 1988).
 """
@@ -27,12 +27,14 @@ def multisine(room: Room, signal: Signal, joints: tuple[str, ...]) -> Shape:
     lines = np.arange(max(1, np.ceil(low * signal.seconds - 1e-9)), np.floor(high * signal.seconds + 1e-9) + 1).astype(int)
     if len(lines) < count:
         raise MotionError(
-            f"{signal.seconds:.3g} s from {low:g} to {high:g} Hz have room for {len(lines)} frequencies, expected one for each of"
-            f" {count} joints: give more --seconds, a wider --band or fewer --joints"
+            f"{signal.seconds:.3g} s from {low:g} to {high:g} Hz have room for {len(lines)} frequencies, expected one for each"
+            f" of {count} joints: give more --seconds, a wider --band or fewer --joints"
         )
+    # Dealt anew in each round: at regular distances, a joint's frequencies would give a sum that nearly repeats itself.
+    owner = np.concatenate([rng.permutation(count) for _ in range(-(-len(lines) // count))])[: len(lines)]
     values = np.zeros((len(times), count))
-    for joint, first in enumerate(rng.permutation(count)):
-        own = lines[first::count]
+    for joint in range(count):
+        own = lines[owner == joint]
         amplitude = room.gain(own[:, None] / signal.seconds)[:, joint]
         phase = low_crest_phases(own, amplitude, rng)
         angle = 2 * np.pi * own * times[:, None] / signal.seconds + phase

@@ -7,16 +7,10 @@ import numpy as np
 
 from sim2real.excite.design import Design
 from sim2real.excite.motion import MotionError
-from sim2real.excite.report import Peaks, peaks_of
+from sim2real.excite.report import Peaks, peaks_of, spectrum
 
 _POINTS = 4_000  # of a curve
 _ROWS = 7  # of curves; more joints are drawn in a second column
-
-
-def spectrum(targets: np.ndarray, rate: float) -> tuple[np.ndarray, np.ndarray]:
-    """Frequencies (Hz) and one-sided amplitudes (rad) of targets (steps, joints) without their means, (frequencies, joints)."""
-    deviation = targets - targets.mean(axis=0)
-    return np.fft.rfftfreq(len(targets), 1.0 / rate), 2.0 * np.abs(np.fft.rfft(deviation, axis=0)) / len(targets)
 
 
 def plot_design(made: Design, path: Path) -> None:
@@ -30,7 +24,7 @@ def plot_design(made: Design, path: Path) -> None:
     columns = -(-len(moved) // _ROWS)
     rows = -(-len(moved) // columns)
     figure = pyplot.figure(figsize=(7 * columns + 5, max(5.0, 1.5 * rows + 1)), layout="constrained")
-    left, right = figure.subfigures(1, 2, width_ratios=[7 * columns, 5])
+    left, right = figure.subfigures(1, 2, width_ratios=[7 * columns, 5], squeeze=False)[0]
     axes = left.subplots(rows, columns, sharex=True, squeeze=False)
     every = max(1, len(motion.targets) // _POINTS)
     for axis, joint in zip(axes.T.ravel(), moved, strict=False):
@@ -48,11 +42,12 @@ def plot_design(made: Design, path: Path) -> None:
     left.supylabel("rad", fontsize=8)
     upper, lower = right.subplots(2, 1)
     frequencies, amplitudes = spectrum(motion.targets, motion.rate)
-    shown = slice(1, np.searchsorted(frequencies, 4 * made.band[1]))
+    shown = slice(1, np.searchsorted(frequencies, 4 * made.band[1] if made.band else 0.1 * motion.rate))
     upper.loglog(frequencies[shown], amplitudes[shown][:, list(moved)], linewidth=0.5, alpha=0.7)
     top = float(amplitudes[shown].max())
     upper.set_ylim(1e-5 * top, 2 * top)
-    upper.axvspan(*made.band, color="#2ca02c", alpha=0.1)
+    if made.band:
+        upper.axvspan(*made.band, color="#2ca02c", alpha=0.1)
     upper.set_title("spectrum of the targets, and the band", fontsize=9)
     upper.set_xlabel("Hz", fontsize=8)
     upper.set_ylabel("rad", fontsize=8)

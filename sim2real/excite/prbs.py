@@ -19,29 +19,28 @@ _ORDERS = (3, 16)
 
 
 def prbs(room: Room, signal: Signal, joints: tuple[str, ...]) -> Shape:
-    """The length is that of the 2^n - 1 with which the time is filled at about the band's highest frequency."""
+    """The longest sequence of 2^n - 1 bits that the time has room for, and its beginning again."""
     count, times = len(joints), signal.times
     ramps = ramp_seconds(2 * room.amplitude, room.velocity, room.acceleration)
     asked = 1.0 / (_CLOCK * signal.band[1])
-    shortest = max(asked, float(ramps.max()), 2 / signal.rate)
-    order = round(np.log2(max(2.0, signal.seconds / shortest)))
-    order = min(order, _ORDERS[1])
+    clock = max(asked, float(ramps.max()), 2 / signal.rate)
+    number = int(signal.seconds / clock) - 1  # the last one is for the way back
+    order = min(int(np.log2(max(1, number + 1))), _ORDERS[1])
     if order < _ORDERS[0] or 2**order - 1 < count:
         raise MotionError(
-            f"{signal.seconds:.3g} s have room for {2 ** max(order, 0) - 1} bits of {shortest:.3g} s, expected"
-            f" {max(count, 2 ** _ORDERS[0] - 1)} or more: give more --seconds, a higher --band, less --amplitude or fewer --joints"
+            f"{signal.seconds:.3g} s have room for {max(number, 0)} bits of {clock:.3g} s, expected"
+            f" {max(count, 2 ** _ORDERS[0] - 1)} or more: give more --seconds, a higher --band, less --amplitude or fewer"
+            " --joints"
         )
-    bits = levels(order, count, signal.seed)
-    clock = signal.seconds / (len(bits) + 1)  # the last one is for the way back
-    begin = clock * np.arange(len(bits) + 1)
-    last = np.clip(ramps, min(2 / signal.rate, clock), clock)
+    bits = np.resize(levels(order, count, signal.seed), (number, count))
+    begin = clock * np.arange(number + 1)
+    last = np.maximum(ramps, 2 / signal.rate)
     values = [way(np.append(bits[:, joint], 0.0), begin, np.full(len(begin), last[joint]), times) for joint in range(count)]
     shape = whole("prbs", np.stack(values, axis=1), signal)
-    if shortest == asked:
+    if clock == asked:
         return shape
-    return replace(
-        shape, notes=(f"bits of {clock:.3g} s instead of {asked:.3g}: joints take that long; less --amplitude is quicker",)
-    )
+    note = f"bits of {clock:.3g} s instead of {asked:.3g}: joints take that long; less --amplitude is quicker"
+    return replace(shape, notes=(note,))
 
 
 def levels(order: int, count: int, seed: int) -> np.ndarray:

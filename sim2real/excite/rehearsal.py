@@ -3,8 +3,8 @@
     rehearsal = Rehearsal.of(motion, Stage(SO101))
     for fault in rehearsal.faults: print(fault)
 
-The robot is the nominal one with its base held. What counts is what the runtime's safety filter would take off the motion or trip
-on, and what touches what.
+The robot is the nominal one with its base held. What counts is what the runtime's safety filter would take off the motion or
+trip on, and what touches what.
 """
 
 from collections.abc import Iterable
@@ -96,28 +96,13 @@ class Rehearsal:
     def faults(self) -> tuple[Fault, ...]:
         """What speaks against playing it: of each kind the worst for each joint, and all contacts."""
         motion, limits = self.motion, self.stage.limits
-        pace = limits.target_speed
+        off = np.abs(motion.targets[:1] - self.stage.robot.default_pose)
         found = [
             *self._gain_faults(),
-            *self._beyond(
-                np.abs(motion.targets[:1] - self.stage.robot.default_pose),
-                pace / motion.rate,
-                "begins",
-                "rad off the default pose",
-            ),
-            *self._beyond(
-                np.maximum(limits.low - motion.targets, motion.targets - limits.high),
-                _ROUNDING,
-                "has a target",
-                "rad outside its range",
-            ),
-            *self._beyond(np.abs(motion.velocity), pace, "has a target that moves at", "rad/s"),
-            *self._beyond(
-                np.maximum(limits.low - self.position, self.position - limits.high),
-                _SHARE * limits.range_margin,
-                "swings",
-                "rad outside its range",
-            ),
+            *self._beyond(off, limits.target_speed / motion.rate, "begins", "rad off the default pose"),
+            *self._beyond(self._outside(motion.targets), _ROUNDING, "has a target", "rad outside its range"),
+            *self._beyond(np.abs(motion.velocity), limits.target_speed, "has a target that moves at", "rad/s"),
+            *self._beyond(self._outside(self.position), _SHARE * limits.range_margin, "swings", "rad outside its range"),
             *self._beyond(np.abs(self.velocity), _SHARE * limits.velocity, "moves at", "rad/s"),
             *self._beyond(np.abs(self.torque), limits.torque, "asks for", "N m"),
         ]
@@ -131,6 +116,10 @@ class Rehearsal:
             more = f"; besides, {' and '.join(sorted(others)[:2])}" if others else ""
             raise MotionError(f"robot {self.stage.robot.name!r} cannot play this motion: {first.tell(self.motion.rate)}{more}")
         return self
+
+    def _outside(self, position: np.ndarray) -> np.ndarray:
+        """How far outside of the joints' ranges (rad)."""
+        return np.maximum(self.stage.limits.low - position, position - self.stage.limits.high)
 
     def _beyond(self, values: np.ndarray, allowed: np.ndarray | float, verb: str, unit: str) -> list[Fault]:
         allowed = np.broadcast_to(allowed, values.shape[1:])

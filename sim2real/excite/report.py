@@ -1,4 +1,4 @@
-"""What a designed motion asks of each joint, in figures: `peaks_of`, and `tell`, all of it as JSON."""
+"""What a designed motion asks of each joint and which frequencies it excites, in figures; `tell` gives all of it for JSON."""
 
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
@@ -25,7 +25,7 @@ class Peaks:
     torque: float
     """Largest that is needed to be on the targets (N m)."""
     simulated_torque: float
-    """Largest that the simulated robot's controllers ask for (N m)."""
+    """Largest that the simulated robot exerts (N m)."""
     torque_limit: float
     range_share: float
     """Of the way from the middle of its range to the stops, that the targets go."""
@@ -53,7 +53,7 @@ def peaks_of(made: Design) -> list[Peaks]:
                 velocity=velocity,
                 velocity_limit=robot.velocity_limits[j],
                 torque=needed,
-                simulated_torque=float(np.abs(rehearsal.torque[:, j]).max()),
+                simulated_torque=min(float(np.abs(rehearsal.torque[:, j]).max()), robot.effort_limits[j]),
                 torque_limit=robot.effort_limits[j],
                 range_share=reach,
                 velocity_share=velocity / robot.velocity_limits[j],
@@ -63,10 +63,29 @@ def peaks_of(made: Design) -> list[Peaks]:
     return peaks
 
 
+def spectrum(targets: np.ndarray, rate: float) -> tuple[np.ndarray, np.ndarray]:
+    """Frequencies (Hz) and one-sided amplitudes (rad) of targets (steps, joints) without their means, (frequencies, joints)."""
+    deviation = targets - targets.mean(axis=0)
+    return np.fft.rfftfreq(len(targets), 1.0 / rate), 2.0 * np.abs(np.fft.rfft(deviation, axis=0)) / len(targets)
+
+
+def excited_band(made: Design) -> tuple[float, float]:
+    """Between which frequencies (Hz) nine tenths of the power of the joints' targets lie, a twentieth below and above."""
+    frequencies, amplitudes = spectrum(made.motion.targets, made.motion.rate)
+    power = np.cumsum((amplitudes**2).sum(axis=1))
+    first, last = np.searchsorted(power, power[-1] * np.array([0.05, 0.95]))
+    return float(frequencies[first]), float(frequencies[last])
+
+
 def tell(made: Design) -> dict[str, Any]:
     """What `zerogap excite --json` writes."""
     motion = made.motion
     told = {"robot": motion.robot, "kind": motion.kind, "seed": motion.seed, "seconds": motion.seconds, "rate": motion.rate}
-    told |= {"band": list(made.band), "hash": motion.content_hash, "notes": list(made.notes)}
+    told |= {
+        "band": list(made.band) if made.band else None,
+        "excited": list(excited_band(made)),
+        "hash": motion.content_hash,
+        "notes": list(made.notes),
+    }
     told |= {"segments": [asdict(segment) for segment in motion.segments]}
     return told | {"joints": [asdict(peak) for peak in peaks_of(made)]}

@@ -3,9 +3,9 @@
     room = Room.of(GO2)
     room.pick(np.array([0, 1])).gain(np.array([0.5, 10.0]))
 
-A robot's description has no accelerations: here they are what a part of the motor's torque gives the inertia that it sees in the
-default pose, after gravity. The amplitude that a joint gets unless told otherwise is the robot's own `action_scale`, by which
-policies move it, as far as its range has room. A joint whose default pose is near a stop moves about another centre.
+A robot's description has no accelerations: here they are what a part of the motor's torque gives the inertia that it sees in
+the default pose, after gravity. The amplitude that a joint gets unless told otherwise is the robot's own `action_scale`, by
+which policies move it, as far as its range has room. A joint whose default pose is near a stop moves about another centre.
 """
 
 from dataclasses import dataclass, fields, replace

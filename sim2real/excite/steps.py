@@ -1,7 +1,7 @@
 """Steps: a joint goes to a level as fast as its limits allow, stays there, and goes on to another one.
 
-The levels are spread evenly and come in random order, so that steps are of many sizes, up and down. Several joints step one after
-another within the time that each stays, not at once.
+The levels are spread evenly and come in random order, so that steps are of many sizes, up and down. Several joints step one
+after another within the time that each stays, not at once.
 """
 
 import numpy as np

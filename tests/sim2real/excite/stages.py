@@ -1,6 +1,7 @@
 """The built-in robots' models for rehearsals, made once for all tests of a process; and motions designed in them."""
 
 from functools import cache
+from typing import Any
 
 from assets.robots.built_in import ROBOTS
 from sim2real.excite.design import Design, Wish, design
@@ -15,5 +16,6 @@ def stage(robot: str) -> Stage:
     return Stage(ROBOTS[robot]())
 
 
-def made(robot: str, **wish) -> Design:
-    return design(stage(robot).robot, Wish(**{"seconds": 10.0, "rate": RATES[robot]} | wish), stage(robot))
+def made(robot: str, **wish: Any) -> Design:
+    given: dict[str, Any] = {"seconds": 10.0, "rate": RATES[robot]} | wish
+    return design(stage(robot).robot, Wish(**given), stage(robot))

@@ -11,11 +11,14 @@ from hypothesis.extra import numpy as arrays
 from assets.errors import UserError
 from assets.robots import GO2, SO101
 from assets.robots.built_in import ROBOTS
+from assets.robots.robot import Robot, RobotError
 from sim2real.excite.motion import Motion, MotionError, Segment
 from sim2real.excite.motion_file import load_motion, save_motion
 
 
-def make_robot(name: str):
+def make_robot(name: str) -> Robot:
+    if name not in ROBOTS:
+        raise RobotError(f"unknown robot {name!r}")
     return ROBOTS[name]()
 
 

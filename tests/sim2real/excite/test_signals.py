@@ -2,14 +2,16 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sim2real.excite.chirp import chirp
 from sim2real.excite.holds import holds
 from sim2real.excite.motion import Segment
 from sim2real.excite.multisine import low_crest_phases, multisine
 from sim2real.excite.prbs import levels
 from sim2real.excite.ramp import PEAK_ACCELERATION, PEAK_SPEED, ramp_seconds, smooth, way
+from sim2real.excite.report import spectrum
 from sim2real.excite.room import Room
 from sim2real.excite.shape import Signal
 
@@ -32,6 +34,7 @@ def test_a_maximum_length_sequence_is_uncorrelated_with_itself_later_and_with_ot
         assert first @ other == pytest.approx(-1.0)
 
 
+@settings(max_examples=15)
 @given(st.integers(20, 120), st.integers(0, 1000))
 def test_a_multisine_of_chosen_phases_has_a_lower_crest_than_one_of_random_phases(count, seed):
     rng = np.random.default_rng(seed)
@@ -47,6 +50,7 @@ def test_a_multisine_of_chosen_phases_has_a_lower_crest_than_one_of_random_phase
     assert chosen < np.median([crest(rng.uniform(0, 2 * np.pi, count)) for _ in range(9)])
 
 
+@settings(max_examples=15)
 @given(st.integers(1, 8), st.integers(0, 100))
 def test_the_joints_of_a_multisine_share_no_frequency(count, seed):
     signal = Signal(100.0, 20.0, (0.2, 8.0), seed)
@@ -80,6 +84,19 @@ def test_the_ramp_s_peaks_are_those_of_its_polynomial():
     speed = np.gradient(smooth(share), share)
     assert speed.max() == pytest.approx(PEAK_SPEED, rel=1e-6)
     assert np.gradient(speed, share)[10:-10].max() == pytest.approx(PEAK_ACCELERATION, rel=1e-4)
+
+
+@settings(max_examples=25)
+@given(st.sampled_from([chirp, multisine]), st.integers(0, 100), st.floats(0.5, 2.0), st.floats(3.0, 9.0))
+def test_hardly_any_energy_lies_outside_of_the_band(kind, seed, low, high):
+    signal = Signal(100.0, 40.0, (low, high), seed)
+    values = kind(room(2), signal, ("a", "b")).trace(np.ones((1, 2)))
+    frequencies, amplitudes = spectrum(values, signal.rate)
+    outside = (frequencies < 0.7 * low) | (frequencies > 1.2 * high)
+    assert (amplitudes[outside] ** 2).sum() < 0.01 * (amplitudes**2).sum()
+    inside = (frequencies >= low) & (frequencies <= high)
+    for part in np.array_split(amplitudes[inside], 4):  # and all of the band is there
+        assert (part**2).sum() > 0.02 * (amplitudes**2).sum()
 
 
 def test_a_hold_is_reached_from_below_and_from_above():
