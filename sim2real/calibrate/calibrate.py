@@ -183,8 +183,8 @@ def _problem(
     timestep = coarse * settings.timestep
     spec = suspended_spec(robot, timestep)
     replays = [Replay(robot, w, timestep, settings.threads) for w in _thin(windows, settings.windows // coarse)]
-    problem = Problem(robot, spec, free, replays, 1.0)
-    return Problem(robot, spec, free, replays, max(_LEAST_NOISE, _spread(problem.residuals(x))))
+    problem = Problem(robot, spec, free, replays, 1.0).with_free_starts(x)
+    return problem.with_noise(max(_LEAST_NOISE, _spread(problem.residuals(x))))
 
 
 def _starts(problem: Problem, x: np.ndarray, count: int, rng: np.random.Generator) -> list[np.ndarray]:

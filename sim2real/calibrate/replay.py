@@ -90,8 +90,7 @@ class Replay:
     """Windows of one log, simulated on `threads` threads."""
 
     def __init__(self, robot: Robot, windows: Windows, timestep: float = 0.001, threads: int = 2):
-        self.robot, self.windows, self.timestep = robot, windows, timestep
-        self._threads = threads
+        self.robot, self.windows, self.timestep, self.threads = robot, windows, timestep, threads
         # In the log's own order of joints.
         self._order = [windows.joints.index(name) for name in robot.joints]
         self._steps = int(np.ceil(windows.seconds / timestep - 1e-9)) + 1
@@ -139,7 +138,7 @@ class Replay:
         position = windows.initial_position[:, self._order] - signals.offset
         initial[:, 1 + qpos] = position
         initial[:, 1 + model.nq + qvel] = windows.initial_velocity[:, self._order]
-        data = [mujoco.MjData(model) for _ in range(max(1, self._threads))]
+        data = [mujoco.MjData(model) for _ in range(max(1, self.threads))]
         models = self._models(model, actuators, signals)
         velocity = slice(1 + model.nq, 1 + model.nq + model.nv)
         ahead = np.asarray(self._pool.rollout(models, data, initial, control[:, :1])[0])
