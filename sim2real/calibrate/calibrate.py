@@ -66,7 +66,7 @@ def calibrate(
     _check_apart(logs, holdout)
     quantities = settings.quantities or (QUANTITIES_OF_SERVOS if robot.servos else QUANTITIES_OF_MOTORS)
     free = parameters(robot, suspended_spec(robot, settings.timestep), quantities, settings.sharing)
-    every = [cut(_ready(robot, log), settings.window_seconds) for log in (*logs, *holdout)]
+    every = [windows_of(robot, log, settings.window_seconds) for log in (*logs, *holdout)]
     fitted = every[: len(logs)]
     told("replaying", 0.0)
     rough = _search(robot, free, fitted, settings, told)
@@ -98,6 +98,11 @@ def _check_apart(logs: Sequence[RobotLog], holdout: Sequence[RobotLog]) -> None:
                 f"{log.name} is held out and fitted to (as {seen[log.content_hash]}): what was fitted to proves nothing; hold"
                 " another recording out, best one of another motion"
             )
+
+
+def windows_of(robot: Robot, log: RobotLog, seconds: float) -> Windows:
+    """Of a log of this robot. Raises CalibrationError where it cannot be replayed."""
+    return cut(_ready(robot, log), seconds)
 
 
 def _ready(robot: Robot, log: RobotLog) -> RobotLog:

@@ -89,7 +89,7 @@ def _shift(axis: int) -> Callable[[mujoco.MjSpec, str, float], None]:
 
 
 QUANTITIES: Mapping[str, Quantity] = {
-    "delay": Quantity("s", "joint", 0.0, 0.3, 0.005, 1, "robot"),
+    "delay": Quantity("s", "joint", -0.005, 0.3, 0.005, 1, "robot"),  # below zero where commands are stamped late
     "offset": Quantity("rad", "joint", -0.2, 0.2, 0.01, 1, "joint"),
     "stiffness": Quantity("x", "joint", 0.01, 10.0, 0.3, 1, "joint", factor=True, nominal=lambda m, n: 1.0),
     "gain_damping": Quantity("x", "joint", 0.01, 100.0, 0.3, 2, "joint", factor=True, nominal=lambda m, n: 1.0),
@@ -104,7 +104,7 @@ QUANTITIES: Mapping[str, Quantity] = {
         "N m", "joint", 0.0, 10.0, 0.1, 2, "joint", modify=_set_frictionloss, nominal=_joint_field("frictionloss")
     ),
     "mass": Quantity("x", "body", 0.3, 3.0, 0.1, 3, "kind", modify=_scale_mass, nominal=lambda m, n: 1.0, factor=True),
-    "payload": Quantity("kg", "tip", 1e-6, 5.0, 0.05, 3, "joint", modify=_add_payload),
+    "payload": Quantity("kg", "tip", 1e-6, 2.0, 0.05, 3, "joint", modify=_add_payload),
     "center_x": Quantity("m", "body", -0.1, 0.1, 0.01, 3, "kind", modify=_shift(0)),
     "center_y": Quantity("m", "body", -0.1, 0.1, 0.01, 3, "kind", modify=_shift(1)),
     "center_z": Quantity("m", "body", -0.1, 0.1, 0.01, 3, "kind", modify=_shift(2)),
