@@ -14,6 +14,7 @@ from rich.markup import escape
 
 import sim2real.calibrate.commands
 import sim2real.excite.commands
+import sim2real.logs.check_command
 import sim2real.logs.commands
 
 Json = Annotated[Path | None, tyro.conf.arg(name="json", metavar="FILE")]
@@ -352,4 +353,5 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     **sim2real.calibrate.commands.COMMANDS,
     **sim2real.logs.commands.COMMANDS,
     **sim2real.excite.commands.COMMANDS,
+    **sim2real.logs.check_command.COMMANDS,
 }
