@@ -34,8 +34,8 @@ def calibrate(
 
     Example with a single recording: zerogap calibrate --robot go2 --log air.mcap --holdout-tail 0.4 --out runs/calibration
 
-    The result is DIR/calibration.json, which `zerogap train`, `eval` and `twin` take as --calibration. The errors told are of
-    what was held out: 0.5 s of open-loop simulation at a time. `zerogap logs check` tells first whether a log is fit for this,
+    The result is DIR/calibration.json, which `zerogap train`, `eval` and `twin` take as --calibration, and DIR/report.html to
+    look at. The errors told are of what was held out: 0.5 s of open-loop simulation at a time. `zerogap logs check` tells first whether a log is fit for this,
     `zerogap excite` makes motions that are worth recording.
 
     Args:
@@ -60,6 +60,7 @@ def calibrate(
     from sim2real.calibrate.calibrate import Settings
     from sim2real.calibrate.calibrate import calibrate as fit
     from sim2real.calibrate.parameters import QUANTITIES
+    from sim2real.calibrate.report import write_report
     from sim2real.calibrate.windows import CalibrationError
     from sim2real.logs.split import split_tail
     from sim2real.logs.store import open_log
@@ -73,15 +74,16 @@ def calibrate(
         pairs = [split_tail(log, holdout_tail) for log in logs]
         logs, held = [first for first, _ in pairs], held + [tail for _, tail in pairs]
     settings = Settings(free or None, dict.fromkeys(free or QUANTITIES, sharing) if sharing else {}, window, seed=seed)
+    made = make_robot(robot)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=_console, transient=True) as bar:
         task = bar.add_task("replaying", total=1.0)
-        found = fit(
-            make_robot(robot), logs, held, settings, lambda text, share: bar.update(task, description=text, completed=share)
-        )
+        found = fit(made, logs, held, settings, lambda text, share: bar.update(task, description=text, completed=share))
     found.save(out)
+    write_report(out / "report.html", found, made, [*logs, *held])
     _print(found)
     print(f"calibration {out / 'calibration.json'}")
+    print(f"report      {out / 'report.html'}")
     return found.to_json()
 
 

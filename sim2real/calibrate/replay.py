@@ -9,8 +9,8 @@ the delay.
 
 MuJoCo's steps are of first order, and what they are wrong by is of the same kind as what is looked for: damping that acts at a
 step's end is as a heavier rotor (h / 2 times the damping), a torque that acts at its beginning as a shorter delay (h / 2). Both are
-set right here, so that the errors are of second order: a step is leapfrog's, with velocities, and the torques between them, half
-a step from the positions.
+set right here, which leaves errors of second order: a step is leapfrog's, its velocities half a step away from its positions and
+torques.
 """
 
 import copy
