@@ -1,7 +1,7 @@
 """Truth recovered: a leg of the Go2, bolted down, differs from its model in ways that only its twin knows, and is calibrated.
 
-It plays a multisine of 30 s at 500 Hz; what is fitted to that is then to predict a chirp with other gains. For each seed, which is
-that of the motion, the encoders' noise and the fit:
+It plays a multisine of 30 s at 500 Hz; what is fitted to that is then to predict a chirp with other gains. For each seed, of
+the motion, the encoders' noise and the fit:
 
 error               of each parameter against what was hidden, relative; of the delay in s
 covered             whether the 95 % interval holds what the twin's constants amount to
@@ -9,8 +9,8 @@ prediction_cut      open-loop error of 0.5 s of the chirp: 1 - calibrated / nomi
 seconds             of the calibration alone
 null_shift          with no gap: how far each parameter moved, over its nominal value, or over the hidden one where that is 0
 
-What the constants amount to: the twin's steps are of first order. In each, damping acts on the velocity at its beginning, which is
-as if the rotor were lighter by half a step times all damping, the controller's included, and a torque acts from half a step
+What the constants amount to: the twin's steps are of first order. In each, damping acts on the velocity at its beginning, which
+is as if the rotor were lighter by half a step times all damping, the controller's included, and a torque acts from half a step
 before it. The replay of a calibration knows no such errors; `covered_as_hidden` compares with the bare constants.
 """
 
@@ -36,7 +36,7 @@ from sim2real.twin.gap import Encoder, Gap, Joints, Messages, Payload, Values
 from sim2real.twin.recording import record
 
 SEEDS = 20
-NULL_SEEDS = 5
+NULL_SEEDS = 3
 _FEWER = "ZEROGAP_RECOVERY_SEEDS"
 QUANTITIES = ("delay", "armature", "damping", "frictionloss", "payload")
 LATENCY = 0.012  # s
@@ -120,7 +120,11 @@ def _compare(robot: Robot, found: Calibration, truth: dict[str, float]) -> dict[
 def run(out: Path) -> dict[str, Any]:
     console = Console(stderr=True)
     robot, count = leg(), int(os.environ.get(_FEWER) or SEEDS)
-    same = {"hidden": hidden(robot), "physics_step": PHYSICS_STEP, "settings": replace(Settings(), quantities=QUANTITIES).__dict__}
+    same = {
+        "hidden": hidden(robot),
+        "physics_step": PHYSICS_STEP,
+        "settings": replace(Settings(), quantities=QUANTITIES).__dict__,
+    }
     same = json.loads(json.dumps(same))
     figures: dict[str, Any] = {"machine": machine(), **same, "amounts": amounts(robot, hidden(robot)), "runs": []}
     partial = out / "recovery.partial.json"
@@ -133,11 +137,12 @@ def run(out: Path) -> dict[str, Any]:
         told = one(robot, seed, null=seed < NULL_SEEDS)
         figures["runs"].append(told)
         write_json(partial, figures)
+        holds = f"{sum(told['covered'].values())} of {len(told['covered'])} intervals hold"
         worst = max((abs(v) for n, v in told["error"].items() if not n.startswith("delay")), default=np.nan)
         console.print(
             f"seed {seed}: {told['seconds']:.0f} s, worst error {100 * worst:.2g} %, delay"
-            f" {1e3 * told['error'].get('delay all', np.nan):+.2f} ms, {sum(told['covered'].values())} of {len(told['covered'])}"
-            f" intervals hold, {100 * told['prediction_cut']:.0f} % less open-loop error",
+            f" {1e3 * told['error'].get('delay all', np.nan):+.2f} ms, {holds},"
+            f" {100 * told['prediction_cut']:.0f} % less open-loop error",
             highlight=False,
         )
     figures["summary"] = summary(figures["runs"])

@@ -35,8 +35,8 @@ def calibrate(
     Example with a single recording: zerogap calibrate --robot go2 --log air.mcap --holdout-tail 0.4 --out runs/calibration
 
     The result is DIR/calibration.json, which `zerogap train`, `eval` and `twin` take as --calibration, and DIR/report.html to
-    look at. The errors told are of what was held out: 0.5 s of open-loop simulation at a time. `zerogap logs check` tells first whether a log is fit for this,
-    `zerogap excite` makes motions that are worth recording.
+    look at. The errors told are of what was held out: 0.5 s of open-loop simulation at a time. `zerogap logs check` tells first
+    whether a log is fit for this, `zerogap excite` makes motions that are worth recording.
 
     Args:
         robot: go2, so101 or panda, or module:attribute for one of your own.

@@ -180,7 +180,11 @@ def _groups(robot: Robot, model: mujoco.MjModel, quantity: Quantity, sharing: Sh
     if quantity.of == "base":
         return {robot.base: robot.joints}
     if quantity.of == "tip":
-        tips = tuple(name for i in range(model.nsite) if (name := model.body(model.site_bodyid[i]).name) == model.site(i).name[len(PAYLOAD) :])
+        tips = tuple(
+            name
+            for i in range(model.nsite)
+            if (name := model.body(model.site_bodyid[i]).name) == model.site(i).name[len(PAYLOAD) :]
+        )
         return {"all": tips} if sharing == "robot" else {name: (name,) for name in tips}
     if quantity.of == "body":
 

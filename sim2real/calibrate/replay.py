@@ -3,14 +3,14 @@
     replay = Replay(robot, windows, timestep=0.001)
     predicted = replay.positions(model, Signals(delay=np.array([0.004])))        # (windows, samples, joints)
 
-The robot's base is fixed, and its controllers compute their torque all the time. A command takes effect `delay` after it was sent:
-within the physics step in which it changes, it counts by its share of the step, so that what is predicted is a smooth function of
-the delay.
+The robot's base is fixed, and its controllers compute their torque all the time. A command takes effect `delay` after it was
+sent: within the physics step in which it changes, it counts by its share of the step, so that what is predicted is a smooth
+function of the delay.
 
 MuJoCo's steps are of first order, and what they are wrong by is of the same kind as what is looked for: damping that acts at a
-step's end is as a heavier rotor (h / 2 times the damping), a torque that acts at its beginning as a shorter delay (h / 2). Both are
-set right here, which leaves errors of second order: a step is leapfrog's, its velocities half a step away from its positions and
-torques.
+step's end is as a heavier rotor (h / 2 times the damping), a torque that acts at its beginning as a shorter delay (h / 2). Both
+are set right here, which leaves errors of second order: a step is leapfrog's, its velocities half a step away from its
+positions and torques.
 """
 
 import copy

@@ -52,20 +52,23 @@ over {{ "%g" % seconds }} s to within <b>{{ "%.4f" % c.rmse_calibrated_rad }} ra
 <tr><th>parameter<th class="n">nominal<th class="n">found<th class="n">95 % interval<th>unit<th>verdict<th></tr>
 {% for e in c.estimates %}<tr><td>{{ e.name }}<td class="n">{{ "%.4g" % e.nominal }}<td class="n"><b>{{ "%.4g" % e.value }}</b>
 <td class="n">{{ "%.4g" % e.low }} to {{ "%.4g" % e.high }}<td>{{ e.unit }}
-<td class="{{ e.verdict | replace(" ", "-") }}">{{ e.verdict }}{{ ", at a bound" if e.at_bound }}<td class="quiet">{{ e.text }}</tr>
+<td class="{{ e.verdict | replace(" ", "-") }}">{{ e.verdict }}{{ ", at a bound" if e.at_bound }}
+<td class="quiet">{{ e.text }}</tr>
 {% endfor %}</table></div>
-<p class="quiet">Identified: known to within 10 %. Weak: to within 50 %, or surely not nominal. What is not identifiable was left
-nominal. At a bound: the value is at the end of what was allowed, and the truth may lie beyond.</p>
+<p class="quiet">Identified: known to within 10 %. Weak: to within 50 %, or surely not nominal. What is not identifiable was
+left nominal. At a bound: the value is at the end of what was allowed, and the truth may lie beyond.</p>
 {% if c.correlations %}<h2>What cannot be told apart</h2>
 <table><tr><th>parameter<th>and<th class="n">correlation</tr>
 {% for one, other, r in c.correlations %}<tr><td>{{ one }}<td>{{ other }}<td class="n">{{ "%+.3f" % r }}</tr>
 {% endfor %}</table>
-<p class="quiet">Their values are right together rather than each by itself: record a motion that moves them apart.</p>{% endif %}
+<p class="quiet">Their values are right together rather than each by itself: record a motion that moves them apart.</p>
+{% endif %}
 
 <h2>Open-loop errors, before and after</h2>
 <img src="{{ bars }}" alt="Errors of the nominal and of the calibrated model, by recording and by joint">
 <div class="wide"><table>
-<tr><th>recording<th>motion<th><th class="n">windows<th class="n">nominal, rad<th class="n">calibrated, rad<th class="n">less</tr>
+<tr><th>recording<th>motion<th><th class="n">windows<th class="n">nominal, rad<th class="n">calibrated, rad
+<th class="n">less</tr>
 {% for log in c.logs %}<tr><td>{{ log.source }}<td>{{ log.excitation }}<td>{{ "held out" if log.held_out else "fitted to" }}
 <td class="n">{{ log.windows }}<td class="n">{{ "%.4f" % log.rmse_nominal_rad }}
 <td class="n">{{ "%.4f" % log.rmse_calibrated_rad }}
@@ -76,7 +79,8 @@ nominal. At a bound: the value is at the end of what was allowed, and the truth 
 <img src="{{ picture }}" alt="Joint positions over time: measured, nominal and calibrated">{% endfor %}
 
 <h2>Where it comes from</h2>
-<table>{% for log in c.logs %}<tr><td>{{ log.source }}<td>{{ "%.1f s" % log.seconds }}<td><code>{{ log.content_hash }}</code></tr>
+<table>
+{% for log in c.logs %}<tr><td>{{ log.source }}<td>{{ "%.1f s" % log.seconds }}<td><code>{{ log.content_hash }}</code></tr>
 {% endfor %}</table>
 <p>{% for name, value in c.settings.items() %}{{ name }} <code>{{ value }}</code>{{ ", " if not loop.last }}{% endfor %}<br>
 {% for name, version in c.versions.items() %}{{ name }} <code>{{ version }}</code>{{ ", " if not loop.last }}{% endfor %}</p>
@@ -133,8 +137,6 @@ def _bars(calibration: Calibration) -> str:
     axes[0].set_ylabel("mrad")
     axes[0].legend()
     return _data_uri(figure)
-
-
 
 
 def _short(log: LogErrors) -> str:

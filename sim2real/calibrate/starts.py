@@ -3,9 +3,9 @@
     starts = Starts(replay, limbs, model, signals, average)
     told = starts.without(averaged)              # errors (windows * bins, joints), less all that other starts would explain
 
-At the tips of a motion no polynomial through noisy positions has the right velocity, and what it lacks is as the motion is: left
-alone, it is taken for damping. Here each window's start is free, and solved for in closed form: errors and their derivatives are
-projected on what no start can explain (variable projection: Golub & Pereyra, "The differentiation of pseudo-inverses and
+Where a motion is fast no polynomial through noisy positions has the right velocity, and what it lacks goes with the motion: left
+alone, it is taken for damping. Here each window's start is free, and solved for in closed form: errors and their derivatives
+are projected on what no start can explain (variable projection: Golub & Pereyra, "The differentiation of pseudo-inverses and
 nonlinear least squares problems whose variables separate", SIAM J. Numer. Anal. 10, 1973).
 """
 

@@ -2,8 +2,8 @@
 
     log = record(leg, design(leg, Wish(kind="multisine")).motion, Gap(command_messages=Messages(latency=0.012)), seed=0)
 
-There is neither a runtime nor a clock in between: a command's stamp is the time at which it was sent, a state's that at which it
-was measured, and the same seed gives the same log.
+There is neither a runtime nor a clock in between: a command's stamp is the time at which it was sent, a state's that at which
+it was measured, and the same seed gives the same log.
 """
 
 import numpy as np

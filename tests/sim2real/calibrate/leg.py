@@ -14,9 +14,7 @@ from sim2real.twin.recording import record
 LEG = limb(GO2, "FL_hip")
 ENCODER = Encoder(noise=Values.everywhere(0.0015), resolution=Values.everywhere(2 * np.pi / 4096))
 GAP = Gap(
-    joints=Joints(
-        armature=Values.everywhere(0.02), damping=Values.everywhere(0.2), frictionloss=Values.everywhere(0.36)
-    ),
+    joints=Joints(armature=Values.everywhere(0.02), damping=Values.everywhere(0.2), frictionloss=Values.everywhere(0.36)),
     encoder=ENCODER,
     command_messages=Messages(latency=0.012),
 )

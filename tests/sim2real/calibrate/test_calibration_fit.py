@@ -1,15 +1,16 @@
 """The fit: derivatives, what no start of a window explains, and a truth that is found."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from assets.robots import GO2
 from sim2real.calibrate.fit import Problem, solve
 from sim2real.calibrate.parameters import build_model, parameters, read_signals
 from sim2real.calibrate.replay import Replay, suspended_spec
 from sim2real.calibrate.windows import Windows, cut
 from tests.sim2real.calibrate.leg import LEG, recorded
-from assets.robots import GO2
-from dataclasses import replace
 
 STEP = 0.002
 QUANTITIES = ("delay", "armature", "damping", "frictionloss", "payload")
@@ -64,7 +65,9 @@ def test_a_wrong_start_is_not_taken_for_a_wrong_parameter(windows: Windows):
     problem = problem_of(windows)
     x = problem.nominal
     values = problem.values(x)
-    shown = problem.replays[0].positions(build_model(problem.spec, problem.free, values), read_signals(LEG, problem.free, values))
+    shown = problem.replays[0].positions(
+        build_model(problem.spec, problem.free, values), read_signals(LEG, problem.free, values)
+    )
     rng = np.random.default_rng(1)
     off = replace(
         windows,
@@ -84,9 +87,13 @@ def test_a_blow_hardly_moves_a_fit(windows: Windows):
     problem = problem_of(windows, quantities=("armature", "delay"))
     x = problem.nominal
     values = problem.values(x)
-    shown = problem.replays[0].positions(build_model(problem.spec, problem.free, values), read_signals(LEG, problem.free, values))
+    shown = problem.replays[0].positions(
+        build_model(problem.spec, problem.free, values), read_signals(LEG, problem.free, values)
+    )
     noisy = shown + np.random.default_rng(2).normal(0, 2e-3, shown.shape)
     struck = noisy.copy()
     struck[3, 60:100] += 0.3
-    calm, hit = (solve(problem_of(replace(windows, position=p), quantities=("armature", "delay")), x, 10).x for p in (noisy, struck))
+    calm, hit = (
+        solve(problem_of(replace(windows, position=p), quantities=("armature", "delay")), x, 10).x for p in (noisy, struck)
+    )
     assert np.abs(hit - calm).max() < 0.3

@@ -1,5 +1,6 @@
 """Logs replayed: what mj_step alone gives, delays that are continuous, and steps of second order."""
 
+import itertools
 from dataclasses import replace
 
 import mujoco
@@ -87,7 +88,7 @@ def test_predictions_are_a_smooth_function_of_the_delay():
     _, window = stepped(0.2)
     model, replay = suspended_spec(LEG, 0.001).compile(), Replay(LEG, window)
     at = [replay.positions(model, replace(NOMINAL, delay=np.array([0.005 + 1e-4 * i]))) for i in range(12)]
-    steps = np.array([np.abs(b - a).max() for a, b in zip(at, at[1:], strict=False)])
+    steps = np.array([np.abs(b - a).max() for a, b in itertools.pairwise(at)])
     assert steps.min() > 0.0
     assert steps.max() < 3 * steps.min()
 

@@ -60,8 +60,10 @@ def test_gains_are_constant_within_a_window():
     windows = cut(replace(log, streams={**log, "stiffness": stiffness}), 0.25)
     assert windows.left_out == 1
     after = windows.start > 1e-9 * change[1]
-    assert (windows.stiffness[after] == 40.0).all() and (windows.stiffness[~after] == 20.0).all()
-    assert after.any() and not after.all()
+    assert (windows.stiffness[after] == 40.0).all()
+    assert (windows.stiffness[~after] == 20.0).all()
+    assert after.any()
+    assert not after.all()
 
 
 def test_a_log_without_a_usable_window_says_what_to_record():

@@ -29,7 +29,7 @@ def differing(robot: Robot, *quantities: str) -> tuple[tuple[Parameter, ...], mu
 @pytest.mark.parametrize("quantity", [name for name, q in QUANTITIES.items() if q.modify is not None])
 def test_a_quantity_changes_the_dynamics_and_its_nominal_value_does_not(quantity: str):
     spec = suspended_spec(GO2, STEP)
-    free, nominal, other = differing(GO2, quantity)
+    _free, nominal, other = differing(GO2, quantity)
     plain, pose = spec.compile(), np.array(GO2.default_pose)
 
     def moved(model: mujoco.MjModel) -> np.ndarray:
@@ -115,5 +115,5 @@ def test_signals_are_of_their_own_joints():
 
 
 def test_an_unknown_quantity_is_named():
-    with pytest.raises(CalibrationError, match="unknown quantity 'mas': there are .*mass"):
+    with pytest.raises(CalibrationError, match=r"unknown quantity 'mas': there are .*mass"):
         parameters(LEG, suspended_spec(LEG, STEP), ("mas",))

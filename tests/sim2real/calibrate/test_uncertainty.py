@@ -80,7 +80,7 @@ def test_two_parameters_that_do_the_same_are_not_told_apart():
     assert any("cannot tell it from offset" in j.text for j in judged)
 
 
-@pytest.mark.parametrize(("deviation", "verdict"), [(0.02, "identified"), (0.15, "weak"), (2.0, "not identifiable")])
+@pytest.mark.parametrize("deviation, verdict", [(0.02, "identified"), (0.15, "weak"), (2.0, "not identifiable")])
 def test_verdicts_go_by_the_width_of_the_interval(deviation: float, verdict: str):
     problem, _ = solved(0)
     judged = judge(problem, np.ones(2), np.eye(2) * deviation**2)  # type: ignore[arg-type]
