@@ -34,9 +34,9 @@ def calibrate(
 
     Example with a single recording: zerogap calibrate --robot go2 --log air.mcap --holdout-tail 0.4 --out runs/calibration
 
-    The result is DIR/calibration.json, which `zerogap train`, `eval` and `twin` take as --calibration. The errors told are of
-    what was held out: 0.5 s of open-loop simulation at a time. `zerogap logs check` tells first whether a log is fit for this,
-    `zerogap excite` makes motions that are worth recording.
+    The result is DIR/calibration.json, which `zerogap train`, `eval` and `twin` take as --calibration, and DIR/report.html to
+    look at. The errors told are of what was held out: 0.5 s of open-loop simulation at a time. `zerogap logs check` tells first
+    whether a log is fit for this, `zerogap excite` makes motions that are worth recording.
 
     Args:
         robot: go2, so101 or panda, or module:attribute for one of your own.
@@ -61,6 +61,7 @@ def calibrate(
     from sim2real.calibrate.calibrate import Settings
     from sim2real.calibrate.calibrate import calibrate as fit
     from sim2real.calibrate.parameters import QUANTITIES
+    from sim2real.calibrate.report import write_report
     from sim2real.calibrate.windows import CalibrationError
     from sim2real.logs.importers.importer import Wanted
     from sim2real.logs.importers.registry import import_logs
@@ -82,8 +83,10 @@ def calibrate(
         task = bar.add_task("replaying", total=1.0)
         found = fit(described, logs, held, settings, lambda text, share: bar.update(task, description=text, completed=share))
     found.save(out)
+    write_report(out / "report.html", found, described, [*logs, *held])
     _print(found)
     print(f"calibration {out / 'calibration.json'}")
+    print(f"report      {out / 'report.html'}")
     return found.to_json()
 
 

@@ -4,6 +4,7 @@ Heavy imports stay inside the functions, as `zerogap --help` reads this file.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +14,7 @@ from rich.markup import escape
 
 if TYPE_CHECKING:
     from assets.robots.robot import Robot
-    from sim2real.logs.check import Check
+    from sim2real.logs.check import Check, Verdict
     from sim2real.logs.robot_log import RobotLog
 
 Json = Annotated[Path | None, tyro.conf.arg(name="json", metavar="FILE")]
@@ -34,7 +35,8 @@ def check(
     Example: zerogap logs check logs/chirp.mcap --plot check.png
 
     Looked at are stamps, clocks, the time base, resolution and limits, signs and units, and how late each joint answers its
-    commands, with intervals of 95 %. Ends with an error where a calibration on one of the logs would mean nothing.
+    commands, with intervals of 95 %; then which parameters of the robot the log can tell. Ends with an error where a
+    calibration on one of the logs would mean nothing.
 
     Args:
         logs: files that `zerogap logs import` wrote.
@@ -53,7 +55,10 @@ def check(
     checks = []
     for path, log in zip(logs, opened, strict=True):
         with _console.status(f"examining {escape(path.name)}"):
-            found = examine(log, _robot_of(log, robot))
+            known = _robot_of(log, robot)
+            found = examine(log, known)
+            if known is not None and not found.is_meaningless:
+                found = replace(found, verdicts=_verdicts(log, known))
         _print_check(found)
         if plot is not None:
             picture = plot if len(logs) == 1 else plot.with_stem(f"{plot.stem}-{path.stem}")
@@ -68,6 +73,23 @@ def check(
             write_json(json_file, told)
         raise SystemExit(1)
     return told
+
+
+def _verdicts(log: "RobotLog", robot: "Robot") -> "tuple[Verdict, ...]":
+    """By parameter; none, with a note, where the log cannot be replayed."""
+    from assets.errors import UserError
+    from sim2real.calibrate.identifiability import identifiability
+    from sim2real.logs.check import Verdict
+
+    try:
+        judged = identifiability(robot, log)
+    except UserError as error:
+        _console.print(f"{_MARKS['note']} what it can tell of parameters is not known: {escape(str(error))}", highlight=False)
+        return ()
+    return tuple(
+        Verdict(j.parameter, "identifiable" if j.verdict == "identified" else j.verdict, j.relative_error, j.text)
+        for j in judged
+    )
 
 
 def _robot_of(log: "RobotLog", name: str | None) -> "Robot | None":
