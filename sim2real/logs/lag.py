@@ -20,6 +20,7 @@ A delay of state messages cannot be told from one of commands, as the motor clos
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from scipy.optimize import minimize_scalar
@@ -280,7 +281,8 @@ def _fit(rows: _Rows, sigma: float) -> Fit | None:
                 return None
             delay, around = float(delays[best]), sigma / 2
         bounds = (delay - around, delay + around)
-        delay = float(minimize_scalar(projection.left_over, bounds=bounds, method="bounded", options={"xatol": 1e-7}).x)
+        found: Any = minimize_scalar(projection.left_over, bounds=bounds, method="bounded", options={"xatol": 1e-7})
+        delay = float(found.x)
         residual = projection.residual(delay)
         plain = np.divide(residual, projection.root, out=np.zeros_like(residual), where=projection.root > 0)
         scale = 1.4826 * float(np.median(np.abs(plain[rows.moves]))) or 1.0
@@ -386,5 +388,5 @@ def best_shift(
     best = int(np.argmin(values))
     if best in (0, len(shifts) - 1) or values[best] >= 0:
         return np.nan, 0.0
-    near = minimize_scalar(against, bounds=(shifts[best - 1], shifts[best + 1]), method="bounded", options={"xatol": 1e-6})
+    near: Any = minimize_scalar(against, bounds=(shifts[best - 1], shifts[best + 1]), method="bounded", options={"xatol": 1e-6})
     return float(near.x), -float(near.fun)

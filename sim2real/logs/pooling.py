@@ -5,6 +5,7 @@ it, the weighted squares are as many as they should be.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.optimize import brentq
@@ -43,4 +44,5 @@ def _between(values: np.ndarray, errors: np.ndarray) -> float:
 
     if len(values) < 2 or excess(0.0) <= 0:
         return 0.0
-    return float(brentq(excess, 0.0, 1e-12 + float(values.var()) * len(values) ** 2, xtol=1e-15))
+    root: Any = brentq(excess, 0.0, 1e-12 + float(values.var()) * len(values) ** 2, xtol=1e-15)
+    return float(root)
