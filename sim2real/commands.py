@@ -151,7 +151,7 @@ def twin(
 
     known = load_gap(gap) if gap is not None else Gap()
     if calibration is not None:
-        known = measured_gap(Measured.load(calibration), robot, known)
+        known = measured_gap(Measured.load(calibration), robot_of(robot), known)
     simulated = SimulatedRobot(robot_of(robot), known, seed, rate=rate, start=start)
     tape = VideoTape(simulated) if video is not None else None
     with ExitStack() as stack:

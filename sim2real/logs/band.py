@@ -63,7 +63,9 @@ class Samples:
         apart = np.concatenate([[True], np.diff(self.times) > 0.2 * self.interval])  # a slope between stamps that jitter
         if apart.sum() < 3:
             apart[:] = True
-        return times, Akima1DInterpolator(self.times[apart], self.values[apart], axis=0, method="makima")(times)
+        return times, Akima1DInterpolator(self.times[apart], self.values[apart], axis=0, method="makima")(
+            times, extrapolate=True
+        )
 
     def smooth(self, sigma: float, order: int = 0) -> OverTime:
         """The derivative of that order under a window of that standard deviation (s)."""

@@ -27,6 +27,7 @@ _WINDOW = 4.0  # s
 _LEAST_WINDOWS = 4
 _SHIFTED = 0.0005  # s: a drift that moves less than this over the log is of no account
 _LOOK = 0.15  # s about the coarse offset
+_ROOM = 0.1  # s
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,8 @@ def _relate(log: RobotLog, robot: Robot | None, clock: str, names: list[str]) ->
         coarse = _coarse_offset(log, by)
         if coarse is None:
             continue
+        if by == "target":  # the coarse offset holds all of the joints' lag: leave them a delay to be found
+            coarse += _ROOM
         near = _restamped(log, names, coarse, 0.0, 0)
         relation = _by_velocity(near, clock) if by == "velocity" else _by_target(near, robot, clock)
         if relation is None:

@@ -7,7 +7,7 @@ from sim2real.logs.band import Held, Samples
 from sim2real.logs.check import Finding
 from sim2real.logs.robot_log import RobotLog
 
-_SIGMA = 0.05  # s: what is slower a joint follows, if it follows at all
+_SIGMA = 0.1  # s: what is slower a joint follows, if it follows at all
 _LATEST = 0.3  # s
 _ASKED = 0.02  # rad
 _ALIKE = 0.6
@@ -27,19 +27,13 @@ def check_following(log: RobotLog) -> list[Finding]:
     if len(times) < 20:
         return []
     target = Held.of(log["target"], start).smooth(sigma)
-    # Against slow drifts and gravity's sag: slopes instead of values.
-    position = samples.smooth(sigma, 1)(times)
-    wanted = np.stack([_slope(target, times - delay) for delay in np.arange(0.0, _LATEST, sigma / 2)])
+    position = samples.smooth(sigma)(times)
+    wanted = np.stack([target(times - delay) for delay in np.arange(0.0, _LATEST, sigma / 4)])
     found = []
     for j, joint in enumerate(log.info.joints):
         if np.ptp(log["target"].values[:, j]) > _ASKED and position[:, j].std() > 0:
             found += _joint(joint, position[:, j], wanted[:, :, j])
     return found
-
-
-def _slope(target, times: np.ndarray) -> np.ndarray:
-    step = 0.01
-    return (target(times + step) - target(times - step)) / (2 * step)
 
 
 def _joint(joint: str, position: np.ndarray, wanted: np.ndarray) -> list[Finding]:
@@ -48,7 +42,7 @@ def _joint(joint: str, position: np.ndarray, wanted: np.ndarray) -> list[Finding
         return []
     alike = np.array([np.corrcoef(row, position)[0, 1] for row in wanted])
     best, worst = float(alike.max()), float(alike.min())
-    if -worst > _ALIKE and -worst > best + 0.2:
+    if -worst > _ALIKE and -worst > best + 0.1:
         text = f"{joint} turns against its target (correlation {worst:.2f})"
         cause = "the sign of its position or of its target is not the description's: correct it when importing"
         return [Finding("sign", "error", "target", joint, text, cause, {"correlation": worst})]

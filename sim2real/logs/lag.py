@@ -123,7 +123,7 @@ def joint_lag(log: RobotLog, joint: int, coupling: Coupling) -> tuple[Lag, float
 
 def _together(alone: list[tuple[Lag, float]]) -> list[tuple[Lag, float]]:
     """The same joints, each knowing of the others: their commands come by one bus, and where their delays show no difference
-    each estimate leans on what they share (the best linear prediction under random effects)."""
+    each estimate leans on what they share (the best linear prediction under random effects). Intervals keep their width."""
     known = [j for j, (lag, _) in enumerate(alone) if not lag.reason]
     if len(known) < 3:
         return alone
@@ -134,11 +134,9 @@ def _together(alone: list[tuple[Lag, float]]) -> list[tuple[Lag, float]]:
     for j, value, error in zip(known, values, errors, strict=True):
         own = shared.between / (shared.between + error**2)
         better = own * value + (1 - own) * shared.mean
-        # The error of the prediction: what is left of the joint's own, and that of what is shared.
-        sure = float(np.hypot(np.sqrt(own) * error, (1 - own) * shared.error))
         lag = alone[j][0]
-        scale = (lag.delay.high - lag.delay.low) / 2 / error
-        told[j] = replace(lag, delay=Estimate(better, better - scale * sure, better + scale * sure)), sure
+        half = (lag.delay.high - lag.delay.low) / 2  # errors may be common to all, as by jitter of the messages that they share
+        told[j] = replace(lag, delay=Estimate(better, better - half, better + half)), error
     return told
 
 

@@ -32,7 +32,7 @@ def pool(values: np.ndarray, errors: np.ndarray, least_between: float = 0.0) -> 
     between = max(least_between, _between(values, errors))
     weights = 1 / (errors**2 + between)
     mean, error = float((weights * values).sum() / weights.sum()), float(1 / np.sqrt(weights.sum()))
-    half = error * (float(student.ppf(0.975, len(values) - 1)) if len(values) > 1 else 2.0)
+    half = error * (float(student.ppf(0.975, len(values) - 1)) if between > 0 else 1.96)
     return Pool(mean, error, between, Estimate(mean, mean - half, mean + half))
 
 
