@@ -46,8 +46,8 @@ def calibrate(
         holdout: logs to judge by, best of other motions and gains.
         holdout_tail: hold out this last share of each log in time, between 0 and 1, where there is no other recording.
         free: what may differ, of delay, offset, tilt_x, tilt_y, armature, damping, frictionloss, strength, stiffness,
-            gain_damping, mass, center_x, center_y, center_z. By default delay, offset, armature, damping, frictionloss and
-            strength; for servos, which keep their own gains, stiffness in place of strength.
+            gain_damping, mass, center_x, center_y, center_z, payload. By default delay, offset, armature, damping,
+            frictionloss and strength; for servos, which keep their own gains, stiffness in place of strength.
         sharing: one value for each joint, for all joints that are alike, or for the robot; by default each joint has its
             own, and all have one delay.
         window: length of the windows that are simulated (s).

@@ -180,11 +180,7 @@ def _groups(robot: Robot, model: mujoco.MjModel, quantity: Quantity, sharing: Sh
     if quantity.of == "base":
         return {robot.base: robot.joints}
     if quantity.of == "tip":
-        tips = tuple(
-            name
-            for i in range(model.nsite)
-            if (name := model.body(model.site_bodyid[i]).name) == model.site(i).name[len(PAYLOAD) :]
-        )
+        tips = tuple(robot.tips())
         return {"all": tips} if sharing == "robot" else {name: (name,) for name in tips}
     if quantity.of == "body":
 

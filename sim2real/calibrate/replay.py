@@ -53,16 +53,9 @@ def suspended_spec(robot: Robot, timestep: float) -> mujoco.MjSpec:
             gaintype=mujoco.mjtGain.mjGAIN_FIXED,
             gainprm=[1.0, *[0.0] * 9],
         )
-    _mark_tips(spec, robot)
+    for body, position in robot.tips().items():
+        spec.body(body).add_site(name=PAYLOAD + body, pos=position)
     return spec
-
-
-def _mark_tips(spec: mujoco.MjSpec, robot: Robot) -> None:
-    tips = [spec.geom(foot) for foot in robot.feet]
-    if robot.end_effector is not None:
-        tips.append(spec.site(robot.end_effector))
-    for tip in tips:
-        tip.parent.add_site(name=PAYLOAD + tip.parent.name, pos=tip.pos)
 
 
 @dataclass(frozen=True, eq=False)

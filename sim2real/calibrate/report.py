@@ -57,7 +57,7 @@ over {{ "%g" % seconds }} s to within <b>{{ "%.4f" % c.rmse_calibrated_rad }} ra
 {% endfor %}</table></div>
 <p class="quiet">Identified: known to within 10 %. Weak: to within 50 %, or surely not nominal. What is not identifiable was
 left nominal. At a bound: the value is at the end of what was allowed, and the truth may lie beyond.</p>
-{% if c.correlations %}<h2>What cannot be told apart</h2>
+{% if c.correlations %}<h2>What is hard to tell apart</h2>
 <table><tr><th>parameter<th>and<th class="n">correlation</tr>
 {% for one, other, r in c.correlations %}<tr><td>{{ one }}<td>{{ other }}<td class="n">{{ "%+.3f" % r }}</tr>
 {% endfor %}</table>

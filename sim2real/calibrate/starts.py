@@ -3,10 +3,10 @@
     starts = Starts(replay, limbs, model, signals, average)
     told = starts.without(averaged)              # errors (windows * bins, joints), less all that other starts would explain
 
-Where a motion is fast no polynomial through noisy positions has the right velocity, and what it lacks goes with it: left
-alone, it is taken for damping. Here each window's start is free, and solved for in closed form: errors and their derivatives
-are projected on what no start can explain (variable projection: Golub & Pereyra, "The differentiation of pseudo-inverses and
-nonlinear least squares problems whose variables separate", SIAM J. Numer. Anal. 10, 1973).
+Where a motion is fast no polynomial through noisy positions has the right velocity, and what it lacks goes with the motion:
+left alone, it is taken for damping. Here each window's start is free, and solved for in closed form: errors and their
+derivatives are projected on what no start can explain (variable projection: Golub & Pereyra, "The differentiation of
+pseudo-inverses and nonlinear least squares problems whose variables separate", SIAM J. Numer. Anal. 10, 1973).
 """
 
 from collections.abc import Callable
