@@ -75,7 +75,8 @@ def gap(robot: Robot) -> Gap:
     truth = hidden(robot)
     values = {q: Values(tuple((name, truth[f"{q} {name}"]) for name in robot.joints)) for q in FACTORS}
     foot = robot.spec().geom(robot.feet[0])
-    load = Payload(truth["payload FL_calf"], "FL_calf", tuple(map(float, foot.pos)), (0.03, 0.03, 0.03))
+    x, y, z = map(float, foot.pos)
+    load = Payload(truth["payload FL_calf"], "FL_calf", (x, y, z), (0.03, 0.03, 0.03))
     return Gap(joints=Joints(**values), payload=load, encoder=ENCODER, command_messages=Messages(latency=LATENCY))
 
 

@@ -143,7 +143,8 @@ def _rounds(affected: Sequence[frozenset[int]]) -> list[list[int]]:
 
 
 def _average(errors: np.ndarray, bins: np.ndarray) -> np.ndarray:
-    """Means of each window's bins, (windows * bins, joints); 0 where a bin has no sample."""
+    """Means of each window's bins, (windows * bins, joints); 0 where a bin has no sample. One of few samples, as where a window
+    ends, counts by the root of its share: it is as much less sure."""
     windows, _, joints = errors.shape
     count = int(bins.max()) + 1
     valid = np.isfinite(errors)
@@ -151,7 +152,7 @@ def _average(errors: np.ndarray, bins: np.ndarray) -> np.ndarray:
     sums, counts = np.zeros((windows * count, joints)), np.zeros((windows * count, joints))
     np.add.at(sums, index, np.where(valid, errors, 0.0).reshape(-1, joints))
     np.add.at(counts, index, valid.reshape(-1, joints))
-    return sums / np.maximum(counts, 1)
+    return sums / np.sqrt(np.maximum(counts, 1) * max(counts.max(initial=1.0), 1.0))
 
 
 @dataclass(frozen=True, eq=False)
