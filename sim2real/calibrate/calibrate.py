@@ -70,21 +70,18 @@ def calibrate(
     every = [windows_of(robot, log, settings.window_seconds) for log in (*logs, *holdout)]
     fitted = every[: len(logs)]
     told("replaying", 0.0)
-    rough = _search(robot, free, fitted, settings, told)
-    unknown = {e.name: e for e in _estimates(*rough) if e.verdict == "not identifiable"}
-    problem, solution, draws = _refine(robot, [p for p in free if p.name not in unknown], fitted, settings, rough, told)
+    found = _refine(robot, free, fitted, settings, _search(robot, free, fitted, settings, told), told)
+    problem, solution, draws, unknown = _without_unknown(robot, fitted, settings, found, told)
     told("replaying all windows", 0.9)
-    found = _estimates(problem, solution, draws) + tuple(replace(e, value=e.nominal, at_bound=False) for e in unknown.values())
+    estimates = _estimates(problem, solution, draws) + tuple(replace(e, value=e.nominal, at_bound=False) for e in unknown)
     logs_errors = _errors(robot, problem, solution, [*logs, *holdout], every, len(logs), settings)
     return Calibration(
         robot=robot.name,
         joints=robot.joints,
-        estimates=found,
+        estimates=estimates,
         correlations=_hardly_apart(problem, draws),
         logs=logs_errors,
-        draws=tuple(
-            (*map(float, problem.values(row)), *(e.nominal for e in unknown.values())) for row in draws[: settings.draws_kept]
-        ),
+        draws=tuple((*map(float, problem.values(row)), *(e.nominal for e in unknown)) for row in draws[: settings.draws_kept]),
         settings={**asdict(settings), "quantities": quantities, "noise_rad": problem.noise},
         versions={name: importlib.metadata.version(name) for name in ("mujoco", "numpy", "scipy")},
         warnings=_warnings([*logs, *holdout], len(logs), every),
@@ -189,6 +186,22 @@ def _refine(
     if _error(problem, better.x) <= _NO_WORSE * _error(problem, solution.x):
         problem, solution = freed, better
     return problem, solution, bootstrap(problem, solution, settings.draws, settings.seed)
+
+
+def _without_unknown(
+    robot: Robot, windows: Sequence[Windows], settings: Settings, found: Found, told: Told
+) -> tuple[Problem, Solution, np.ndarray, tuple[Estimate, ...]]:
+    """With what the logs cannot tell back at its nominal value, where that leaves the robot moving as much like the logs; and
+    what that is."""
+    problem, solution, draws = found
+    unknown = tuple(e for e in _estimates(*found) if e.verdict == "not identifiable")
+    known = [p for p in problem.free if p.name not in {e.name for e in unknown}]
+    if not unknown or not known:
+        return problem, solution, draws, ()
+    fewer = _refine(robot, known, windows, settings, found, told)
+    if _error(fewer[0], fewer[1].x) > _NO_WORSE * _error(problem, solution.x):
+        return problem, solution, draws, ()
+    return *fewer, unknown
 
 
 def _error(problem: Problem, x: np.ndarray) -> float:
