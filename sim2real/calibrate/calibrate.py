@@ -62,18 +62,18 @@ def calibrate(
     settings = settings or Settings()
     if not logs:
         raise CalibrationError("no log to fit to: give at least one")
-    _check_apart(logs, holdout)
+    check_apart(logs, holdout)
     quantities = settings.quantities or (QUANTITIES_OF_SERVOS if robot.servos else QUANTITIES_OF_MOTORS)
     spec = suspended_spec(robot, settings.timestep)
     free = parameters(robot, spec, quantities, settings.sharing)
-    every = [cut(_ready(robot, log), settings.window_seconds) for log in (*logs, *holdout)]
+    every = [cut(ready(robot, log), settings.window_seconds) for log in (*logs, *holdout)]
     problem, solution = _fit(robot, free, every[: len(logs)], settings, told)
     told("how sure", 0.9)
     draws = bootstrap(problem, solution, settings.draws, settings.seed)
     return _conclude(robot, problem, solution, draws, every, list((*logs, *holdout)), len(logs), settings)
 
 
-def _check_apart(logs: Sequence[RobotLog], holdout: Sequence[RobotLog]) -> None:
+def check_apart(logs: Sequence[RobotLog], holdout: Sequence[RobotLog]) -> None:
     seen = {log.content_hash: log.name for log in logs}
     for log in holdout:
         if log.content_hash in seen:
@@ -83,7 +83,7 @@ def _check_apart(logs: Sequence[RobotLog], holdout: Sequence[RobotLog]) -> None:
             )
 
 
-def _ready(robot: Robot, log: RobotLog) -> RobotLog:
+def ready(robot: Robot, log: RobotLog) -> RobotLog:
     """The log with gains. Raises CalibrationError where it is of another robot."""
     if log.info.robot != robot.name:
         raise CalibrationError(f"{log.name} is a recording of {log.info.robot!r}, and {robot.name!r} is to be calibrated")
