@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Union
 
 import tyro
 from rich.console import Console
@@ -95,6 +95,8 @@ def train(
     symmetry: bool | None = None,
     contacts_per_env: int | None = None,
     constraints_per_env: int | None = None,
+    calibration: Path | None = None,
+    spread: bool = False,
     json_file: Json = None,
 ) -> dict[str, Any]:
     """Train a policy by PPO, or continue a training.
@@ -107,6 +109,8 @@ def train(
     same with --process-id 1 on the other.
 
     Example of a teacher for `zerogap distill`: zerogap train go2-velocity-flat --actor-observation critic --out runs/teacher
+
+    Example with a robot that `zerogap calibrate` measured: zerogap train go2-velocity-flat --calibration runs/calibration
 
     Ctrl-C saves a checkpoint and ends; --resume goes on as if it had never stopped.
 
@@ -130,6 +134,8 @@ def train(
         symmetry: learn from mirror images as well, where the robot has a mirror; by default it does.
         contacts_per_env: room for contacts on the warp engine, which names the number to set where its estimate is too small.
         constraints_per_env: room for constraint rows, likewise.
+        calibration: a directory of `zerogap calibrate`: train on the robot as it was measured.
+        spread: draw robots from what that measurement leaves open, one for each episode.
         json_file: write the last figures to this file.
     """
     from rl.ppo import PPOConfig
@@ -150,13 +156,15 @@ def train(
     def new_run() -> Run:
         ppo = PPOConfig(**{name: value for name, value in learning.items() if value is not None})
         directory = out or Path("runs") / task.replace(":", ".")
-        return start_run(task, directory, engine, num_envs, seed or 0, ppo, room, history, devices=shared)
+        measured = _calibrated(calibration, spread)
+        return start_run(task, directory, engine, num_envs, seed or 0, ppo, room, history, devices=shared, calibrated=measured)
 
     def old_run() -> Run:
         assert resume is not None
         run = Run.open(resume)
         given = {"task": task, "engine": engine, "num_envs": num_envs, "seed": seed, "out": out, "history": history}
-        _expect_as_started(run, given | learning | vars(room))
+        measured = _calibrated(calibration, spread)
+        _expect_as_started(run, given | learning | vars(room) | {"calibrated": measured})
         return run
 
     run = share_run(new_run if resume is None else old_run, resume or out or Path("runs"), shared)
@@ -231,6 +239,8 @@ def eval_(
     engine: Engine = None,
     kinds: tuple[str, ...] = (),
     levels: tuple[int, ...] = (),
+    calibration: Path | None = None,
+    spread: bool = False,
     json_file: Json = None,
 ) -> dict[str, Any]:
     """Evaluate a run's newest policy on randomised robots from seeds that training never saw.
@@ -247,9 +257,12 @@ def eval_(
         engine: as the run's by default.
         kinds: of terrain, for a task that has a terrain; all by default.
         levels: of its difficulty, from 0; all by default.
+        calibration: a directory of `zerogap calibrate`: evaluate on the robot as it was measured; as in training by default.
+        spread: draw robots from what that measurement leaves open.
         json_file: write the evaluation to this file.
     """
-    told = _evaluate(run, robots, seconds, seed, engine, {"kind": kinds, "level": tuple(map(str, levels))})
+    places = {"kind": kinds, "level": tuple(map(str, levels))}
+    told = _evaluate(run, robots, seconds, seed, engine, places, _calibrated(calibration, spread))
     _print_evaluation(told)
     return told
 
@@ -429,9 +442,20 @@ def _expect_as_started(run: Any, given: dict[str, Any]) -> None:
     for name, value in given.items():
         stored = started[name]
         if value is not None and value != stored:
-            raise RunError(
-                f"{run.directory} was started with {name} {stored!r}, not {value!r}: leave it out, or start a new run"
-            )
+            told = f"another {name}" if name == "calibrated" else f"{name} {stored!r}, not {value!r}"
+            raise RunError(f"{run.directory} was started with {told}: leave it out, or start a new run")
+
+
+def _calibrated(calibration: Path | None, spread: bool) -> Any:
+    """A `rl.run.Calibrated`, or None where there is no calibration."""
+    from envs.measured import Measured
+    from rl.run import Calibrated, RunError
+
+    if calibration is None:
+        if spread:
+            raise RunError("--spread draws robots from what a calibration leaves open: name one by --calibration")
+        return None
+    return Calibrated(Measured.load(calibration), spread)
 
 
 def _train(run: Any, budget: Any, resume: bool, devices: Any) -> dict[str, Any]:
@@ -447,15 +471,26 @@ def _train(run: Any, budget: Any, resume: bool, devices: Any) -> dict[str, Any]:
 
 
 def _evaluate(
-    run: Path, robots: int, seconds: float, seed: int, engine: str | None, places: dict[str, tuple[str, ...]] | None = None
+    run: Path,
+    robots: int,
+    seconds: float,
+    seed: int,
+    engine: str | None,
+    places: dict[str, tuple[str, ...]] | None = None,
+    calibrated: Any = None,
 ) -> dict[str, Any]:
+    import dataclasses
+
     from rl.evaluate import Evaluator, load_policy
     from rl.run import Run
 
     opened = Run.open(run)
+    trained = opened.hash
+    if calibrated is not None:
+        opened = dataclasses.replace(opened, calibrated=calibrated)
     with _progress(f"evaluating {robots} robots") as advance:
         ppo, state = load_policy(opened, robots, engine, places=places)
-        return Evaluator(ppo, seconds)(state, seed=seed, progress=advance).to_json() | {"run": opened.hash}
+        return Evaluator(ppo, seconds)(state, seed=seed, progress=advance).to_json() | {"run": trained}
 
 
 def _place(kind: str | None, level: int | None) -> dict[str, tuple[str, ...]]:
@@ -518,13 +553,10 @@ def _write_json(path: Path | None, value: Any) -> None:
 
 
 def _compilation_cache() -> None:
-    """Compiled programs are kept between runs: a second start is quick."""
-    import jax
-
-    if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
-        root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        jax.config.update("jax_compilation_cache_dir", str(root / "zerogap" / "jax"))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+    """Compiled programs are kept between runs: a second start is quick. JAX reads this when it is imported, if it is."""
+    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(root / "zerogap" / "jax"))
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.5")
 
 
 _COMMANDS: dict[str, Callable[..., Any]] = {
@@ -540,6 +572,33 @@ _COMMANDS: dict[str, Callable[..., Any]] = {
     "demo": demo,
     **sim2real.commands.COMMANDS,
 }
+
+
+_GROUPS = {"logs": "Read, list and draw recordings of robots."}
+"""What the verbs of two words are about, by their first word."""
+
+
+def _subcommands(commands: dict[str, Callable[..., Any]]) -> Any:
+    """The type that tyro makes a command line of; a verb of two words, as "logs import", lies below its first one."""
+    groups: dict[str, dict[str, Callable[..., Any]]] = {}
+    for name, function in commands.items():
+        first, _, second = name.partition(" ")
+        groups.setdefault(first, {})[second] = function
+    members = []
+    for name, verbs in groups.items():
+        if "" in verbs:
+            members.append(Annotated[Any, tyro.conf.subcommand(name=name, constructor=verbs[""])])
+        else:
+            group = _group(_subcommands(verbs))
+            members.append(Annotated[Any, tyro.conf.subcommand(name=name, constructor=group, description=_GROUPS[name])])
+    return Union[tuple(members)]  # noqa: UP007 - made of as many as there are
+
+
+def _group(verbs: Any) -> Callable[..., None]:
+    def choose(verb: Annotated[verbs, tyro.conf.arg(name="")]) -> None:  # pyright: ignore[reportInvalidTypeForm]
+        """Nothing is left to do: tyro has run the verb."""
+
+    return choose
 
 
 def main(args: list[str] | None = None) -> int:
@@ -562,9 +621,8 @@ def main(args: list[str] | None = None) -> int:
         return call
 
     try:
-        tyro.extras.subcommand_cli_from_dict(
-            {name: noting(function) for name, function in _COMMANDS.items()}, prog="zerogap", description=__doc__, args=args
-        )
+        commands = {name: noting(function) for name, function in _COMMANDS.items()}
+        tyro.cli(_subcommands(commands), prog="zerogap", description=__doc__, args=args)
     except UserError as error:
         _console.print(f"[red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         return 2

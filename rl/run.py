@@ -1,6 +1,7 @@
 """A training run's directory: what it was told, what it learned, what it measured.
 
-run.json            task, engine, seed, sizes, PPO's configuration, whose student it is, versions; written once at the start
+run.json            task, engine, seed, sizes, PPO's configuration, whose student it is, what was measured of the robot,
+                    versions; written once at the start
 checkpoints/        Orbax, one folder a checkpoint
 progress.jsonl      one line of figures every few updates
 events.out.*        the same for TensorBoard
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from assets.errors import UserError
+from envs.measured import Measured, measured_task
 from envs.registry import make_task
 from envs.task import Task
 from rl.distill import DistillConfig
@@ -44,6 +46,22 @@ class Distillation:
 
 
 @dataclass(frozen=True)
+class Calibrated:
+    """That a run's robot is a measured one."""
+
+    measured: Measured
+    spread: bool = False
+    """Whether robots are drawn from what the measurement leaves open; else all are the measured one."""
+
+    def to_json(self) -> dict[str, Any]:
+        return {"measured": self.measured.to_json(), "spread": self.spread}
+
+    @classmethod
+    def from_json(cls, told: dict[str, Any]) -> "Calibrated":
+        return cls(Measured.from_json(told["measured"]), bool(told["spread"]))
+
+
+@dataclass(frozen=True)
 class Run:
     """What a run was told."""
 
@@ -59,6 +77,8 @@ class Run:
     """How many of its latest observations the policy sees; the task's own number where None."""
     distillation: Distillation | None = None
     """None where the policy is learned by PPO."""
+    calibrated: Calibrated | None = None
+    """None where the robot is the nominal one."""
 
     @property
     def hash(self) -> str:
@@ -77,12 +97,16 @@ class Run:
     def make_task(self) -> Task:
         """The task as the run's policy sees it."""
         task = make_task(self.task)
+        if self.calibrated is not None:
+            task = measured_task(task, self.calibrated.measured, self.calibrated.spread)
         return task if self.history is None else dataclasses.replace(task, observation_history=self.history)
 
     def _told(self) -> dict[str, Any]:
         told = {name: getattr(self, name) for name in ("task", "engine", "num_envs", "seed", "versions")}
         told |= {"ppo": dataclasses.asdict(self.ppo), "room": dataclasses.asdict(self.room), "history": self.history}
-        return told | {"distillation": dataclasses.asdict(self.distillation) if self.distillation else None}
+        told |= {"distillation": dataclasses.asdict(self.distillation) if self.distillation else None}
+        # Absent without, so that runs of before keep their hash.
+        return told | ({"calibrated": self.calibrated.to_json()} if self.calibrated is not None else {})
 
     @classmethod
     def create(
@@ -96,13 +120,14 @@ class Run:
         room: Room | None = None,
         history: int | None = None,
         distillation: Distillation | None = None,
+        calibrated: Calibrated | None = None,
     ) -> "Run":
         """A new run in an empty or absent directory."""
         if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
             raise RunError(
                 f"{directory} is not empty: choose another --out, or continue the run in it with --resume {directory}"
             )
-        run = cls(directory, task, engine, num_envs, seed, ppo, _versions(), room or Room(), history, distillation)
+        run = cls(directory, task, engine, num_envs, seed, ppo, _versions(), room or Room(), history, distillation, calibrated)
         try:
             directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -118,7 +143,8 @@ class Run:
         """What `to_json` gave. Raises KeyError, TypeError or ValueError where it did not."""
         sizes = (told["task"], told["engine"], told["num_envs"], told["seed"])
         rest = (told["versions"], Room(**told["room"]), told.get("history"), _distillation(told.get("distillation")))
-        return cls(directory, *sizes, _ppo(told["ppo"]), *rest)
+        calibrated = Calibrated.from_json(told["calibrated"]) if told.get("calibrated") else None
+        return cls(directory, *sizes, _ppo(told["ppo"]), *rest, calibrated)
 
     @classmethod
     def open(cls, directory: Path) -> "Run":

@@ -12,6 +12,7 @@ import jax
 import numpy as np
 
 from envs.env import Env
+from envs.measured import measured_task
 from envs.registry import make_env, make_task
 from rl.checkpoint import Checkpoints
 from rl.curve import plot_curve, plot_levels, training_seconds
@@ -20,7 +21,7 @@ from rl.evaluate import load_policy
 from rl.learner import Learner, LearnerState, shardings
 from rl.ppo import PPO, PPOConfig
 from rl.progress import Silence, TrainingProgress
-from rl.run import Distillation, Run, RunError
+from rl.run import Calibrated, Distillation, Run, RunError
 from rl.stop import Stop
 from rl.symmetry import check_critic_mirrors
 from sim.crash import CrashError, CrashRecord, save_crash
@@ -85,11 +86,14 @@ def start_run(
     history: int | None = None,
     distillation: Distillation | None = None,
     devices: Devices | None = None,
+    calibrated: Calibrated | None = None,
 ) -> Run:
     """A new run's directory. The engine defaults to this machine's best, the number of environments to what suits it, how many
     of its latest observations the policy sees (`history`) to the task's own number."""
     ppo = ppo or PPOConfig()
     made = make_task(task)  # an unknown task must not leave a directory behind, nor one that cannot be learned so
+    if calibrated is not None:
+        measured_task(made, calibrated.measured)
     if ppo.symmetry and ppo.actor_observation == "critic":
         check_critic_mirrors(made)
     if history is not None and history < 1:
@@ -99,7 +103,7 @@ def start_run(
     check_room(engine, room or Room())
     num_envs = DEFAULT_NUM_ENVS.get(engine, 1024) if num_envs is None else num_envs
     check_num_envs(num_envs, devices or Devices())
-    return Run.create(directory, task, engine, num_envs, seed, ppo, room, history, distillation)
+    return Run.create(directory, task, engine, num_envs, seed, ppo, room, history, distillation, calibrated)
 
 
 def start_distillation(

@@ -12,6 +12,10 @@ import tyro
 from rich.console import Console
 from rich.markup import escape
 
+import sim2real.calibrate.commands
+import sim2real.excite.commands
+import sim2real.logs.commands
+
 Json = Annotated[Path | None, tyro.conf.arg(name="json", metavar="FILE")]
 
 _console = Console(stderr=True)
@@ -76,6 +80,7 @@ def twin(
     robot: tyro.conf.Positional[str],
     /,
     gap: Path | None = None,
+    calibration: Path | None = None,
     protocol: Literal["local", "go2-dds", "so101-serial"] = "local",
     address: str | None = None,
     seconds: float | None = None,
@@ -113,6 +118,7 @@ def twin(
     Args:
         robot: go2, so101 or panda, or module:attribute for one of your own.
         gap: how it differs from the nominal robot; not at all by default.
+        calibration: a directory of `zerogap calibrate`: it differs as was measured. What the gap gives counts before that.
         protocol: what it speaks: local, the driver twin's, for any robot; go2-dds, the driver go2's; so101-serial, so101's.
         address: where it is found: HOST:PORT for local, 127.0.0.1:5470 by default. Another than this machine's own lets in
             whoever reaches it.
@@ -131,17 +137,21 @@ def twin(
     """
     from contextlib import ExitStack, closing
 
+    from envs.measured import Measured
     from rl.stop import Stop
     from sim.render import RenderError
     from sim2real.twin.gap import Gap
     from sim2real.twin.gap_file import load_gap
+    from sim2real.twin.measured import measured_gap
     from sim2real.twin.process import TwinLoop, make_server
     from sim2real.twin.simulated import SimulatedRobot
     from sim2real.twin.truth import TruthLog
     from sim2real.twin.video import VideoTape
 
     known = load_gap(gap) if gap is not None else Gap()
-    simulated = SimulatedRobot(_robot(robot), known, seed, rate=rate, start=start)
+    if calibration is not None:
+        known = measured_gap(Measured.load(calibration), robot, known)
+    simulated = SimulatedRobot(robot_of(robot), known, seed, rate=rate, start=start)
     tape = VideoTape(simulated) if video is not None else None
     with ExitStack() as stack:
         stop = stack.enter_context(Stop())
@@ -184,18 +194,21 @@ def deploy(
     log: Path | None = None,
     json_file: Json = None,
 ) -> dict[str, Any]:
-    """Run an exported policy on a robot, or on its twin: IDLE, ACQUIRE, STAND, POLICY, and in the end DAMP.
+    """Run an exported policy, or play a motion, on a robot or on its twin: IDLE, ACQUIRE, STAND, POLICY, and in the end DAMP.
 
     Example: zerogap deploy policy.onnx --driver twin --command 0.5,0,0 --seconds 20
 
     Example on a Go2, by keyboard: zerogap deploy policy.onnx --driver go2 --address enp3s0 --keyboard
+
+    Example of a motion, to record what a robot does: zerogap deploy chirp.csv --driver twin --log chirp.mcap
 
     Ctrl-C lets the robot down, as does whatever the safety filter trips on: the limits are those of the robot's description.
     Then the end is an error. Everything that came in, was decided and went out is in the log, for Foxglove, PlotJuggler and
     `zerogap log`.
 
     Args:
-        policy: a file of `zerogap export`.
+        policy: a file of `zerogap export`; or a motion, a .csv of `zerogap excite`, which takes no command and ends by itself.
+            For a motion an arm is bolted down, and a legged robot hangs from a stand with its feet free.
         driver: twin, go2, so101, one that an installed distribution brings, or module:attribute for one of your own.
         address: where the robot is: HOST:PORT of a twin, the network interface to a Go2, the serial port of an SO-101.
         option: further options of the driver.
@@ -213,12 +226,10 @@ def deploy(
 
     from sim2real.deploy.deployment import deploy as run
     from sim2real.deploy.machine import Timetable
-    from sim2real.deploy.onnx_pilot import OnnxPilot
     from sim2real.deploy.sources import choose_source
     from sim2real.drivers.registry import make_driver, read_options
-    from sim2real.export.policy import Policy
 
-    pilot = OnnxPilot(Policy.load(policy))
+    pilot, provenance = _motion_pilot(policy) if policy.suffix.lower() == ".csv" else _policy_pilot(policy)
     made = make_driver(driver, read_options(option, address))
     source = choose_source(pilot.command_names, pilot.command_limits, command, script, keyboard, gamepad)
     path = log or Path("runs/deploy") / f"{datetime.now():%Y%m%d-%H%M%S}.mcap"
@@ -232,7 +243,7 @@ def deploy(
             path,
             Timetable(policy=seconds),
             dry_run,
-            {"policy": str(policy), "run": pilot.run_hash},
+            provenance,
             _say,
             (lambda text: status.update(escape(text))) if status is not None else (lambda _: None),
         )
@@ -271,7 +282,7 @@ def log(file: tyro.conf.Positional[Path], /, json_file: Json = None) -> dict[str
 # Behind the commands
 
 
-def _robot(name: str) -> Any:
+def robot_of(name: str) -> Any:
     """The robot of that name; JAX is loaded only to find one from outside."""
     from assets.robots.built_in import ROBOTS
 
@@ -280,6 +291,32 @@ def _robot(name: str) -> Any:
     from envs.registry import make_robot
 
     return make_robot(name)
+
+
+def _policy_pilot(path: Path) -> tuple[Any, dict[str, Any]]:
+    """An exported policy to deploy, and what its log is to tell of it."""
+    from sim2real.deploy.onnx_pilot import OnnxPilot
+    from sim2real.export.policy import Policy
+
+    pilot = OnnxPilot(Policy.load(path))
+    return pilot, {"policy": str(path), "run": pilot.run_hash, "excitation": "policy"}
+
+
+def _motion_pilot(path: Path) -> tuple[Any, dict[str, Any]]:
+    """A motion to deploy, rehearsed in simulation, and what its log is to tell of it."""
+    from sim2real.excite.motion_file import load_motion
+    from sim2real.excite.motion_pilot import MotionPilot
+    from sim2real.excite.rehearsal import Rehearsal, Stage
+
+    motion = load_motion(path, robot_of)
+    robot = robot_of(motion.robot)
+    with _console.status("rehearsing the motion"):
+        pilot = MotionPilot(Rehearsal.of(motion, Stage(robot)))
+    where = "hang from a stand, its feet free" if robot.is_floating else "be bolted down, and all around it be free"
+    _say(
+        f"{path}: {motion.kind}, {motion.seconds:.1f} s. The {robot.name} must {where}: it goes to its default pose, then moves"
+    )
+    return pilot, {"motion": str(path), **pilot.provenance}
 
 
 def _say(text: str) -> None:
@@ -312,4 +349,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "twin": twin,
     "deploy": deploy,
     "log": log,
+    **sim2real.calibrate.commands.COMMANDS,
+    **sim2real.logs.commands.COMMANDS,
+    **sim2real.excite.commands.COMMANDS,
 }

@@ -17,7 +17,7 @@ from sim2real.calibrate.calibration import Calibration, Estimate, LogErrors
 from sim2real.calibrate.fit import Problem, Solution, solve
 from sim2real.calibrate.parameters import Parameter, Sharing, parameters
 from sim2real.calibrate.replay import Replay, suspended_spec
-from sim2real.calibrate.uncertainty import bootstrap, information, intervals, judge
+from sim2real.calibrate.uncertainty import bootstrap, intervals, judge
 from sim2real.calibrate.windows import CalibrationError, Windows, cut
 from sim2real.logs.robot_log import RobotLog, Stream
 
@@ -47,6 +47,7 @@ class Settings:
     """Of each solution."""
     draws: int = 400
     """Of the bootstrap."""
+    draws_kept: int = 100
     seed: int = 0
     threads: int = 2
 
@@ -58,19 +59,35 @@ def calibrate(
     settings: Settings | None = None,
     told: Told = lambda text, share: None,
 ) -> Calibration:
-    """Raises CalibrationError where the logs cannot be used: of another robot, without gains, too short, held out and fitted."""
+    """Raises CalibrationError where a log cannot be used: of another robot, without gains, too short, held out and fitted."""
     settings = settings or Settings()
     if not logs:
         raise CalibrationError("no log to fit to: give at least one")
     check_apart(logs, holdout)
     quantities = settings.quantities or (QUANTITIES_OF_SERVOS if robot.servos else QUANTITIES_OF_MOTORS)
-    spec = suspended_spec(robot, settings.timestep)
-    free = parameters(robot, spec, quantities, settings.sharing)
+    free = parameters(robot, suspended_spec(robot, settings.timestep), quantities, settings.sharing)
     every = [cut(ready(robot, log), settings.window_seconds) for log in (*logs, *holdout)]
-    problem, solution = _fit(robot, free, every[: len(logs)], settings, told)
-    told("how sure", 0.9)
-    draws = bootstrap(problem, solution, settings.draws, settings.seed)
-    return _conclude(robot, problem, solution, draws, every, list((*logs, *holdout)), len(logs), settings)
+    fitted = every[: len(logs)]
+    told("replaying", 0.0)
+    rough = _search(robot, free, fitted, settings, told)
+    unknown = {e.name: e for e in _estimates(*rough) if e.verdict == "not identifiable"}
+    problem, solution, draws = _refine(robot, [p for p in free if p.name not in unknown], fitted, settings, rough, told)
+    told("replaying all windows", 0.9)
+    found = _estimates(problem, solution, draws) + tuple(replace(e, value=e.nominal, at_bound=False) for e in unknown.values())
+    logs_errors = _errors(robot, problem, solution, [*logs, *holdout], every, len(logs), settings)
+    return Calibration(
+        robot=robot.name,
+        joints=robot.joints,
+        estimates=found,
+        correlations=_hardly_apart(problem, draws),
+        logs=logs_errors,
+        draws=tuple(
+            (*map(float, problem.values(row)), *(e.nominal for e in unknown.values())) for row in draws[: settings.draws_kept]
+        ),
+        settings={**asdict(settings), "quantities": quantities, "noise_rad": problem.noise},
+        versions={name: importlib.metadata.version(name) for name in ("mujoco", "numpy", "scipy")},
+        warnings=_warnings([*logs, *holdout], len(logs), every),
+    )
 
 
 def check_apart(logs: Sequence[RobotLog], holdout: Sequence[RobotLog]) -> None:
@@ -116,13 +133,16 @@ def _thin(windows: Sequence[Windows], most: int) -> list[Windows]:
     return [w.take(np.unique(np.linspace(0, len(w) - 1, max(1, round(share * len(w)))).astype(int))) for w in windows]
 
 
-def _fit(
-    robot: Robot, free: Sequence[Parameter], windows: Sequence[Windows], settings: Settings, told: Told
-) -> tuple[Problem, Solution]:
-    """Stage by stage, each from where the one before it ended; then once more, finely."""
+Found = tuple[Problem, Solution, np.ndarray]
+"""A problem, its solution, and draws around it by bootstrap."""
+
+
+def _search(robot: Robot, free: Sequence[Parameter], windows: Sequence[Windows], settings: Settings, told: Told) -> Found:
+    """Stage by stage, each from where the one before it ended, on half of the windows and with twice the time step."""
     known = {p.name: p.nominal for p in free}
     stages = sorted({p.kind.stage for p in free})
     rng = np.random.default_rng(settings.seed)
+    found: tuple[Problem, Solution] | None = None
     for number, stage in enumerate(stages):
         among = [p for p in free if p.kind.stage <= stage]
         start = np.array([p.to_solver(known[p.name]) for p in among])
@@ -135,12 +155,21 @@ def _fit(
             solved.append(solve(problem, x, iterations, _progress(told, f"stage {stage}", len(among), done)))
         solution = min(solved, key=lambda s: s.cost)
         known |= dict(zip((p.name for p in among), problem.values(solution.x), strict=True))
-    start = np.array([p.to_solver(known[p.name]) for p in free])
+        found = problem, solution
+    assert found is not None
+    return *found, bootstrap(*found, settings.draws, settings.seed)
+
+
+def _refine(
+    robot: Robot, free: Sequence[Parameter], windows: Sequence[Windows], settings: Settings, rough: Found, told: Told
+) -> Found:
+    """Once more, finely, from a rough solution; what is not free any more is nominal."""
+    known = dict(zip((p.name for p in rough[0].free), rough[1].x, strict=True))
+    start = np.array([known[p.name] for p in free])
     # What the model does not explain has become less, and sets how sure one can be.
     problem = _problem(robot, free, windows, settings, start, coarse=1)
-    return problem, solve(
-        problem, start, settings.iterations, _progress(told, "refining", len(free), len(stages) / (len(stages) + 1))
-    )
+    solution = solve(problem, start, settings.iterations // 2, _progress(told, "refining", len(free), 0.7))
+    return problem, solution, bootstrap(problem, solution, settings.draws, settings.seed)
 
 
 def _progress(told: Told, what: str, count: int, done: float) -> Callable[[int, float], None]:
@@ -176,50 +205,45 @@ def _spread(residuals: np.ndarray) -> float:
     return float(1.4826 * np.median(np.abs(residuals)))
 
 
-def _conclude(
-    robot: Robot,
-    problem: Problem,
-    solution: Solution,
-    draws: np.ndarray,
-    windows: Sequence[Windows],
-    logs: Sequence[RobotLog],
-    num_fitted: int,
-    settings: Settings,
-) -> Calibration:
-    values = problem.values(solution.x)
-    ends = intervals(problem.free, draws)
-    judged = judge(problem, solution.x, information(solution))
+def _estimates(problem: Problem, solution: Solution, draws: np.ndarray) -> tuple[Estimate, ...]:
+    values, ends = problem.values(solution.x), intervals(problem.free, draws)
+    judged = judge(problem, solution.x, np.cov(draws.T))
     low, high = problem.bounds
     at_bound = (solution.x - low < 1e-3 * (high - low)) | (high - solution.x < 1e-3 * (high - low))
-    estimates = tuple(
+    return tuple(
         Estimate(p.name, p.quantity, p.members, p.unit, p.nominal, float(v), float(a), float(b), j.verdict, bool(bound), j.text)
         for p, v, (a, b), j, bound in zip(problem.free, values, ends, judged, at_bound, strict=True)
     )
-    replays = [Replay(robot, w, settings.timestep, settings.threads) for w in windows]
-    whole = Problem(robot, problem.spec, problem.free, replays, 1.0)
-    nominal, calibrated = whole.errors(whole.nominal), whole.errors(solution.x)
-    errors = tuple(
-        _log_errors(log, w, n, c, i >= num_fitted)
-        for i, (log, w, n, c) in enumerate(zip(logs, windows, nominal, calibrated, strict=True))
-    )
-    deviations = draws.std(axis=0)
-    moving = np.flatnonzero(deviations > 0)
+
+
+def _hardly_apart(problem: Problem, draws: np.ndarray) -> tuple[tuple[str, str, float], ...]:
+    """Pairs of parameters whose draws go together, the closest first."""
+    moving = np.flatnonzero(draws.std(axis=0) > 0)
     correlation = np.corrcoef(draws[:, moving].T) if len(moving) > 1 else np.eye(len(moving))
     pairs = [
         (problem.free[moving[i]].name, problem.free[moving[j]].name, float(correlation[i, j]))
         for i, j in zip(*np.triu_indices(len(moving), 1), strict=True)
         if abs(correlation[i, j]) > _HARDLY_APART
     ]
-    return Calibration(
-        robot=robot.name,
-        joints=robot.joints,
-        estimates=estimates,
-        correlations=tuple(sorted(pairs, key=lambda pair: -abs(pair[2]))),
-        logs=errors,
-        draws=tuple(tuple(map(float, problem.values(row))) for row in draws[:100]),
-        settings={**asdict(settings), "quantities": sorted({p.quantity for p in problem.free}), "noise_rad": problem.noise},
-        versions={name: importlib.metadata.version(name) for name in ("mujoco", "numpy", "scipy")},
-        warnings=_warnings(logs, num_fitted, windows),
+    return tuple(sorted(pairs, key=lambda pair: -abs(pair[2])))
+
+
+def _errors(
+    robot: Robot,
+    problem: Problem,
+    solution: Solution,
+    logs: Sequence[RobotLog],
+    windows: Sequence[Windows],
+    num_fitted: int,
+    settings: Settings,
+) -> tuple[LogErrors, ...]:
+    """Of all windows of each log, before and after."""
+    replays = [Replay(robot, w, settings.timestep, settings.threads) for w in windows]
+    whole = Problem(robot, problem.spec, problem.free, replays, 1.0)
+    nominal, calibrated = whole.errors(whole.nominal), whole.errors(solution.x)
+    return tuple(
+        _log_errors(log, w, n, c, i >= num_fitted)
+        for i, (log, w, n, c) in enumerate(zip(logs, windows, nominal, calibrated, strict=True))
     )
 
 
@@ -250,7 +274,8 @@ def _warnings(logs: Sequence[RobotLog], num_fitted: int, windows: Sequence[Windo
     for log, part in zip(logs, windows, strict=True):
         if log.info.time_base == "nominal":
             told.append(
-                f"{log.name}: its stamps were not recorded; period, delay and velocities are confounded: what is fitted predicts, but is not the truth"
+                f"{log.name}: its stamps were not recorded; period, delay and velocities are confounded, so that what is"
+                " fitted predicts, but is not the truth"
             )
         if part.left_out:
             told.append(

@@ -4,8 +4,8 @@
     solution = solve(problem, problem.nominal)
     problem.values(solution.x)
 
-The errors of all bins of time count by Huber's norm in its smooth form, so that a blow or a lost message does not decide; a ridge
-towards the nominal values, weak against any data, decides where the data say nothing.
+Large errors count less than by their square, so that a blow or a lost message does not decide; a ridge towards the nominal
+values, weak against any data, decides where the data say nothing.
 """
 
 import io
@@ -24,6 +24,7 @@ _BIN = 0.02  # s; the errors within one are averaged: neighbours tell nothing ne
 _ROBUST = 3.0  # noises, beyond which an error counts less than by its square
 RIDGE = 0.1
 """Weight of the solver's variables less their nominal values, beside residuals over their noise."""
+_CORNER = 2e-3  # of the range of a variable: a search that starts at a bound may stall there
 _DIFFERENCE = 1e-3  # of the solver's variables, of which 1 is a likely deviation
 
 
@@ -112,7 +113,7 @@ def rounds_of(affected: Sequence[frozenset[int]]) -> list[list[int]]:
     for i, limbs in enumerate(affected):
         for taken, members in rounds:
             if not taken & limbs:
-                taken |= limbs
+                taken.update(limbs)
                 members.append(i)
                 break
         else:
@@ -156,6 +157,7 @@ def solve(
     from mujoco import sysid
 
     nominal, (low, high) = problem.nominal, problem.bounds
+    start = np.clip(start, low + _CORNER * (high - low), high - _CORNER * (high - low))
     shape: tuple[int, int] = problem.residuals(start).shape
     prior = RIDGE * np.eye(len(start))
     latest: dict[str, np.ndarray] = {}
@@ -177,8 +179,8 @@ def solve(
 
     free = sysid.ParameterDict()
     for parameter, x, a, b in zip(problem.free, start, low, high, strict=True):
-        free.add(sysid.Parameter(parameter.name, np.clip(x, a, b), a, b))
-    best, result = sysid.optimize(
+        free.add(sysid.Parameter(parameter.name, x, a, b))
+    best, _ = sysid.optimize(
         free,
         lambda x, _: ([residual(x)], None, None),
         optimizer="mujoco",

@@ -1,5 +1,5 @@
-"""What may differ from the nominal model: `QUANTITIES`, and `parameters(robot, ...)`, one `Parameter` for each group of joints or
-bodies that share a value.
+"""What may differ from the nominal model: `QUANTITIES`, and `parameters(robot, ...)`, one `Parameter` for each group of joints
+or bodies that share a value.
 
     free = parameters(GO2, ("armature", "delay"), sharing={"armature": "kind"})
     model = build_model(base_spec, free, values)
@@ -12,7 +12,6 @@ the same consequence for all; those that can be wrong by a factor it sees as log
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Literal
 
 import mujoco
@@ -183,14 +182,14 @@ def _groups(robot: Robot, model: mujoco.MjModel, quantity: Quantity, sharing: Sh
     return alike if sharing == "kind" else {name: (name,) for name in every}
 
 
-def build_model(spec: mujoco.MjSpec, free: Sequence[Parameter], values: Sequence[float]) -> mujoco.MjModel:
+def build_model(spec: mujoco.MjSpec, free: Sequence[Parameter], values: Sequence[float] | np.ndarray) -> mujoco.MjModel:
     spec = spec.copy()
     for parameter, value in zip(free, values, strict=True):
         parameter.modify(spec, value)
     return spec.compile()
 
 
-def read_signals(robot: Robot, free: Sequence[Parameter], values: Sequence[float]) -> Signals:
+def read_signals(robot: Robot, free: Sequence[Parameter], values: Sequence[float] | np.ndarray) -> Signals:
     """What of the values concerns the signals."""
     n = robot.num_joints
     arrays = {"delay": np.zeros(n), "offset": np.zeros(n)}

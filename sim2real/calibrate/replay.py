@@ -154,7 +154,7 @@ class Replay:
     def roll(self, models: list[mujoco.MjModel], states: np.ndarray, control: np.ndarray) -> np.ndarray:
         """States after each step of control (windows, steps, nu), (windows, steps, size)."""
         data = [mujoco.MjData(models[0]) for _ in range(max(1, self._threads))]
-        return self._pool.rollout(models, data, states, control)[0]
+        return np.asarray(self._pool.rollout(models, data, states, control)[0])
 
     def _models(self, model: mujoco.MjModel, actuators: np.ndarray, signals: Signals) -> list[mujoco.MjModel]:
         """The model with the gains of each window."""

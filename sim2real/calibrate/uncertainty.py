@@ -1,7 +1,7 @@
-"""How sure a fit is: draws of the parameters by bootstrap over episodes, and what the Fisher information says of each parameter.
+"""How sure a fit is: draws of the parameters by bootstrap over episodes, and what the Fisher information says of each.
 
     draws = bootstrap(problem, solution, seed=0)             # (draws, parameters), of the solver's variables
-    judged = judge(problem, solution.x, information(solution))
+    judged = judge(problem, solution.x, np.cov(draws.T))
 
 The bootstrap resamples whole blocks of time, never single samples, as the errors of neighbours are alike. Each draw is one
 Gauss-Newton step from the solution, which the linearised problem of the resampled blocks asks for: a refit for the price of a
@@ -70,26 +70,28 @@ class Judgement:
     text: str
 
 
-def information(solution: Solution) -> np.ndarray:
-    """Fisher information of the solver's variables, (parameters, parameters), from what the logs alone say."""
-    weighted = solution.jacobian * solution.weights[..., None]
-    flat = weighted.reshape(-1, weighted.shape[-1])
-    return flat.T @ solution.jacobian.reshape(flat.shape)
+def fisher_covariance(solution: Solution) -> np.ndarray:
+    """Of the solver's variables, (parameters, parameters), as the Fisher information has it if errors were independent."""
+    n = solution.jacobian.shape[-1]
+    weighted = (solution.jacobian * solution.weights[..., None]).reshape(-1, n)
+    return np.linalg.inv(weighted.T @ solution.jacobian.reshape(-1, n) + RIDGE**2 * np.eye(n))
 
 
-def judge(problem: Problem, x: np.ndarray, fisher: np.ndarray) -> tuple[Judgement, ...]:
-    """A verdict on each parameter at x."""
-    covariance = np.linalg.inv(fisher + RIDGE**2 * np.eye(len(x)))
-    deviations = np.sqrt(np.diag(covariance))
-    correlations = covariance / np.outer(deviations, deviations)
+def judge(problem: Problem, x: np.ndarray, covariance: np.ndarray) -> tuple[Judgement, ...]:
+    """A verdict on each parameter at x, of the covariance of the solver's variables. What is known so badly that it may as well
+    be nominal is not identifiable."""
+    covariance = np.atleast_2d(covariance)
+    deviations = np.sqrt(np.maximum(np.diag(covariance), 1e-30))
+    correlations = np.abs(covariance / np.outer(deviations, deviations)) - np.eye(len(x))
     judged = []
     for i, parameter in enumerate(problem.free):
         error = relative(parameter, parameter.from_solver(x[i]), 1.96 * deviations[i])
-        verdict: Verdict = "identified" if error <= _IDENTIFIED else "weak" if error <= _WEAK else "not identifiable"
+        may_be_nominal = abs(x[i] - problem.nominal[i]) <= 1.96 * deviations[i]
+        unknown = error > _WEAK and may_be_nominal
+        verdict: Verdict = "identified" if error <= _IDENTIFIED else "not identifiable" if unknown else "weak"
         text = f"known to within {100 * error:.2g} %"
-        others = np.abs(correlations[i]) - np.eye(len(x))[i]
-        if verdict != "identified" and len(x) > 1 and others.max() > 0.9:
-            text += f"; the data cannot tell it from {problem.free[int(others.argmax())].name}"
+        if verdict != "identified" and correlations[i].max(initial=0.0) > 0.9:
+            text += f"; the data cannot tell it from {problem.free[int(correlations[i].argmax())].name}"
         judged.append(Judgement(parameter.name, verdict, float(error), text))
     return tuple(judged)
 

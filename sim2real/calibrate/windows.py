@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from assets.errors import UserError
-from sim2real.logs.robot_log import RobotLog
+from sim2real.logs.robot_log import RobotLog, Stream
 
 _AROUND = 0.02  # s to either side of a window's start that its state is fitted to, or four samples where those are longer
 _LARGEST_GAP = 4.0  # usual sample intervals without a sample, beyond which a window is left out
@@ -162,7 +162,7 @@ def state_at(time: np.ndarray, position: np.ndarray, at: float, period: float) -
     return MeasuredState(fitted[0], fitted[1], left, (float(deviations[0]), float(deviations[1])))
 
 
-def _is_constant(gain, origin: int, start: float, seconds: float) -> bool:  # noqa: ANN001 - a Stream
+def _is_constant(gain: Stream, origin: int, start: float, seconds: float) -> bool:
     begin, end = (origin + 1e9 * np.array([start, start + seconds])).astype(np.int64)
     inside = (gain.stamps > begin) & (gain.stamps <= end)
     return bool((gain.values[inside] == gain.held_at(np.array([begin]))).all())

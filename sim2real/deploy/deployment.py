@@ -1,4 +1,4 @@
-"""A policy on a robot from beginning to end: `deploy`, what `zerogap deploy` calls.
+"""A policy, or a motion, on a robot from beginning to end: `deploy`, what `zerogap deploy` calls.
 
     pilot = OnnxPilot(Policy.load(path))
     told = deploy(pilot, make_driver("twin", {}), Constant((0.5, 0, 0), pilot.command_names), Path("walk.mcap"))
@@ -49,10 +49,10 @@ def deploy(
     say: Say = print,
     show: Say = lambda _: None,
 ) -> dict[str, Any]:
-    """Run the policy until the timetable, Ctrl-C, whoever commands or the safety filter ends it. Returns what was measured.
+    """Run the pilot until it has ended, or the timetable, Ctrl-C, whoever commands or the safety filter ends it.
 
-    `say` is told events and warnings, `show` a line of figures a few times a second. Raises DeployError, RecorderError, and
-    what driver and source raise; the robot is damped first.
+    Returns what was measured. `say` is told events and warnings, `show` a line of figures a few times a second. Raises
+    DeployError, RecorderError, and what driver and source raise; the robot is damped first.
     """
     timetable = timetable or Timetable()
     with ExitStack() as stack:
@@ -63,9 +63,9 @@ def deploy(
         used: Driver = ListenOnly(driver) if dry_run else driver
         _check_joints(pilot, driver)
         period = cycle_period(pilot.rate, driver.rate)
-        warnings = _check_gains(pilot, driver)
+        warnings, limits = _check_gains(pilot, driver), Limits.of(driver.robot)
+        _check_steps(pilot, limits, period)
         _check_speed(pilot, driver.read(), period)
-        limits = Limits.of(driver.robot)
         header = _header(pilot, driver, period, limits, (provenance or {}) | {"dry_run": dry_run})
         recorder = stack.enter_context(Recorder(log, header.to_json()))
         runtime = Runtime(used, pilot, source, recorder, Guard(limits, period), timetable, Pacer(period))
@@ -86,7 +86,7 @@ def cycle_period(policy_rate: float, driver_rate: float) -> float:
     if times < 1:
         raise DeployError(
             f"the policy decides {policy_rate:g} times a second and the driver takes {driver_rate:g} commands a second:"
-            " expected a driver at least as fast as the policy"
+            " expected a driver at least as fast. A motion is made slower by `zerogap excite --rate`"
         )
     return 1.0 / (policy_rate * times)
 
@@ -96,7 +96,8 @@ def _check_joints(pilot: Pilot, driver: Driver) -> None:
     if pilot.joints != robot.joints:
         raise DeployError(
             f"the policy's joints are {', '.join(pilot.joints)}, and the driver's robot {robot.name!r} has"
-            f" {', '.join(robot.joints)}: expected the same, in the same order. Was the policy trained for another robot?"
+            f" {', '.join(robot.joints)}: expected the same, in the same order. Was the policy trained for another robot, or the"
+            " motion made for one?"
         )
 
 
@@ -109,6 +110,21 @@ def _check_gains(pilot: Pilot, driver: Driver) -> list[str]:
         if above:
             warnings.append(f"the policy's {name} of {', '.join(above)} is above the robot's limit, and is reduced to it")
     return warnings
+
+
+def _check_steps(pilot: Pilot, limits: Limits, period: float) -> None:
+    """Raise DeployError where the safety filter would not let a pilot's steps out as they are."""
+    if pilot.largest_steps is None:
+        return
+    allowed = limits.target_speed * period
+    beyond = np.flatnonzero(pilot.largest_steps > allowed)
+    if len(beyond):
+        joint, rate = int(beyond[0]), 1.0 / period
+        raise DeployError(
+            f"the motion's targets of {limits.joints[joint]} go {pilot.largest_steps[joint]:.3g} rad at once, at"
+            f" {pilot.rate:g} Hz, and at {rate:g} commands a second the safety filter lets {allowed[joint]:.3g} rad through:"
+            f" make it with `zerogap excite --rate {rate:g}`, or with less --amplitude"
+        )
 
 
 def _check_speed(pilot: Pilot, state: RobotState, period: float) -> None:

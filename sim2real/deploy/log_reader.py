@@ -7,6 +7,8 @@
 The file is read from its beginning, so that one whose writer died is read as far as it goes; `is_complete` tells.
 """
 
+import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,7 @@ from sim2real.deploy.records import Sent
 from sim2real.robot_io import RobotState
 
 _LARGEST_RECORD = 64 * 2**20
+_TOLD_EVERY = 1000
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,8 @@ class Event:
 @dataclass
 class Log:
     header: Header
+    epoch_ns: int = 0
+    """When the monotonic clock began, since the epoch."""
     cycles: list[Cycle] = field(default_factory=list)
     decisions: list[Any] = field(default_factory=list)
     """zerogap_msgs/Decision"""
@@ -65,13 +70,16 @@ class Log:
     is_complete: bool = False
 
 
-def read_log(path: Path) -> Log:
-    """Raises LogError where the file is no log of a deployment."""
+def read_log(path: Path, advance: Callable[[float], None] = lambda _: None) -> Log:
+    """Raises LogError where the file is no log of a deployment; `advance` is told the share done."""
     reader = _Reader()
     try:
         with path.open("rb") as file:
-            for record in StreamReader(file, record_size_limit=_LARGEST_RECORD).records:
+            size = path.stat().st_size
+            for number, record in enumerate(StreamReader(file, record_size_limit=_LARGEST_RECORD).records):
                 reader.take(record)
+                if number % _TOLD_EVERY == 0:
+                    advance(file.tell() / size)
         complete = True
     except OSError as error:
         raise LogError(f"cannot read the log {path}: {error.strerror}") from error
@@ -96,7 +104,8 @@ class _Reader:
 
     def take(self, record: Any) -> None:
         if isinstance(record, Metadata) and record.name == METADATA:
-            self.log = Log(Header.from_json(record.metadata.get("header", "")))
+            told = record.metadata.get("header", "")
+            self.log = Log(Header.from_json(told), _whole(json.loads(told).get("epoch_ns")))
         elif isinstance(record, Schema):
             self._schemas[record.id] = record
         elif isinstance(record, Channel):
@@ -160,6 +169,10 @@ def _cycle(message: Any, latest: dict[str, Any]) -> Cycle:
         trips=message.trips,
         restarted=message.restarted,
     )
+
+
+def _whole(told: Any) -> int:
+    return told if isinstance(told, int) else 0
 
 
 def _vector(message: Any) -> np.ndarray:

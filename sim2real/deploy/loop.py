@@ -171,6 +171,9 @@ class Runtime:
     def _decide(self, now: int) -> None:
         state = self._guard.good
         assert state is not None
+        if self._pilot.ended is not None:
+            self._end(self._pilot.ended, now)
+            return
         seconds = (self._cycle - self._policy_began) * self._guard.period
         self._command = self._source.read(seconds)
         if self._source.is_ended:

@@ -3,7 +3,7 @@
 IDLE      the robot is read until it has been well for a while; nothing is sent
 ACQUIRE   command is being taken from the vendor's own software
 STAND     a smooth ramp from where the joints are to the default pose, and a moment there
-POLICY    the policy's targets
+POLICY    the policy's targets, or a motion's
 DAMP      the robot sinks down; only a new start leads out of it
 """
 

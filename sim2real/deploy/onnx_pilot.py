@@ -10,6 +10,9 @@ from sim2real.robot_io import RobotState
 class OnnxPilot:
     """Keeps the policy's history from decision to decision."""
 
+    largest_steps = None
+    ended = None
+
     def __init__(self, policy: Policy):
         spec = policy.spec
         self._policy = policy

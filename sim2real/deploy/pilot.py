@@ -1,4 +1,4 @@
-"""What decides where the joints are to go: the seam between the runtime and a policy."""
+"""What decides where the joints are to go: the seam between the runtime and a policy, or a motion that is played."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -17,7 +17,7 @@ class Decision:
 
 
 class Pilot(Protocol):
-    """A policy on a robot. Joints are in policy order."""
+    """Joints are in policy order."""
 
     joints: tuple[str, ...]
     rate: float
@@ -30,6 +30,14 @@ class Pilot(Protocol):
     """N m s/rad"""
     command_names: tuple[str, ...]
     """Of the command's entries, with units."""
+    largest_steps: np.ndarray | None
+    """Of its targets from one decision to the next, (num_joints,) rad, where they must go out as they are; None where the
+    safety filter may take them in several cycles."""
+
+    @property
+    def ended(self) -> str | None:
+        """Why it has nothing more to decide; None as long as it has."""
+        ...
 
     def restart(self) -> None:
         """Forget the past, as at the start of an episode."""

@@ -49,7 +49,8 @@ class Screen:
         parts = [f"{snapshot.phase.name:7} {snapshot.seconds:6.1f} s"]
         if not math.isnan(snapshot.tilt):
             parts.append(f"tilt {math.degrees(snapshot.tilt):4.1f}°")
-        parts.append(f"command {np.array2string(snapshot.command, precision=2, suppress_small=True)}")
+        if snapshot.command.size:
+            parts.append(f"command {np.array2string(snapshot.command, precision=2, suppress_small=True)}")
         if self._before is not None:
             at, before = self._before
             seconds = now - at

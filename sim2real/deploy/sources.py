@@ -141,6 +141,8 @@ def choose_source(
     chosen = [name for name, value in given.items() if value is not None]
     if len(chosen) > 1:
         raise SourceError(f"{' and '.join(chosen)} are given: expected one of them")
+    if chosen and not len(names):
+        raise SourceError(f"{chosen[0]} is given, and what is to be run takes no command: leave it out; Ctrl-C ends it")
     source: CommandSource
     if keyboard:
         source = Keyboard(names, limits)

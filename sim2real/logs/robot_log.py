@@ -142,6 +142,8 @@ class RobotLog(Mapping[str, Stream]):
     streams: Mapping[str, Stream]
     """A mapping that may read a stream only when it is asked for."""
     events: tuple[Event, ...] = ()
+    file: str = ""
+    """Where it is stored; empty for one in memory only."""
 
     def __getitem__(self, name: str) -> Stream:
         return self._checked(name, self.streams[name])
@@ -164,7 +166,7 @@ class RobotLog(Mapping[str, Stream]):
     @property
     def name(self) -> str:
         """For messages and tables."""
-        return self.info.source or f"a log of {self.info.robot}"
+        return self.file or self.info.source or f"a log of {self.info.robot}"
 
     @property
     def seconds(self) -> float:
@@ -179,8 +181,8 @@ class RobotLog(Mapping[str, Stream]):
         for name in sorted(self.streams):
             stream = self[name]
             digest.update(f"{name} {stream.clock} {stream.values.shape}".encode())
-            digest.update(np.ascontiguousarray(stream.stamps, "<i8"))
-            digest.update(np.ascontiguousarray(stream.values, "<f8"))
+            digest.update(np.ascontiguousarray(stream.stamps, "<i8").data)
+            digest.update(np.ascontiguousarray(stream.values, "<f8").data)
         digest.update(json.dumps([asdict(event) for event in self.events]).encode())
         return digest.hexdigest()
 

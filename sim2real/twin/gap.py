@@ -127,6 +127,10 @@ class Motor:
     strength: Values = per_name("joint", 0.0, 10.0)
     """Scales all torque, limit included, as `sim.randomization.MotorStrength` does. The robot does not know of it: it estimates
     its torque without."""
+    stiffness_scale: Values = per_name("joint", 0.0, 100.0)
+    """The stiffness that its electronics keep, over the one commanded."""
+    damping_scale: Values = per_name("joint", 0.0, 100.0)
+    """Likewise."""
     stall_torque: Values = per_name("joint", 1e-6, 10000.0, "N m")
     """With no_load_speed, the line below which the torque in the direction of motion stays:
     stall_torque (1 - speed / no_load_speed). The robot's effort limit holds as well."""

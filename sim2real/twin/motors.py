@@ -28,6 +28,8 @@ class Motors:
         names, motor, encoder = robot.joints, gap.motor, gap.encoder
         self._effort = np.array(robot.effort_limits)
         self._strength = motor.strength.over(names, 1.0)
+        self._stiffness = motor.stiffness_scale.over(names, 1.0)
+        self._damping = motor.damping_scale.over(names, 1.0)
         self._stall = motor.stall_torque.over(names, np.inf)
         self._no_load = motor.no_load_speed.over(names, np.inf)
         limited = bool(motor.stall_torque.patterns or motor.no_load_speed.patterns)
@@ -47,7 +49,8 @@ class Motors:
     def torque(self, command: RobotCommand, position: np.ndarray, velocity: np.ndarray) -> np.ndarray:
         """What the electronics believe to exert (N m); the motors exert that times their strength."""
         error = command.position - self.reading(position)
-        wish = command.torque + command.stiffness * error + command.damping * (command.velocity - velocity)
+        stiffness, damping = self._stiffness * command.stiffness, self._damping * command.damping
+        wish = command.torque + stiffness * error + damping * (command.velocity - velocity)
         if not self._limited:
             return np.minimum(np.maximum(wish, -self._effort), self._effort)
         # Only in the direction of motion does the voltage run out.

@@ -100,6 +100,14 @@ class Calibration:
         origin, scale = self._lerobot()
         return self.angles(values / scale + origin)
 
+    def angles_of_normalised(self, values: np.ndarray) -> np.ndarray:
+        """(num_joints,) rad, of what LeRobot gives without `use_degrees`: -100 to 100 of the calibrated range, and 0 to 100 for
+        the gripper."""
+        middle = np.array([(motor.range_min + motor.range_max) / 2 for motor in self.motors])
+        half = np.array([(motor.range_max - motor.range_min) / 2 for motor in self.motors])
+        gripper = np.array([joint == _GRIPPER for joint in self.joints])
+        return np.where(gripper, self.angles_of_lerobot(values), self.angles(middle + self.signs * values / 100 * half))
+
     def _lerobot(self) -> tuple[np.ndarray, np.ndarray]:
         """Where LeRobot's values are zero (steps), and what a step adds. It counts 4,095 steps to a turn; its degrees know no
         drive mode."""

@@ -93,6 +93,8 @@ class Swaying:
     stiffness = np.array(GO2.stiffness)
     damping = np.array(GO2.damping)
     command_names = ("sway (rad)",)
+    largest_steps = None
+    ended: str | None = None
 
     def __init__(self) -> None:
         self.seen: list[int] = []

@@ -37,10 +37,17 @@ class Outcome:
         return read_log(self.path)
 
 
-def run(path: Path, change=None, source=None, stop_at: float | None = None, driver: FakeDriver | None = None) -> Outcome:
+def run(
+    path: Path,
+    change=None,
+    source=None,
+    stop_at: float | None = None,
+    driver: FakeDriver | None = None,
+    pilot: Swaying | None = None,
+) -> Outcome:
     clock = driver.clock if driver is not None else Clock()
     driver = driver or (FakeDriver(clock, change) if change else FakeDriver(clock))
-    pilot = Swaying()
+    pilot = pilot or Swaying()
     header = Header("go2", GO2.joints, True, pilot.command_names, PERIOD, LIMITS, GO2.stiffness, GO2.damping, {})
     begin = clock.now
 
@@ -120,6 +127,21 @@ def test_a_log_replays_bit_for_bit(log):
     assert again.commands > 300
     assert again.same == again.commands
     assert again.first_difference is None
+
+
+def test_a_pilot_that_has_nothing_more_to_decide_ends_it(tmp_path):
+    class Once(Swaying):
+        @property
+        def ended(self) -> str | None:
+            return "that was all" if len(self.seen) >= 5 else None
+
+    outcome = run(tmp_path / "log.mcap", pilot=Once())
+    assert outcome.error is None
+    assert outcome.runtime.machine.cause == "that was all"
+    assert not outcome.runtime.machine.has_failed
+    acting = [cycle for cycle in outcome.log.cycles if cycle.phase is Phase.POLICY and cycle.what is Sent.COMMAND]
+    assert len(outcome.log.decisions) == 5
+    assert len(acting) == 50  # the last one's targets hold as long as the others'
 
 
 def test_other_limits_are_seen_in_a_replay(log):

@@ -1,0 +1,1 @@
+"""Motions worth recording, within a robot's limits: made by `design`, kept as CSV files, played by `zerogap deploy`."""

@@ -1,0 +1,1 @@
+"""Recordings of other formats as logs: a file here for each format."""

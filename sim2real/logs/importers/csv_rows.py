@@ -1,0 +1,107 @@
+"""The rows of a CSV file, bounded and with their line numbers: `open_csv(path)`.
+
+with open_csv(path) as table:
+    table.header                                # the names of the columns
+    for line, cells in table.rows(advance):
+        number(table, line, "kp", cells[3])
+"""
+
+import csv
+import difflib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+from sim2real.logs.robot_log import RobotLogError
+
+MAX_BYTES = 2 * 2**30
+MAX_COLUMNS = 4096
+_TOLD_EVERY = 5000
+
+
+@dataclass(frozen=True)
+class Table:
+    """A CSV file that is being read."""
+
+    path: Path
+    header: tuple[str, ...]
+    _file: TextIO
+    _reader: Any
+    _size: int
+
+    def column(self, name: str, where: str = "") -> int:
+        """Where the column of that name is. Raises RobotLogError where there is none."""
+        if self.header.count(name) == 1:
+            return self.header.index(name)
+        if name in self.header:
+            raise RobotLogError(f"{self.path}: there are two columns {name!r}")
+        near = difflib.get_close_matches(name, self.header, n=2)
+        some = f"{', '.join(self.header[:12])}{', ...' if len(self.header) > 12 else ''}"
+        hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"there are: {some}"
+        raise RobotLogError(f"{self.path}: there is no column {name!r}{where}; {hint}")
+
+    def rows(self, advance: Callable[[float], None] = lambda _: None) -> Iterator[tuple[int, list[str]]]:
+        """Line number and cells of each row. Raises RobotLogError where a row has more or fewer cells than the header."""
+        try:
+            for number, cells in enumerate(self._reader):
+                if not cells:
+                    continue
+                if len(cells) != len(self.header):
+                    raise RobotLogError(
+                        f"{self.path}, line {self._reader.line_num}: {len(cells)} cells, expected {len(self.header)} as in its"
+                        " header. Is the file cut off?"
+                    )
+                if number % _TOLD_EVERY == 0:
+                    advance(self._file.buffer.tell() / self._size)
+                yield self._reader.line_num, cells
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise RobotLogError(f"{self.path}, line {self._reader.line_num + 1} is no CSV: {error}") from error
+
+
+@contextmanager
+def open_csv(path: Path) -> Iterator[Table]:
+    """Raises RobotLogError where the file cannot be read, is empty or is no text."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            size = path.stat().st_size
+            if size > MAX_BYTES:
+                raise RobotLogError(f"{path} has {size / 2**30:.1f} GiB, expected at most {MAX_BYTES / 2**30:.0f}: split it")
+            reader = csv.reader(file)
+            try:
+                header = tuple(name.strip() for name in next(reader, []))
+            except (csv.Error, UnicodeDecodeError) as error:
+                raise RobotLogError(f"{path} is no CSV: {error}") from error
+            if not header:
+                raise RobotLogError(f"{path} is empty, expected a CSV file whose first line names its columns")
+            if len(header) > MAX_COLUMNS:
+                raise RobotLogError(f"{path} has {len(header)} columns, expected at most {MAX_COLUMNS}")
+            yield Table(path, header, file, reader, max(size, 1))
+    except OSError as error:
+        raise RobotLogError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def header_of(path: Path) -> tuple[str, ...]:
+    """The names of a file's columns; none where it is no CSV file."""
+    try:
+        with open_csv(path) as table:
+            return table.header
+    except RobotLogError:
+        return ()
+
+
+def number(table: Table, line: int, column: str, cell: str) -> float:
+    """The number in a cell; NaN where it says so. Raises RobotLogError."""
+    try:
+        return float(cell)
+    except ValueError as error:
+        raise RobotLogError(f"{table.path}, line {line}, column {column!r}: {cell!r:.40} is no number") from error
+
+
+def numbers(table: Table, line: int, names: Sequence[str], cells: Sequence[str]) -> list[float]:
+    """The numbers in the cells of columns of those names."""
+    try:
+        return [float(cell) for cell in cells]
+    except ValueError:
+        return [number(table, line, name, cell) for name, cell in zip(names, cells, strict=True)]
