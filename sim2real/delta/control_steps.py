@@ -42,8 +42,8 @@ class ControlSteps:
             raise DeltaError(
                 f"a control period of {period:g} s is no whole number of time steps of {replay.timestep:g} s: choose another step"
             )
-        self._begin = replay.begin(model, signals)
-        num_steps = self._begin.control.shape[1]
+        self.begin = replay.begin(model, signals)
+        num_steps = self.begin.control.shape[1]
         self.count = max(1, round(replay.windows.seconds / period))
         """Control steps in a window."""
         delay = np.broadcast_to(signals.delay, len(replay.joints))
@@ -51,19 +51,19 @@ class ControlSteps:
         """Control steps before a window whose offsets still take effect in it."""
         self.simulated = 0
         """Physics steps so far, of all windows together."""
-        self._share = _shares(num_steps, replay.timestep, delay, period, self.before, self.count)
+        self.share = _shares(num_steps, replay.timestep, delay, period, self.before, self.count)
         # What a window has beyond its last whole control step is simulated with that.
         self._ends = self.per_step * np.arange(self.count + 1)
         self._ends[-1] = num_steps
 
     @property
     def windows(self) -> int:
-        return len(self._begin.states)
+        return len(self.begin.states)
 
     @property
     def start(self) -> np.ndarray:
         """States at the start, (windows, size)."""
-        return self._begin.states
+        return self.begin.states
 
     def follow(self, offset: Offset, past: np.ndarray) -> Run:
         """With the offsets that are computed at each control step of the simulation; `past` are those of the `before` control
@@ -92,26 +92,26 @@ class ControlSteps:
 
     def joint_states(self, states: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Positions as read and velocities, of states (..., size), (..., num_joints) each."""
-        return self.joint_positions(states) + self.signals.offset, states[..., self._begin.qvel]
+        return self.joint_positions(states) + self.signals.offset, states[..., self.begin.qvel]
 
     def joint_positions(self, states: np.ndarray) -> np.ndarray:
         """As they are, and not as they are read."""
-        return states[..., self._begin.qpos]
+        return states[..., self.begin.qpos]
 
     def with_joints(self, states: np.ndarray, position: np.ndarray, velocity: np.ndarray) -> np.ndarray:
         """The states with other joint positions, as read, and velocities."""
         states = states.copy()
-        states[..., self._begin.qpos], states[..., self._begin.qvel] = position - self.signals.offset, velocity
+        states[..., self.begin.qpos], states[..., self.begin.qvel] = position - self.signals.offset, velocity
         return states
 
     def _advance(self, states: np.ndarray, offsets: np.ndarray | None, first: int, end: int) -> np.ndarray:
         steps = slice(self._ends[first], self._ends[end])
-        control = self._begin.control[:, steps]
+        control = self.begin.control[:, steps]
         if offsets is not None:
             control = control.copy()
-            control[:, :, self._begin.actuators] += np.einsum("skj,wkj->wsj", self._share[steps], offsets)
+            control[:, :, self.begin.actuators] += np.einsum("skj,wkj->wsj", self.share[steps], offsets)
         self.simulated += control.shape[0] * control.shape[1]
-        return self.replay.roll(self._begin.models, states, control)
+        return self.replay.roll(self.begin.models, states, control)
 
 
 def _shares(num_steps: int, timestep: float, delay: np.ndarray, period: float, before: int, count: int) -> np.ndarray:

@@ -84,6 +84,10 @@ class Part:
         """What was asked for at control step k of each window, (windows, num_joints) rad."""
         return self.samples.target[self.index + k]
 
+    def no_offsets(self) -> np.ndarray:
+        """(windows, before + count, num_joints)"""
+        return np.zeros((len(self), self.steps_run.before + self.steps_run.count, len(self.scale)))
+
     def follow(self, correct: Correct) -> Followed:
         run = self.steps_run
         histories = [self.logged(k) for k in range(-run.before, 0)]

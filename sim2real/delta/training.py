@@ -113,7 +113,7 @@ class Trainer:
         for i, part in enumerate(self.parts):
             slopes.append(derivatives(part.steps_run, limbs))
             told((i + 1) / len(parts))
-        alone = [part.steps_run.states(self._no_offsets(part)) for part in parts]
+        alone = [part.steps_run.states(part.no_offsets()) for part in parts]
         errors = np.concatenate([residual(part, states) for part, states in zip(parts, alone, strict=True)])
         self._usual = np.sqrt(np.mean(np.square(errors), axis=(0, 2), keepdims=True)) + 1e-9
         self._usual[:, 1] /= _VELOCITY
@@ -160,15 +160,12 @@ class Trainer:
 
     # What is linear around what
 
-    def _no_offsets(self, part: Part) -> np.ndarray:
-        return np.zeros((len(part), part.steps_run.before + part.steps_run.count, self.robot.num_joints))
-
     def _from_logs(self) -> Dataset:
         """Around no correction, with the pasts that are in the logs."""
         rows = []
         for part in self.parts:
             histories = [part.logged(k) for k in range(-part.steps_run.before, part.steps_run.count)]
-            given = self._no_offsets(part)
+            given = part.no_offsets()
             rows.append((histories, given, part.steps_run.states(given)))
         return self._around(rows)
 
