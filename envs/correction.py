@@ -23,7 +23,7 @@ class Correction(Protocol):
     ) -> tuple[jax.Array, Any]:
         """The corrected targets and what is remembered from now on, of one robot, once each control step.
 
-        target: (num_joints,) rad, as asked for; position, velocity: (num_joints,) rad as encoders read it and rad/s, when it was
-        asked for; scale: (), how much of the correction there is to be.
+        target: (num_joints,) rad, as asked for; position, velocity: (num_joints,) rad as encoders read it, and rad/s, when it
+        was asked for; scale: (), how much of the correction there is to be.
         """
         ...

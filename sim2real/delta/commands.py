@@ -32,7 +32,8 @@ def delta(
         --out runs/delta
 
     DIR/delta.json says what was learned from what and how far each simulation is from the logs, over 0.5 s of open-loop
-    simulation at a time: the nominal one, the calibrated one, that with the correction, and one whose states a network corrects.
+    simulation at a time: the nominal one, the calibrated one, that with the correction, and one whose states a network puts
+    right.
     DIR/delta.png shows it. The correction fades to zero where the logs say nothing, and an exported policy does not hold it.
 
     Args:

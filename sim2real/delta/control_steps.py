@@ -40,7 +40,7 @@ class ControlSteps:
         self.per_step = round(period / replay.timestep)
         if self.per_step < 1 or abs(self.per_step * replay.timestep - period) > 1e-9:
             raise DeltaError(
-                f"a control period of {period:g} s is no whole number of time steps of {replay.timestep:g} s: choose another step"
+                f"a control period of {period:g} s is no whole number of time steps of {replay.timestep:g} s: choose another"
             )
         self.begin = replay.begin(model, signals)
         num_steps = self.begin.control.shape[1]

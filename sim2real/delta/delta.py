@@ -109,9 +109,16 @@ class Delta:
         logs = []
         for log in self.logs:
             row = {key: value for key, value in asdict(log).items() if key not in ("rmse_rad", "joints_rad")}
-            logs.append(row | {f"rmse_{n}_rad": log.rmse_rad[n] for n in NAMES} | {f"joints_{n}_rad": log.joints_rad[n] for n in NAMES})
+            logs.append(
+                row | {f"rmse_{n}_rad": log.rmse_rad[n] for n in NAMES} | {f"joints_{n}_rad": log.joints_rad[n] for n in NAMES}
+            )
         provenance = {"calibration_sha256": self.calibration_hash, "settings": asdict(self.settings), "versions": self.versions}
-        return {**told, "shrink": list(map(float, self.model.shrink)), "simulation_steps": self.simulation_steps, "logs": logs} | provenance
+        return {
+            **told,
+            "shrink": list(map(float, self.model.shrink)),
+            "simulation_steps": self.simulation_steps,
+            "logs": logs,
+        } | provenance
 
     def save(self, directory: Path) -> None:
         save(directory, self.model, self.to_json())

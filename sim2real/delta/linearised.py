@@ -30,8 +30,8 @@ def residual(part: Part, states: np.ndarray) -> np.ndarray:
 
 
 def derivatives(run: ControlSteps, limbs: Sequence[int]) -> list[np.ndarray]:
-    """By limb, of joint positions and velocities after each control step by offsets (rad), around no offset at all: (windows, 2,
-    count, joints of the limb, before + count, joints of the limb). `limbs` names each joint's limb."""
+    """By limb, of joint positions and velocities after each control step by offsets (rad), around no offset at all: (windows,
+    2, count, joints of the limb, before + count, joints of the limb). `limbs` names each joint's limb."""
     members, unknown = members_of(limbs), run.before + run.count
     offsets = np.zeros((run.windows, unknown, len(limbs)))
     base = run.states(offsets)

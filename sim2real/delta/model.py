@@ -30,7 +30,9 @@ USUAL = 0.1
 """Correction for a network's output of 1, in units of action."""
 
 _EMBEDDING = 4
-_FADED = 2.0  # times the edge of the support, beyond which nothing is corrected
+# Times the edge of the support: up to the first a correction is trusted whole, beyond the second not at all. A motion that is
+# twice as fast as those of the logs is still predicted well, one of another kind lies five and more edges away.
+_TRUSTED, _FADED = 2.0, 4.0
 
 
 class SharedNetwork(nn.Module):
@@ -133,11 +135,11 @@ class DeltaModel:
         share = jnp.stack([self.support.distance(x) / self.support.edge, said.std(axis=0) / self.support.spread])
         if self.kind == "whole-body":  # what one joint does strangely concerns all
             share = jnp.broadcast_to(share.max(axis=-1, keepdims=True), share.shape)
-        trust = jnp.clip((_FADED - share) / (_FADED - 1.0), 0.0, 1.0).min(axis=0)
+        trust = jnp.clip((_FADED - share) / (_FADED - _TRUSTED), 0.0, 1.0).min(axis=0)
         return jnp.asarray(self.shrink, jnp.float32) * trust * said.mean(axis=0), trust
 
     def correct(self, history: History, gain: jax.Array | np.ndarray | float = 1.0) -> jax.Array:
-        """In units of action, (..., num_joints). Of joints whose stiffness is `gain` times the robot's own, it is the correction
+        """In units of action, (..., num_joints). Where a joint's stiffness is `gain` times the robot's own, it is the correction
         of the same torque."""
         seen = self.standardise(features(history, jnp.asarray(self.action_scale, jnp.float32), self.period, gain))
         gain = jnp.asarray(gain, jnp.float32)

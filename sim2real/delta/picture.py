@@ -45,7 +45,9 @@ def plot_delta(delta: Delta, path: Path) -> None:
     for (motion, correction), joint in zip(axes, shown, strict=True):
         motion.plot(example.time, example.measured[:, joint], color="black", linewidth=1.2, label="measured")
         for name in NAMES:
-            motion.plot(example.time, example.predicted[name][:, joint], color=_COLORS[name], linewidth=0.9, label=_LABELS[name])
+            motion.plot(
+                example.time, example.predicted[name][:, joint], color=_COLORS[name], linewidth=0.9, label=_LABELS[name]
+            )
         motion.set_title(f"{joints[joint]} (rad)", fontsize=8, loc="left", pad=2)
         correction.step(example.correction_time, example.correction[:, joint], where="post", color=_COLORS["delta"])
         correction.set_ylim(-limit, limit)

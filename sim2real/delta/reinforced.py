@@ -1,7 +1,7 @@
 """The same correction learned by PPO, to compare with: `learn_by_ppo(robot, parts, architecture, ...)`.
 
-    found = learn_by_ppo(robot, parts, Architecture(), physics_steps=5_000_000, seed=0)
-    found.errors(part), found.simulated
+found = learn_by_ppo(robot, parts, Architecture(), physics_steps=5_000_000, seed=0)
+found.errors(part), found.simulated
 """
 
 from collections.abc import Callable, Sequence
@@ -43,7 +43,9 @@ class Reinforced:
         """As `Part.errors_with`."""
 
         def correct(history: History) -> jax.Array:
-            return self.env.correction(self.ppo.act(self.policy, self.env.see(history, part.gain))) / np.maximum(part.gain, 1e-6)
+            return self.env.correction(self.ppo.act(self.policy, self.env.see(history, part.gain))) / np.maximum(
+                part.gain, 1e-6
+            )
 
         compiled = jax.jit(correct)
         found = part.follow(lambda history: np.asarray(compiled(history)))

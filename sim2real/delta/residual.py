@@ -1,5 +1,5 @@
-"""The baseline that corrects states instead of actions: a network that says by how much the simulator's next joint positions and
-velocities are off, rolled out on its own predictions, as ASAP's DeltaDynamics (arXiv 2502.01143).
+"""The baseline that corrects states instead of actions: a network that says by how much the simulator's next joint positions
+and velocities are off, rolled out on its own predictions, as ASAP's DeltaDynamics (arXiv 2502.01143).
 
     dynamics = fit_residual(robot, [sequences(part, limbs, schedule)], architecture, schedule, seed=0)
     dynamics.errors(part)                         # (windows, samples, joints) rad
@@ -143,7 +143,8 @@ def fit_residual(
     rng = np.random.default_rng(seed)
     horizons = [h for h in _HORIZONS if h <= joined["target"].shape[1]]
     batch = min(2 * schedule.batch, len(train))
-    count, epochs = len(train) // batch, max(1, schedule.epochs // len(horizons))
+    count = len(train) // batch
+    epochs = max(1, schedule.updates // (len(horizons) * count))
     optimizer = optax.adamw(optax.cosine_decay_schedule(schedule.learning_rate, epochs * count), weight_decay=_DECAY)
     for horizon in horizons:
 
@@ -188,7 +189,9 @@ def _loss(shape: ResidualDynamics, joined: dict[str, Any]) -> Callable[[Any, jax
     def loss(params: Any, rows: jax.Array, horizon: int) -> jax.Array:
         part = jax.tree.map(lambda x: x[rows], arrays)
 
-        def follow(carry: tuple[jax.Array, History], step: tuple[jax.Array, ...]) -> tuple[tuple[jax.Array, History], jax.Array]:
+        def follow(
+            carry: tuple[jax.Array, History], step: tuple[jax.Array, ...]
+        ) -> tuple[tuple[jax.Array, History], jax.Array]:
             state, history = carry
             k, target, simulated, slope, measured, following = step
             state = jnp.where(k % horizon == 0, measured, state)

@@ -84,5 +84,12 @@ def sample(robot: Robot, log: RobotLog, windows: Windows, period: float) -> Samp
     stiffness = log["stiffness"].held_at(stamps)[:, order]
     own = np.maximum(np.array(robot.stiffness), 1e-9)
     return Samples(
-        period, float(start), position, velocity, windows.target[held][:, order], stiffness / own, noise * gains[0], noise * gains[1]
+        period,
+        float(start),
+        position,
+        velocity,
+        windows.target[held][:, order],
+        stiffness / own,
+        noise * gains[0],
+        noise * gains[1],
     )

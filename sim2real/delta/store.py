@@ -1,14 +1,13 @@
 """A correction as data: a directory with delta.json, which says all that it came from, and weights.npz, which holds no objects.
 
-    save(directory, model, report)
-    model = load(directory, GO2)
+save(directory, model, report)
+model = load(directory, GO2)
 """
 
 import hashlib
 import io
 import json
 import math
-import os
 import uuid
 import zipfile
 from pathlib import Path
@@ -43,7 +42,7 @@ def save(directory: Path, model: DeltaModel, report: dict[str, Any]) -> None:
     try:
         directory.mkdir(parents=True, exist_ok=True)
         partial.write_bytes(packed.getvalue())
-        os.replace(partial, directory / WEIGHTS)
+        partial.replace(directory / WEIGHTS)
     except OSError as error:
         raise DeltaError(f"cannot write {directory / WEIGHTS}: {error.strerror or error}") from error
     finally:
@@ -120,8 +119,8 @@ def _read(told: dict[str, Any], arrays: dict[str, np.ndarray]) -> DeltaModel:
     n, count, steps, members = len(joints), feature_count(int(told["steps"])), int(told["steps"]), int(told["members"])
     network = make_network(told["kind"], hidden, n)
     one = jax.eval_shape(network.init, jax.random.key(0), jax.ShapeDtypeStruct((1, n, count), jnp.float32))
-    shapes: dict[str, tuple[int, ...]] = {name: (n,) for name in ("action_scale", "shrink")}
-    shapes |= {name: (n, count) for name in ("center", "width", "support/mean")}
+    shapes: dict[str, tuple[int, ...]] = dict.fromkeys(("action_scale", "shrink"), (n,))
+    shapes |= dict.fromkeys(("center", "width", "support/mean"), (n, count))
     shapes |= {"support/precision": (n, count, count), "support/edge": (n,), "support/spread": (n,)}
     shapes |= {f"params/{name}": (members, *leaf.shape) for name, leaf in _leaves(one)}
     for name, shape in shapes.items():

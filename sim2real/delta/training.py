@@ -34,6 +34,7 @@ _VELOCITY = 0.3  # weight of velocities beside positions
 _FLOOR = 0.1  # of each feature's deviation: what differs by less is the same to the support
 _EDGE = 0.99  # of what was held back lies within the support
 _LEAST_WINDOWS = 20
+_LOOK = 25  # updates between two looks at what is held back
 
 
 @dataclass(frozen=True)
@@ -57,11 +58,11 @@ class Schedule:
 
     iterations: int = 2
     """Gauss-Newton steps."""
-    epochs: int = 60
-    """Of each."""
+    updates: int = 1500
+    """Steps along the gradient, in each."""
     batch: int = 32
     """Windows."""
-    learning_rate: float = 3e-3
+    learning_rate: float = 5e-3
     block_seconds: float = 2.0
     """Length of the stretches that are held back or drawn together."""
     every: int = 5
@@ -81,7 +82,7 @@ class Dataset:
     error: np.ndarray
     """There, (windows, 2, control steps, num_joints)."""
     slope: tuple[np.ndarray, ...]
-    """By limb, of errors by offsets, (windows, 2, control steps, joints of the limb, offsets, joints of the limb)."""
+    """By limb, of its errors by its offsets, (windows, 2 x control steps x its joints, offsets x its joints)."""
     block: np.ndarray
     """Which stretch of time of which log each window is in, (windows,)."""
     held: np.ndarray
@@ -118,7 +119,7 @@ class Trainer:
         self._usual = np.sqrt(np.mean(np.square(errors), axis=(0, 2), keepdims=True)) + 1e-9
         self._usual[:, 1] /= _VELOCITY
         self._slopes = [
-            np.concatenate(of_limb)[use] / self._usual[..., joints, None, None].astype(np.float32)
+            _flat(np.concatenate(of_limb)[use] / self._usual[..., joints, None, None].astype(np.float32))
             for joints, *of_limb in zip(self._members, *slopes, strict=True)
         ]
 
@@ -198,9 +199,8 @@ class Trainer:
     def _descend(self, model: DeltaModel, data: Dataset, seed: int, told: Callable[[float], None]) -> Any:
         """Parameters of all members, each as it was when it did best on what was held back."""
         schedule, train = self.schedule, np.flatnonzero(~data.held)
-        batch = min(schedule.batch, len(train))
-        batches = len(train) // batch
-        rate = optax.cosine_decay_schedule(schedule.learning_rate, schedule.epochs * batches)
+        batch, looks = min(schedule.batch, len(train)), max(1, schedule.updates // _LOOK)
+        rate = optax.cosine_decay_schedule(schedule.learning_rate, looks * _LOOK)
         optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(rate, weight_decay=_DECAY))
         network = make_network(model.kind, model.hidden, len(model.joints))
         x = jnp.asarray((data.features - model.center) / model.width, jnp.float32)
@@ -215,9 +215,10 @@ class Trainer:
             left = jnp.zeros(len(rows))
             for joints, slope in zip(self._members, slopes, strict=True):
                 index = np.array(joints)
-                after = error[..., index] + jnp.einsum("wecjuk,wuk->wecj", slope[rows], moved[..., index])
+                change = jnp.einsum("weu,wu->we", slope[rows], moved[..., index].reshape(len(rows), -1))
+                after = error[..., index].reshape(len(rows), -1) + change
                 robust = 2 * _ROBUST**2 * (jnp.sqrt(1.0 + jnp.square(after / _ROBUST)) - 1.0)
-                left += robust.sum(axis=(1, 2, 3)) / (error.shape[2] * error.shape[3])
+                left += robust.sum(axis=1) / (error.shape[2] * error.shape[3])
             ridge = _RIDGE * jnp.square(said / USUAL).mean(axis=(1, 2))
             return jnp.sum(drawn * (left + ridge)) / (jnp.sum(drawn) + 1e-9)
 
@@ -226,7 +227,7 @@ class Trainer:
             updates, state = optimizer.update(jax.grad(loss)(params, rows, drawn[rows]), state, params)
             return (optax.apply_updates(params, updates), state), None
 
-        def epoch(params: Any, state: Any, order: jax.Array, drawn: jax.Array) -> tuple[Any, Any, jax.Array]:
+        def learn(params: Any, state: Any, order: jax.Array, drawn: jax.Array) -> tuple[Any, Any, jax.Array]:
             (params, state), _ = jax.lax.scan(lambda c, rows: descend(c, rows, drawn), (params, state), order)
             return params, state, loss(params, held, jnp.ones(len(held)))
 
@@ -235,16 +236,17 @@ class Trainer:
         params = best = model.params
         state = jax.vmap(optimizer.init)(params)
         least = jax.vmap(lambda params: loss(params, held, jnp.ones(len(held))))(params)
-        run = jax.jit(jax.vmap(epoch, in_axes=(0, 0, None, 0)))
-        for i in range(schedule.epochs):
-            order = rng.permutation(train)[: batches * batch].reshape(batches, batch)
+        run = jax.jit(jax.vmap(learn, in_axes=(0, 0, None, 0)))
+        for i in range(looks):
+            order = np.concatenate([rng.permutation(train) for _ in range(-(-_LOOK * batch // len(train)))])
+            order = order[: _LOOK * batch].reshape(_LOOK, batch)
             params, state, now = run(params, state, jnp.asarray(order), drawn)
             better = now < least
             least = jnp.where(better, now, least)
             best = jax.tree.map(
                 lambda new, old, b=better: jnp.where(b.reshape(-1, *[1] * (new.ndim - 1)), new, old), params, best
             )
-            told((i + 1) / schedule.epochs)
+            told((i + 1) / looks)
         return best
 
 
@@ -268,6 +270,10 @@ def place(part: Part, schedule: Schedule) -> Place:
     span = part.index[:, None] + np.arange(-part.steps - run.before, run.count + 2)
     inside = held[np.clip(span, 0, len(held) - 1)]
     return Place(block[part.index], held[part.index], (inside == inside[:, :1]).all(axis=1))
+
+
+def _flat(slope: np.ndarray) -> np.ndarray:
+    return slope.reshape(len(slope), int(np.prod(slope.shape[1:4])), -1)
 
 
 def first_params(architecture: Architecture, shape: tuple[int, ...], seed: int) -> Any:
