@@ -23,6 +23,7 @@ def delta(
     holdout_tail: float | None = None,
     calibration: Path | None = None,
     kind: Literal["shared", "whole-body"] = "shared",
+    ppo: float = 0.0,
     seed: int = 0,
     json_file: Json = None,
 ) -> dict[str, Any]:
@@ -44,6 +45,7 @@ def delta(
         holdout_tail: hold out this last share of each log in time, between 0 and 1, where there is no other recording.
         calibration: what `zerogap calibrate` wrote; without it, all of the gap is left to the correction.
         kind: one network for all joints, each seeing its own history, or one that sees the whole body.
+        ppo: also learn it by PPO, to compare, in so many times the simulation steps of the supervised way.
         seed: of the networks and of what each is shown.
         json_file: write the figures to this file.
     """
@@ -73,7 +75,7 @@ def delta(
             logs,
             held,
             known,
-            Settings(Architecture(kind), seed=seed),
+            Settings(Architecture(kind), ppo_share=ppo, seed=seed),
             lambda text, share: bar.update(task, description=text, completed=share),
         )
     found.save(out)
@@ -84,18 +86,18 @@ def delta(
 
 
 def _print(found: Any) -> None:
-    from sim2real.delta.delta import NAMES
-
-    names = "".join(f"{name.replace('_', ' '):>18}" for name in NAMES)
+    names = "".join(f"{name.replace('_', ' '):>18}" for name in found.names)
     print(f"{'open-loop error (mrad)':42}{names}")
     for log in found.logs:
         what = f"{Path(log.source).name} {log.excitation} {'held out' if log.held_out else ''}".strip()
-        print(f"{what:42}{''.join(f'{1e3 * log.rmse_rad[name]:18.2f}' for name in NAMES)}")
-    errors = {name: found.rmse_per_joint(name) for name in NAMES}
+        print(f"{what:42}{''.join(f'{1e3 * log.rmse_rad[name]:18.2f}' for name in found.names)}")
+    errors = {name: found.rmse_per_joint(name) for name in found.names}
     for i, joint in enumerate(found.model.joints):
-        print(f"{joint:42}{''.join(f'{1e3 * errors[name][i]:18.2f}' for name in NAMES)}")
-    whole = "".join(f"{1e3 * found.rmse(name):18.2f}" for name in NAMES)
+        print(f"{joint:42}{''.join(f'{1e3 * errors[name][i]:18.2f}' for name in found.names)}")
+    whole = "".join(f"{1e3 * found.rmse(name):18.2f}" for name in found.names)
     print(f"{'all that is held out' if any(log.held_out for log in found.logs) else 'all':42}{whole}")
+    steps = ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in found.simulation_steps.items())
+    print(f"simulation steps  {steps}")
     off = [joint for joint, share in zip(found.model.joints, found.model.shrink, strict=True) if share == 0]
     if off:
         print(f"not corrected, as stretches held back do not bear it out: {', '.join(off)}")

@@ -26,6 +26,7 @@ from sim2real.calibrate.windows import cut
 from sim2real.delta.errors import DeltaError
 from sim2real.delta.model import DeltaModel
 from sim2real.delta.part import Part, rmse, rmse_per_joint
+from sim2real.delta.reinforced import learn_by_ppo
 from sim2real.delta.residual import fit_residual, sequences
 from sim2real.delta.samples import sample
 from sim2real.delta.store import save
@@ -33,7 +34,7 @@ from sim2real.delta.training import Architecture, Schedule, Trainer, place
 from sim2real.logs.robot_log import RobotLog
 
 NAMES = ("nominal", "calibrated", "delta", "residual_dynamics")
-"""What is compared."""
+"""What is compared, and beside that, where it is asked for, "ppo": the correction as PPO learns it."""
 
 _SCALES = (1.0, 0.5)  # of which a joint's correction gets the best
 _LEAST_GAIN = 0.01  # of the error held back, below which a joint is not corrected
@@ -50,6 +51,8 @@ class Settings:
     """Of the windows that errors are of."""
     learning_steps: int = 8
     """Control steps of the windows that are learned from."""
+    ppo_share: float = 0.0
+    """PPO learns the correction, too, in so many times the physics steps that its derivatives took; 0 for not at all."""
     timestep: float = 0.001
     """Of the simulation (s)."""
     seed: int = 0
@@ -84,12 +87,17 @@ class Delta:
     example: "Example"
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """Of what was compared."""
+        return tuple(self.logs[0].rmse_rad)
+
+    @property
     def judged(self) -> tuple[LogErrors, ...]:
         """The logs held out, or all where none is."""
         return tuple(log for log in self.logs if log.held_out) or self.logs
 
     def rmse(self, name: str) -> float:
-        """Of one of `NAMES`, over the logs held out, each window counting alike (rad)."""
+        """Of one of `names`, over the logs held out, each window counting alike (rad)."""
         return float(np.sqrt(np.average([log.rmse_rad[name] ** 2 for log in self.judged], weights=self._weights)))
 
     def rmse_per_joint(self, name: str) -> np.ndarray:
@@ -101,8 +109,8 @@ class Delta:
         return [log.windows for log in self.judged]
 
     def to_json(self) -> dict[str, Any]:
-        told: dict[str, Any] = {f"rmse_{name}_rad": self.rmse(name) for name in NAMES}
-        for name in NAMES:
+        told: dict[str, Any] = {f"rmse_{name}_rad": self.rmse(name) for name in self.names}
+        for name in self.names:
             values = map(float, self.rmse_per_joint(name))
             told[f"rmse_{name}_rad_per_joint"] = dict(zip(self.model.joints, values, strict=True))
         told["mean_correction"] = float(np.average([log.mean_correction for log in self.judged], weights=self._weights))
@@ -110,7 +118,9 @@ class Delta:
         for log in self.logs:
             row = {key: value for key, value in asdict(log).items() if key not in ("rmse_rad", "joints_rad")}
             logs.append(
-                row | {f"rmse_{n}_rad": log.rmse_rad[n] for n in NAMES} | {f"joints_{n}_rad": log.joints_rad[n] for n in NAMES}
+                row
+                | {f"rmse_{n}_rad": log.rmse_rad[n] for n in self.names}
+                | {f"joints_{n}_rad": log.joints_rad[n] for n in self.names}
             )
         provenance = {"calibration_sha256": self.calibration_hash, "settings": asdict(self.settings), "versions": self.versions}
         return {
@@ -134,7 +144,7 @@ class Example:
     measured: np.ndarray
     """(samples, num_joints) rad"""
     predicted: dict[str, np.ndarray]
-    """By `NAMES`."""
+    """By `Delta.names`."""
     correction_time: np.ndarray
     """(control steps,) s"""
     correction: np.ndarray
@@ -176,6 +186,17 @@ def learn(
     stretches = [sequences(part, bench.limbs, settings.schedule) for part in learning]
     residual = fit_residual(robot, stretches, settings.architecture, settings.schedule, settings.seed)
     spent["residual_dynamics"] = trainer.simulated - spent["supervised"]
+    by_ppo = None
+    if settings.ppo_share > 0:
+        by_ppo = learn_by_ppo(
+            robot,
+            parts[: len(logs)],
+            settings.architecture,
+            round(settings.ppo_share * spent["supervised"]),
+            settings.seed,
+            told=lambda share: told("learning it by PPO", 0.8 + 0.05 * share),
+        )
+        spent["ppo"] = by_ppo.simulated
     nominal = suspended_spec(robot, settings.timestep).compile()
     errors, example = [], None
     for i, (log, part) in enumerate(zip(every, parts, strict=True)):
@@ -184,6 +205,8 @@ def learn(
         off = dict(
             zip(NAMES, (part.errors(nominal), part.errors(model, signals), with_delta, residual.errors(part)), strict=True)
         )
+        if by_ppo is not None:
+            off["ppo"] = by_ppo.errors(part)[0]
         errors.append(
             LogErrors(
                 source=log.name,

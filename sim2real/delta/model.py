@@ -139,8 +139,8 @@ class DeltaModel:
         return jnp.asarray(self.shrink, jnp.float32) * trust * said.mean(axis=0), trust
 
     def correct(self, history: History, gain: jax.Array | np.ndarray | float = 1.0) -> jax.Array:
-        """In units of action, (..., num_joints). Where a joint's stiffness is `gain` times the robot's own, it is the correction
-        of the same torque."""
+        """In units of action, (..., num_joints). Where a joint's stiffness is `gain` times the robot's own, it is that of the
+        same torque."""
         seen = self.standardise(features(history, jnp.asarray(self.action_scale, jnp.float32), self.period, gain))
         gain = jnp.asarray(gain, jnp.float32)
         return jnp.where(gain > 0, self.judge(seen)[0] / jnp.where(gain > 0, gain, 1.0), 0.0)
@@ -168,8 +168,8 @@ class DeltaModel:
         if robot.name != self.robot or robot.joints != self.joints:
             what = f"{robot.name!r} with joints {', '.join(robot.joints)}"
             raise DeltaError(
-                f"the correction was learned from logs of {self.robot!r} with joints {', '.join(self.joints)}, and is to be applied"
-                f" to {what}: learn one from logs of that robot"
+                f"the correction was learned from logs of {self.robot!r} with joints {', '.join(self.joints)}, and is to be"
+                f" applied to {what}: learn one from logs of that robot"
             )
 
 

@@ -5,15 +5,16 @@ from pathlib import Path
 
 import numpy as np
 
-from sim2real.delta.delta import NAMES, Delta
+from sim2real.delta.delta import Delta
 from sim2real.delta.errors import DeltaError
 
-_COLORS = {"nominal": "#9e9e9e", "calibrated": "#1f77b4", "delta": "#2ca02c", "residual_dynamics": "#ff7f0e"}
+_COLORS = {"nominal": "#9e9e9e", "calibrated": "#1f77b4", "delta": "#2ca02c", "residual_dynamics": "#ff7f0e", "ppo": "#9467bd"}
 _LABELS = {
     "nominal": "nominal",
     "calibrated": "calibrated",
     "delta": "calibrated, action corrected",
     "residual_dynamics": "calibrated, state corrected",
+    "ppo": "calibrated, action corrected by PPO",
 }
 _MOST = 6  # joints whose curves are drawn: those that are corrected most
 
@@ -31,8 +32,9 @@ def plot_delta(delta: Delta, path: Path) -> None:
     left, right = figure.subfigures(1, 2, width_ratios=[4, 11])
     bars = left.subplots()
     places = np.arange(len(joints))
-    for i, name in enumerate(NAMES):
-        bars.barh(places + 0.2 * (i - 1.5), 1e3 * delta.rmse_per_joint(name), 0.2, color=_COLORS[name], label=_LABELS[name])
+    for i, name in enumerate(delta.names):
+        at = places + 0.8 * ((i + 0.5) / len(delta.names) - 0.5)
+        bars.barh(at, 1e3 * delta.rmse_per_joint(name), 0.8 / len(delta.names), color=_COLORS[name], label=_LABELS[name])
     bars.set_yticks(places, joints, fontsize=7)
     bars.invert_yaxis()
     bars.set_xlabel("mrad", fontsize=8)
@@ -44,7 +46,7 @@ def plot_delta(delta: Delta, path: Path) -> None:
     limit = 1.1 * float(np.abs(example.correction).max()) + 1e-6
     for (motion, correction), joint in zip(axes, shown, strict=True):
         motion.plot(example.time, example.measured[:, joint], color="black", linewidth=1.2, label="measured")
-        for name in NAMES:
+        for name in delta.names:
             motion.plot(
                 example.time, example.predicted[name][:, joint], color=_COLORS[name], linewidth=0.9, label=_LABELS[name]
             )

@@ -2,10 +2,10 @@
 
     model = Trainer(robot, parts, limbs, Architecture(), Schedule()).fit(seed=0)
 
-A network's corrections of a window, through the window's derivatives, are to take away what the simulation does otherwise than
-the log. That is one Gauss-Newton step with the network's parameters as unknowns: noise is weighed by what it does to the motion,
-and no label has to be made up where the motion hardly depends on it. The next step is taken around simulations with the
-correction learned so far, from the histories that it then sees there.
+A network's corrections of a window, through the window's derivatives, are to take away what the simulation does otherwise
+than the log. That is one Gauss-Newton step with the network's parameters as unknowns: noise is weighed by what it does to the
+motion, and no label has to be made up where the motion hardly depends on it. The next step is taken around simulations with
+the correction learned so far, from the histories that it then sees there.
 
 Held back are whole stretches of time of every log, never single samples, as neighbours are alike; they end the training of each
 network, set where its support ends, and say how much of the correction is borne out.
