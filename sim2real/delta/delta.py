@@ -33,9 +33,6 @@ from sim2real.delta.store import save
 from sim2real.delta.training import Architecture, Schedule, Trainer, place
 from sim2real.logs.robot_log import RobotLog
 
-NAMES = ("nominal", "calibrated", "delta", "residual_dynamics")
-"""What is compared, and beside that, where it is asked for, "ppo": the correction as PPO learns it."""
-
 _SCALES = (1.0, 0.5)  # of which a joint's correction gets the best
 _LEAST_GAIN = 0.01  # of the error held back, below which a joint is not corrected
 
@@ -202,9 +199,12 @@ def learn(
     for i, (log, part) in enumerate(zip(every, parts, strict=True)):
         told(f"comparing on {log.name}", 0.85 + 0.15 * i / len(every))
         with_delta, given = part.errors_with(learned)
-        off = dict(
-            zip(NAMES, (part.errors(nominal), part.errors(model, signals), with_delta, residual.errors(part)), strict=True)
-        )
+        off: dict[str, np.ndarray] = {
+            "nominal": part.errors(nominal),
+            "calibrated": part.errors(model, signals),
+            "delta": with_delta,
+            "residual_dynamics": residual.errors(part),
+        }
         if by_ppo is not None:
             off["ppo"] = by_ppo.errors(part)[0]
         errors.append(

@@ -10,7 +10,7 @@ both are measured against what they are on stretches of the logs that nothing wa
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import flax.linen as nn
 import jax
@@ -73,6 +73,11 @@ def make_network(kind: Kind, hidden: Sequence[int], num_joints: int, outputs: in
     return (SharedNetwork if kind == "shared" else WholeBodyNetwork)(tuple(hidden), num_joints, outputs)
 
 
+def evaluate(network: nn.Module, params: Any, x: jax.Array) -> jax.Array:
+    """(..., num_joints, outputs)"""
+    return cast(jax.Array, network.apply(params, x))
+
+
 class Support(struct.PyTreeNode):
     """Where the logs were, and how far from there is too far."""
 
@@ -126,7 +131,7 @@ class DeltaModel:
     def members(self, x: jax.Array) -> jax.Array:
         """What each network says of standardised features (..., num_joints, features): (members, ..., num_joints)."""
         network = make_network(self.kind, self.hidden, len(self.joints))
-        out = jax.vmap(lambda params: network.apply(params, x))(self.params)[..., 0]
+        out = jax.vmap(lambda params: evaluate(network, params, x))(self.params)[..., 0]
         return bounded(out, self.bound)
 
     def judge(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:

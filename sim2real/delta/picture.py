@@ -29,7 +29,7 @@ def plot_delta(delta: Delta, path: Path) -> None:
     example, joints = delta.example, delta.model.joints
     shown = np.sort(np.argsort(-np.abs(example.correction).mean(axis=0), kind="stable")[:_MOST])
     figure = pyplot.figure(figsize=(15, max(5.0, 1.9 * len(shown) + 0.8)), layout="constrained")
-    left, right = figure.subfigures(1, 2, width_ratios=[4, 11])
+    left, right = figure.subfigures(1, 2, width_ratios=[4, 11], squeeze=False)[0]
     bars = left.subplots()
     places = np.arange(len(joints))
     for i, name in enumerate(delta.names):

@@ -21,7 +21,7 @@ from assets.robots.robot import Robot
 from sim2real.calibrate.fit import rounds_of
 from sim2real.delta.control_steps import ControlSteps
 from sim2real.delta.features import History, features
-from sim2real.delta.model import make_network
+from sim2real.delta.model import evaluate, make_network
 from sim2real.delta.part import Part
 from sim2real.delta.training import Architecture, Schedule, place
 
@@ -106,7 +106,7 @@ class ResidualDynamics:
         scale = jnp.asarray(self.robot.action_scale, jnp.float32)
         x = (features(history, scale, self.architecture.period, gain) - self.center) / self.width
         network = make_network(self.architecture.kind, self.architecture.hidden, self.robot.num_joints, 2)
-        said = jnp.asarray(self.amplitude, jnp.float32) * network.apply(params, x.astype(jnp.float32))
+        said = jnp.asarray(self.amplitude, jnp.float32) * evaluate(network, params, x.astype(jnp.float32))
         return jnp.concatenate([said[..., 0], said[..., 1]], axis=-1)
 
     def errors(self, part: Part) -> np.ndarray:

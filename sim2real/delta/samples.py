@@ -50,10 +50,10 @@ class Samples:
 
     def known(self, index: np.ndarray, steps: int) -> np.ndarray:
         """Whether the log tells these control steps and the steps - 1 before each, (len(index),) bool."""
-        whole = np.isfinite(self.position).all(axis=1)
+        whole = np.all(np.isfinite(self.position), axis=1)
         rows = np.asarray(index)[:, None] - np.arange(steps)
         inside = (rows >= 0) & (rows < len(self))
-        return (inside & whole[np.clip(rows, 0, len(self) - 1)]).all(axis=1)
+        return np.all(inside & whole[np.clip(rows, 0, len(self) - 1)], axis=1)
 
     def histories(self, index: np.ndarray, steps: int) -> History:
         """Of known control steps: (len(index), steps, num_joints) each."""

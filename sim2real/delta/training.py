@@ -24,7 +24,7 @@ from assets.robots.robot import Robot
 from sim2real.delta.errors import DeltaError
 from sim2real.delta.features import History, features
 from sim2real.delta.linearised import derivatives, members_of, residual
-from sim2real.delta.model import USUAL, DeltaModel, Kind, Support, bounded, make_network
+from sim2real.delta.model import USUAL, DeltaModel, Kind, Support, bounded, evaluate, make_network
 from sim2real.delta.part import Part
 
 _RIDGE = 0.01  # of a correction's square over that of a usual one, beside the share of the error that is left
@@ -210,7 +210,7 @@ class Trainer:
 
         def loss(params: Any, rows: jax.Array, drawn: jax.Array) -> jax.Array:
             x, per_action, given, error = (array[rows] for array in arrays)
-            said = bounded(network.apply(params, x)[..., 0], model.bound)
+            said = bounded(evaluate(network, params, x)[..., 0], model.bound)
             moved = said * per_action[:, None] - given
             left = jnp.zeros(len(rows))
             for joints, slope in zip(self._members, slopes, strict=True):
