@@ -104,7 +104,7 @@ def limbs(robot: Robot, spec: mujoco.MjSpec) -> tuple[int, ...]:
             body = model.body_parentid[body]
         return body
 
-    return tuple(root(int(model.jnt_bodyid[model.joint(name).id])) for name in robot.joints)
+    return tuple(int(root(int(model.jnt_bodyid[model.joint(name).id]))) for name in robot.joints)
 
 
 def rounds_of(affected: Sequence[frozenset[int]]) -> list[list[int]]:

@@ -33,7 +33,7 @@ _ROBUST = 2.0  # usual errors, beyond which one counts less than by its square
 _VELOCITY = 0.3  # weight of velocities beside positions
 _FLOOR = 0.1  # of each feature's deviation: what differs by less is the same to the support
 _EDGE = 0.99  # of what was held back lies within the support
-_LEAST_WINDOWS = 20
+_LEAST_WINDOWS = 12
 _LOOK = 25  # updates between two looks at what is held back
 
 
@@ -108,7 +108,7 @@ class Trainer:
         if min((use & held).sum(), (use & ~held).sum()) < _LEAST_WINDOWS:
             raise DeltaError(
                 f"the logs have {(use & ~held).sum()} windows to learn from and {(use & held).sum()} to hold back, expected at"
-                f" least {_LEAST_WINDOWS} of each; record {40 * schedule.block_seconds:g} s or more without a pause"
+                f" least {_LEAST_WINDOWS} of each; record {15 * schedule.block_seconds:g} s or more without a pause"
             )
         slopes = []
         for i, part in enumerate(self.parts):

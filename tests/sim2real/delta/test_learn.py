@@ -22,14 +22,14 @@ from tests.sim2real.delta.leg import LEG, STRIBECK, multisine, record
 
 SETTINGS = Settings(
     Architecture(hidden=(32, 32), members=3),
-    Schedule(updates=400, block_seconds=1.0),
+    Schedule(updates=400, block_seconds=1.5),
     timestep=0.002,
 )
 
 
 @pytest.fixture(scope="module")
 def logs() -> list[RobotLog]:
-    return [record(STRIBECK, multisine(20.0, 1), "multisine", 1), record(STRIBECK, multisine(6.0, 2), "other", 2)]
+    return [record(STRIBECK, multisine(24.0, 1), "multisine", 1), record(STRIBECK, multisine(6.0, 2), "other", 2)]
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def delta(logs: list[RobotLog]) -> Delta:
 @pytest.fixture(scope="module")
 def none() -> Delta:
     """Of a robot that is as its model says."""
-    made = [record(Gap(), multisine(16.0, 1), "multisine", 1), record(Gap(), multisine(4.0, 2), "other", 2)]
+    made = [record(Gap(), multisine(24.0, 1), "multisine", 1), record(Gap(), multisine(4.0, 2), "other", 2)]
     return learn(LEG, made[:1], made[1:], settings=SETTINGS)
 
 
@@ -93,7 +93,7 @@ def test_a_correction_keeps_its_bound_however_strange_its_past(delta: Delta) -> 
 
 
 def test_the_same_seed_learns_the_same(logs: list[RobotLog]) -> None:
-    settings = dataclasses.replace(SETTINGS, schedule=Schedule(updates=20, block_seconds=1.0))
+    settings = dataclasses.replace(SETTINGS, schedule=Schedule(updates=20, block_seconds=1.5))
     first, second = (learn(LEG, logs[:1], logs[1:], settings=settings) for _ in range(2))
     assert first.to_json() == second.to_json()
     for a, b in zip(jax.tree.leaves(first.model.params), jax.tree.leaves(second.model.params), strict=True):
