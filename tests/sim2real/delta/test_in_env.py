@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from sim.randomization import Randomization, Uniform
+from sim2real.delta.corrected_task import corrected_task
 from sim2real.delta.errors import DeltaError
 from sim2real.delta.features import History, feature_count, features
 from sim2real.delta.model import Kind
@@ -53,6 +54,13 @@ def test_another_robot_is_refused() -> None:
     env = make_env(walker_task(correction=made_model(other)))
     with pytest.raises(DeltaError, match=r"'other'.*'walker'"):
         env.reset(jax.random.key(0))
+
+
+def test_another_control_period_is_refused() -> None:
+    task = walker_task()
+    assert corrected_task(task, model := made_model(ROBOT), Uniform(0.5, 1.0)).correction is model
+    with pytest.raises(DeltaError, match=r"0\.01 s.*0\.02 s"):
+        corrected_task(task, made_model(ROBOT, period=0.01))
 
 
 def test_an_exported_policy_does_not_hold_the_correction() -> None:
