@@ -42,6 +42,8 @@ def plot_delta(delta: Delta, path: Path) -> None:
     bars.set_title(f"open-loop error over {delta.settings.window_seconds:g} s, logs {held}", fontsize=9)
     bars.legend(fontsize=7)
     bars.grid(axis="x", alpha=0.3)
+    bars.set_axisbelow(True)
+    bars.tick_params(axis="x", labelsize=7)
     axes = right.subplots(len(shown), 2, sharex=True, squeeze=False)
     limit = 1.1 * float(np.abs(example.correction).max()) + 1e-6
     for (motion, correction), joint in zip(axes, shown, strict=True):
