@@ -574,7 +574,7 @@ _COMMANDS: dict[str, Callable[..., Any]] = {
 }
 
 
-_GROUPS = {"logs": "Read, list and draw recordings of robots."}
+_GROUPS = {"logs": "Read, check, list and draw recordings of robots."}
 """What the verbs of two words are about, by their first word."""
 
 

@@ -19,8 +19,10 @@ import mujoco
 import numpy as np
 
 from assets.errors import UserError
+from assets.robots.robot import Robot
 from envs.task import Task
 from sim.randomization import Uniform
+from sim.randomization.bodies import with_box
 from sim.randomization.term import Draw, RandomizationError
 from sim.randomization.term import Values as Fields
 
@@ -31,9 +33,11 @@ Of = Literal["joint", "body"]
 
 _JOINT_FIELDS = ("armature", "damping", "frictionloss")
 _BODY = ("mass", "center_x", "center_y", "center_z")
+_LOAD = "payload"
+_LOAD_SIZE = (0.031, 0.031, 0.031)  # m: as heavy to turn as the small ball that a calibration puts there
 _ACTUATOR = ("stiffness", "gain_damping", "strength", "offset")
 _SIGNAL = ("delay", "tilt_x", "tilt_y")
-QUANTITIES = (*_JOINT_FIELDS, *_BODY, *_ACTUATOR, *_SIGNAL)
+QUANTITIES = (*_JOINT_FIELDS, *_BODY, _LOAD, *_ACTUATOR, *_SIGNAL)
 """Those that a calibration may hold; the tilt is of a recording, not of the robot."""
 
 
@@ -104,6 +108,15 @@ class Measured:
             "draws": [list(r) for r in self.draws],
         }
 
+    def check_members(self, robot: Robot) -> None:
+        """Raise MeasuredError where something was measured that the robot has not."""
+        spec = robot.spec()
+        bodies, tips = {body.name for body in spec.bodies}, set(robot.tips())
+        for m in self.measurements:
+            known = tips if m.quantity == _LOAD else bodies if m.quantity in _BODY else {*robot.joints, *bodies}
+            if strange := sorted(set(m.members) - known):
+                raise MeasuredError(f"the calibration's {m.quantity} is of {strange[0]!r}, which {robot.name!r} does not have")
+
     def of(self, quantity: str) -> tuple[Measurement, ...]:
         return tuple(m for m in self.measurements if m.quantity == quantity)
 
@@ -117,7 +130,8 @@ def measured_task(task: Task, measured: Measured, spread: bool = False) -> Task:
     robot = task.robot
     if measured.robot != robot.name or set(measured.joints) != set(robot.joints):
         raise MeasuredError(f"the calibration is of {measured.robot!r}, and the task {task.name!r} is of {robot.name!r}")
-    random = replace(task.randomization, model=(MeasuredModel(measured, spread), *task.randomization.model))
+    measured.check_members(robot)
+    random = replace(task.randomization, model=(MeasuredModel(measured, robot, spread), *task.randomization.model))
     delays = measured.of("delay")
     if delays:
         low = float(np.mean([m.low if spread else m.value for m in delays]))
@@ -134,6 +148,7 @@ class MeasuredModel:
     """A randomisation term: the measured model, or one draw of it for each episode."""
 
     measured: Measured
+    robot: Robot
     spread: bool = False
 
     def bind(self, model: mujoco.MjModel) -> tuple[tuple[str, ...], Draw]:
@@ -141,12 +156,17 @@ class MeasuredModel:
         rows = jnp.asarray(self.measured.rows(self.spread), jnp.float32)
         index = [_ids(model, m) for m in measurements]
         names = tuple(sorted({name for m in measurements for name in _fields(m.quantity)}))
+        tips = self.robot.tips() if self.measured.of(_LOAD) else {}
 
         def draw(key: jax.Array, values: Fields) -> Fields:
             row = rows[jax.random.randint(key, (), 0, len(rows))]
             changed = {name: values[name] for name in names}
-            for i, measurement in enumerate(measurements):
-                changed |= _apply(measurement.quantity, index[i], row[i], changed)
+            for i, m in enumerate(measurements):
+                if m.quantity == _LOAD:
+                    for name, body in zip(m.members, index[i], strict=True):
+                        changed |= with_box(changed, int(body), row[i], jnp.asarray(tips[name]), _LOAD_SIZE)
+                else:
+                    changed |= _apply(m.quantity, index[i], row[i], changed)
             return changed
 
         return names, draw
@@ -157,6 +177,8 @@ def _fields(quantity: str) -> tuple[str, ...]:
         return (f"dof_{quantity}",)
     if quantity == "mass":
         return ("body_mass", "body_inertia")
+    if quantity == _LOAD:
+        return ("body_mass", "body_ipos", "body_inertia", "body_iquat")
     if quantity in _BODY:
         return ("body_ipos",)
     if quantity == "strength":
@@ -171,7 +193,7 @@ def _ids(model: mujoco.MjModel, measurement: Measurement) -> np.ndarray:
     try:
         if quantity in _JOINT_FIELDS:
             return np.array([model.joint(name).dofadr[0] for name in measurement.members])
-        if quantity in _BODY:
+        if quantity in (*_BODY, _LOAD):
             return np.array([model.body(name).id for name in measurement.members])
         return np.array([model.actuator(name).id for name in measurement.members])
     except KeyError as error:

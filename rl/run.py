@@ -8,6 +8,7 @@ events.out.*        the same for TensorBoard
 curve.png, evaluation.json, video.mp4
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import importlib.metadata
@@ -188,4 +189,5 @@ def write_json(path: Path, value: Any) -> None:
     except OSError as error:
         raise RunError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)

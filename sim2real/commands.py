@@ -15,6 +15,7 @@ from rich.markup import escape
 import sim2real.calibrate.commands
 import sim2real.delta.commands
 import sim2real.excite.commands
+import sim2real.logs.check_command
 import sim2real.logs.commands
 
 Json = Annotated[Path | None, tyro.conf.arg(name="json", metavar="FILE")]
@@ -151,7 +152,7 @@ def twin(
 
     known = load_gap(gap) if gap is not None else Gap()
     if calibration is not None:
-        known = measured_gap(Measured.load(calibration), robot, known)
+        known = measured_gap(Measured.load(calibration), robot_of(robot), known)
     simulated = SimulatedRobot(robot_of(robot), known, seed, rate=rate, start=start)
     tape = VideoTape(simulated) if video is not None else None
     with ExitStack() as stack:
@@ -354,4 +355,5 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     **sim2real.delta.commands.COMMANDS,
     **sim2real.logs.commands.COMMANDS,
     **sim2real.excite.commands.COMMANDS,
+    **sim2real.logs.check_command.COMMANDS,
 }

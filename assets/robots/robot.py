@@ -138,6 +138,15 @@ class Robot:
             if model.jnt_limited[model.joint(name).id] and not low <= value <= high:
                 raise RobotError(f"robot {self.name!r}: default_pose of {name!r} is {value:g} rad, outside [{low:g}, {high:g}]")
 
+    def tips(self) -> dict[str, np.ndarray]:
+        """Bodies that end in a foot or a tool, and where on each of them that is, in its frame (3,) m."""
+        model = self.spec().compile()
+        ends = [(model.geom_bodyid[model.geom(foot).id], model.geom(foot).pos) for foot in self.feet]
+        if self.end_effector is not None:
+            site = model.site(self.end_effector)
+            ends.append((model.site_bodyid[site.id], site.pos))
+        return {model.body(body).name: np.array(position) for body, position in ends}
+
     def joint_ranges(self) -> np.ndarray:
         """Joint limits in policy order, (num_joints, 2), rad."""
         model = self.spec().compile()

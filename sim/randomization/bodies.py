@@ -86,30 +86,36 @@ class Payload:
         if len(ids) > 1:
             raise RandomizationError(f"{self}: a payload sits on one body, but {self.body!r} matches {len(ids)}")
         body = int(ids[0])
-        square = jnp.square(jnp.array(self.size))
-        box = (square.sum() - square) / 12  # moments of a unit mass
 
         def draw(key: jax.Array, values: Values) -> Values:
             key_mass, key_position = jax.random.split(key)
             added = jnp.maximum(self.mass.sample(key_mass, ()), 0.0)
             position = jnp.array(self.position) + self.spread.sample(key_position, (3,))
-            mass, center = values["body_mass"][body], values["body_ipos"][body]
-            total = mass + added
-            new_center = (mass * center + added * position) / total
-            axes = _rotation(values["body_iquat"][body])
-            tensor = axes @ jnp.diag(values["body_inertia"][body]) @ axes.T
-            tensor += _point_inertia(mass, center - new_center) + jnp.diag(box) * added
-            tensor += _point_inertia(added, position - new_center)
-            moments, axes = jnp.linalg.eigh(tensor)
-            axes = axes.at[:, 0].multiply(jnp.sign(jnp.linalg.det(axes)))
-            return {
-                "body_mass": values["body_mass"].at[body].set(total),
-                "body_ipos": values["body_ipos"].at[body].set(new_center),
-                "body_inertia": values["body_inertia"].at[body].set(moments),
-                "body_iquat": values["body_iquat"].at[body].set(_quaternion(axes)),
-            }
+            return with_box(values, body, added, position, self.size)
 
         return ("body_mass", "body_ipos", "body_inertia", "body_iquat"), draw
+
+
+def with_box(values: Values, body: int, added: jax.Array, position: jax.Array, size: tuple[float, float, float]) -> Values:
+    """The fields of a body to which a solid box of mass `added` (kg) is fixed, its centre at `position` in the body's frame
+    (m), its edges of these lengths (m) along the frame's axes."""
+    square = jnp.square(jnp.array(size))
+    box = (square.sum() - square) / 12  # moments of a unit mass
+    mass, center = values["body_mass"][body], values["body_ipos"][body]
+    total = mass + added
+    new_center = (mass * center + added * position) / total
+    axes = _rotation(values["body_iquat"][body])
+    tensor = axes @ jnp.diag(values["body_inertia"][body]) @ axes.T
+    tensor += _point_inertia(mass, center - new_center) + jnp.diag(box) * added
+    tensor += _point_inertia(added, position - new_center)
+    moments, axes = jnp.linalg.eigh(tensor)
+    axes = axes.at[:, 0].multiply(jnp.sign(jnp.linalg.det(axes)))
+    return {
+        "body_mass": values["body_mass"].at[body].set(total),
+        "body_ipos": values["body_ipos"].at[body].set(new_center),
+        "body_inertia": values["body_inertia"].at[body].set(moments),
+        "body_iquat": values["body_iquat"].at[body].set(_quaternion(axes)),
+    }
 
 
 def _point_inertia(mass: jax.Array, offset: jax.Array) -> jax.Array:

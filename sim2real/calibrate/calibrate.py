@@ -24,7 +24,7 @@ from sim2real.logs.robot_log import RobotLog, Stream
 QUANTITIES_OF_MOTORS = ("delay", "offset", "armature", "damping", "frictionloss", "strength")
 QUANTITIES_OF_SERVOS = ("delay", "offset", "armature", "damping", "frictionloss", "stiffness")
 _DELAYS = (0.0, 0.01, 0.03, 0.06, 0.1, 0.15)  # s; a fit finds a delay from nearby only
-_LEAST_NOISE = 5e-4  # rad
+LEAST_NOISE = 5e-4  # rad
 _HARDLY_APART = 0.9
 
 Told = Callable[[str, float], None]
@@ -64,9 +64,9 @@ def calibrate(
     if not logs:
         raise CalibrationError("no log to fit to: give at least one")
     check_apart(logs, holdout)
-    quantities = settings.quantities or (QUANTITIES_OF_SERVOS if robot.servos else QUANTITIES_OF_MOTORS)
+    quantities = settings.quantities or quantities_of(robot)
     free = parameters(robot, suspended_spec(robot, settings.timestep), quantities, settings.sharing)
-    every = [cut(ready(robot, log), settings.window_seconds) for log in (*logs, *holdout)]
+    every = [windows_of(robot, log, settings.window_seconds) for log in (*logs, *holdout)]
     fitted = every[: len(logs)]
     told("replaying", 0.0)
     rough = _search(robot, free, fitted, settings, told)
@@ -90,6 +90,11 @@ def calibrate(
     )
 
 
+def quantities_of(robot: Robot) -> tuple[str, ...]:
+    """What is free unless one says otherwise."""
+    return QUANTITIES_OF_SERVOS if robot.servos else QUANTITIES_OF_MOTORS
+
+
 def check_apart(logs: Sequence[RobotLog], holdout: Sequence[RobotLog]) -> None:
     seen = {log.content_hash: log.name for log in logs}
     for log in holdout:
@@ -98,6 +103,11 @@ def check_apart(logs: Sequence[RobotLog], holdout: Sequence[RobotLog]) -> None:
                 f"{log.name} is held out and fitted to (as {seen[log.content_hash]}): what was fitted to proves nothing; hold"
                 " another recording out, best one of another motion"
             )
+
+
+def windows_of(robot: Robot, log: RobotLog, seconds: float) -> Windows:
+    """Of a log of this robot. Raises CalibrationError where it cannot be replayed."""
+    return cut(ready(robot, log), seconds)
 
 
 def ready(robot: Robot, log: RobotLog) -> RobotLog:
@@ -126,7 +136,7 @@ def ready(robot: Robot, log: RobotLog) -> RobotLog:
     return replace(log, streams={**log, **{name: Stream(at, values) for name, values in own.items()}})
 
 
-def _thin(windows: Sequence[Windows], most: int) -> list[Windows]:
+def thin(windows: Sequence[Windows], most: int) -> list[Windows]:
     """At most so many windows, spread evenly over each log."""
     total = sum(map(len, windows))
     share = min(1.0, most / total)
@@ -182,9 +192,9 @@ def _problem(
     """With the noise that is left over at x."""
     timestep = coarse * settings.timestep
     spec = suspended_spec(robot, timestep)
-    replays = [Replay(robot, w, timestep, settings.threads) for w in _thin(windows, settings.windows // coarse)]
-    problem = Problem(robot, spec, free, replays, 1.0)
-    return Problem(robot, spec, free, replays, max(_LEAST_NOISE, _spread(problem.residuals(x))))
+    replays = [Replay(robot, w, timestep, settings.threads) for w in thin(windows, settings.windows // coarse)]
+    problem = Problem(robot, spec, free, replays, 1.0).with_free_starts(x)
+    return problem.with_noise(max(LEAST_NOISE, _spread(problem.residuals(x))))
 
 
 def _starts(problem: Problem, x: np.ndarray, count: int, rng: np.random.Generator) -> list[np.ndarray]:

@@ -151,6 +151,8 @@ def _estimate(told: dict[str, Any]) -> Estimate:
 
 
 def _tuples(told: dict[str, Any]) -> dict[str, Any]:
+    if not isinstance(told, dict):
+        raise ValueError(f"found {told!r:.40} where an object was expected")
     return {name: tuple(value) if isinstance(value, list) else value for name, value in told.items()}
 
 

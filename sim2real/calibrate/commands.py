@@ -34,13 +34,14 @@ def calibrate(
 
     Example with a single recording: zerogap calibrate --robot go2 --log air.mcap --holdout-tail 0.4 --out runs/calibration
 
-    The result is DIR/calibration.json, which `zerogap train`, `eval` and `twin` take as --calibration. The errors told are of
-    what was held out: 0.5 s of open-loop simulation at a time. `zerogap logs check` tells first whether a log is fit for this,
-    `zerogap excite` makes motions that are worth recording.
+    The result is DIR/calibration.json, which `zerogap train`, `eval` and `twin` take as --calibration, and DIR/report.html to
+    look at. The errors told are of what was held out: 0.5 s of open-loop simulation at a time. `zerogap logs check` tells first
+    whether a log is fit for this, `zerogap excite` makes motions that are worth recording.
 
     Args:
         robot: go2, so101 or panda, or module:attribute for one of your own.
-        log: logs to fit to, as `zerogap logs import` writes them; the robot hung up or bolted down.
+        log: logs to fit to, the robot hung up or bolted down: those of `zerogap logs import`, or recordings of whatever format
+            that reads without being told more.
         out: the directory to write, which must be new or empty.
         holdout: logs to judge by, best of other motions and gains.
         holdout_tail: hold out this last share of each log in time, between 0 and 1, where there is no other recording.
@@ -60,15 +61,19 @@ def calibrate(
     from sim2real.calibrate.calibrate import Settings
     from sim2real.calibrate.calibrate import calibrate as fit
     from sim2real.calibrate.parameters import QUANTITIES
+    from sim2real.calibrate.report import write_report
     from sim2real.calibrate.windows import CalibrationError
+    from sim2real.logs.importers.importer import Wanted
+    from sim2real.logs.importers.registry import import_logs
     from sim2real.logs.split import split_tail
-    from sim2real.logs.store import open_log
 
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise RunError(f"{out} is not empty: choose another --out")
     if unknown := sorted(set(free) - set(QUANTITIES)):
         raise CalibrationError(f"--free: unknown quantity {unknown[0]!r}; there are {', '.join(QUANTITIES)}")
-    logs, held = [open_log(path) for path in log], [open_log(path) for path in holdout]
+    described = make_robot(robot)
+    wanted = Wanted(robot=described, say=_say)
+    logs, held = ([found for path in paths for found in import_logs(path, None, wanted)] for paths in (log, holdout))
     if holdout_tail is not None:
         pairs = [split_tail(log, holdout_tail) for log in logs]
         logs, held = [first for first, _ in pairs], held + [tail for _, tail in pairs]
@@ -76,12 +81,12 @@ def calibrate(
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=_console, transient=True) as bar:
         task = bar.add_task("replaying", total=1.0)
-        found = fit(
-            make_robot(robot), logs, held, settings, lambda text, share: bar.update(task, description=text, completed=share)
-        )
+        found = fit(described, logs, held, settings, lambda text, share: bar.update(task, description=text, completed=share))
     found.save(out)
+    write_report(out / "report.html", found, described, [*logs, *held])
     _print(found)
     print(f"calibration {out / 'calibration.json'}")
+    print(f"report      {out / 'report.html'}")
     return found.to_json()
 
 
@@ -96,9 +101,13 @@ def _print(found: Any) -> None:
         held = "held out" if log.held_out else "fitted"
         print(f"{what:42}{held:9}{log.rmse_nominal_rad:.4f} -> {log.rmse_calibrated_rad:.4f} rad  {less}")
     for warning in found.warnings:
-        _console.print(f"[yellow]warning:[/] {escape(warning)}", highlight=False, soft_wrap=True)
+        _say(f"warning: {warning}")
     of = "what was held out" if found.held_out else "what was fitted to"
     print(f"open-loop error over {of}: {found.rmse_nominal_rad:.4f} rad, calibrated {found.rmse_calibrated_rad:.4f} rad")
+
+
+def _say(text: str) -> None:
+    _console.print(escape(text), highlight=False, soft_wrap=True)
 
 
 COMMANDS: dict[str, Callable[..., Any]] = {"calibrate": calibrate}

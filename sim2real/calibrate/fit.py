@@ -8,6 +8,7 @@ Large errors count less than by their square, so that a blow or a lost message d
 values, weak against any data, decides where the data say nothing.
 """
 
+import copy
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from mujoco import minimize
 from assets.robots.robot import Robot
 from sim2real.calibrate.parameters import Parameter, build_model, read_signals
 from sim2real.calibrate.replay import Replay
+from sim2real.calibrate.starts import Starts
 
 _BIN = 0.02  # s; the errors within one are averaged: neighbours tell nothing new
 _ROBUST = 3.0  # noises, beyond which an error counts less than by its square
@@ -37,8 +39,24 @@ class Problem:
         self._bins = [np.floor(replay.windows.time / _BIN).astype(int) for replay in replays]
         self._limbs = limbs(robot, spec)
         self._affected = [self._limbs_of(parameter) for parameter in self.free]
+        self._starts: list[Starts] | None = None
         self.rounds = rounds_of(self._affected)
         """Indices of parameters that are told apart in one simulation, as they move different limbs."""
+
+    def with_free_starts(self, x: np.ndarray) -> "Problem":
+        """The same, but for what other states at the windows' starts would explain, at x and nearby."""
+        values, made = self.values(x), copy.copy(self)
+        model, signals = build_model(self.spec, self.free, values), read_signals(self.robot, self.free, values)
+        made._starts = [
+            Starts(replay, self._limbs, model, signals, lambda errors, bins=bins: _average(errors, bins))
+            for replay, bins in zip(self.replays, self._bins, strict=True)
+        ]
+        return made
+
+    def with_noise(self, noise: float) -> "Problem":
+        made = copy.copy(self)
+        made.noise = noise
+        return made
 
     @property
     def windows(self) -> np.ndarray:
@@ -69,7 +87,10 @@ class Problem:
 
     def residuals(self, x: np.ndarray) -> np.ndarray:
         """Means of bins of time, over the noise: (bins of all windows of all logs, joints)."""
-        return np.concatenate([_average(e, b) for e, b in zip(self.errors(x), self._bins, strict=True)]) / self.noise
+        averages = [_average(e, b) for e, b in zip(self.errors(x), self._bins, strict=True)]
+        if self._starts is not None:
+            averages = [start.without(a) for start, a in zip(self._starts, averages, strict=True)]
+        return np.concatenate(averages) / self.noise
 
     def jacobian(self, x: np.ndarray, base: np.ndarray) -> np.ndarray:
         """Of `residuals`, which are `base` at x: (bins, joints, parameters), by differences away from the nearer bound."""
@@ -88,7 +109,7 @@ class Problem:
     def _limbs_of(self, parameter: Parameter) -> frozenset[int]:
         model = self.spec.copy().compile()
         joints = self.robot.joints
-        if parameter.kind.of == "body":
+        if parameter.kind.of in ("body", "tip"):
             joints_of = {model.body(model.jnt_bodyid[model.joint(name).id]).name: i for i, name in enumerate(joints)}
             return frozenset(self._limbs[joints_of[name]] for name in parameter.members)
         return frozenset(self._limbs[joints.index(name)] for name in parameter.members)

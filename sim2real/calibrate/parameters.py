@@ -18,8 +18,10 @@ import mujoco
 import numpy as np
 
 from assets.robots.robot import Robot
-from sim2real.calibrate.replay import Signals
+from sim2real.calibrate.replay import PAYLOAD, Signals
 from sim2real.calibrate.windows import CalibrationError
+
+_PAYLOAD_RADIUS = 0.02  # m
 
 Sharing = Literal["joint", "kind", "robot"]
 """One value for each joint or body; one for those that are alike (`kinds`); one for all."""
@@ -28,7 +30,8 @@ Sharing = Literal["joint", "kind", "robot"]
 @dataclass(frozen=True)
 class Quantity:
     unit: str
-    of: Literal["joint", "body", "base"]
+    of: Literal["joint", "body", "tip", "base"]
+    """A tip is the body of a tool or a foot."""
     low: float
     high: float
     """Bounds; of a factor where `factor` holds."""
@@ -69,6 +72,13 @@ def _scale_mass(spec: mujoco.MjSpec, name: str, value: float) -> None:
     body.fullinertia = np.array(body.fullinertia) * value
 
 
+def _add_payload(spec: mujoco.MjSpec, name: str, value: float) -> None:
+    """A small ball in the place that `suspended_spec` marks."""
+    load = spec.body(name).add_body(name=PAYLOAD + name, pos=spec.site(PAYLOAD + name).pos)
+    load.explicitinertial = True
+    load.mass, load.inertia = value, np.full(3, 0.4 * value * _PAYLOAD_RADIUS**2)
+
+
 def _shift(axis: int) -> Callable[[mujoco.MjSpec, str, float], None]:
     def shift(spec: mujoco.MjSpec, name: str, value: float) -> None:
         position = np.array(spec.body(name).ipos)
@@ -79,7 +89,7 @@ def _shift(axis: int) -> Callable[[mujoco.MjSpec, str, float], None]:
 
 
 QUANTITIES: Mapping[str, Quantity] = {
-    "delay": Quantity("s", "joint", 0.0, 0.3, 0.005, 1, "robot"),
+    "delay": Quantity("s", "joint", -0.005, 0.3, 0.005, 1, "robot"),  # below zero where commands are stamped late
     "offset": Quantity("rad", "joint", -0.2, 0.2, 0.01, 1, "joint"),
     "stiffness": Quantity("x", "joint", 0.01, 10.0, 0.3, 1, "joint", factor=True, nominal=lambda m, n: 1.0),
     "gain_damping": Quantity("x", "joint", 0.01, 100.0, 0.3, 2, "joint", factor=True, nominal=lambda m, n: 1.0),
@@ -94,6 +104,7 @@ QUANTITIES: Mapping[str, Quantity] = {
         "N m", "joint", 0.0, 10.0, 0.1, 2, "joint", modify=_set_frictionloss, nominal=_joint_field("frictionloss")
     ),
     "mass": Quantity("x", "body", 0.3, 3.0, 0.1, 3, "kind", modify=_scale_mass, nominal=lambda m, n: 1.0, factor=True),
+    "payload": Quantity("kg", "tip", 1e-6, 2.0, 0.05, 3, "joint", modify=_add_payload),
     "center_x": Quantity("m", "body", -0.1, 0.1, 0.01, 3, "kind", modify=_shift(0)),
     "center_y": Quantity("m", "body", -0.1, 0.1, 0.01, 3, "kind", modify=_shift(1)),
     "center_z": Quantity("m", "body", -0.1, 0.1, 0.01, 3, "kind", modify=_shift(2)),
@@ -168,6 +179,13 @@ def _groups(robot: Robot, model: mujoco.MjModel, quantity: Quantity, sharing: Sh
     alike = kinds(robot)
     if quantity.of == "base":
         return {robot.base: robot.joints}
+    if quantity.of == "tip":
+        tips = tuple(
+            name
+            for i in range(model.nsite)
+            if (name := model.body(model.site_bodyid[i]).name) == model.site(i).name[len(PAYLOAD) :]
+        )
+        return {"all": tips} if sharing == "robot" else {name: (name,) for name in tips}
     if quantity.of == "body":
 
         def body(joint: str) -> str:

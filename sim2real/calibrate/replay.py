@@ -3,9 +3,14 @@
     replay = Replay(robot, windows, timestep=0.001)
     predicted = replay.positions(model, Signals(delay=np.array([0.004])))        # (windows, samples, joints)
 
-The robot's base is fixed, and its controllers compute their torque in every physics step. A command takes effect `delay` after
-it was sent: within the physics step in which it changes, it counts by its share of the step, so that what is predicted is a
-smooth function of the delay.
+The robot's base is fixed, and its controllers compute their torque all the time. A command takes effect `delay` after it was
+sent: within the physics step in which it changes, it counts by its share of the step, so that what is predicted is a smooth
+function of the delay.
+
+MuJoCo's steps are of first order, and what they are wrong by is of the same kind as what is looked for: damping that acts at a
+step's end is as a heavier rotor (h / 2 times the damping), a torque that acts at its beginning as a shorter delay (h / 2). Both
+are set right here, which leaves errors of second order: a step is leapfrog's, its velocities half a step away from its
+positions and torques.
 """
 
 import copy
@@ -20,6 +25,8 @@ from assets.robots.robot import Robot
 from assets.scene import scene_spec, spec_for_physics
 from sim2real.calibrate.windows import Windows
 
+PAYLOAD = "payload_"
+"""Before the name of a tool's or a foot's body, the site at which it may carry something."""
 _FEEDFORWARD = "feedforward_"
 
 
@@ -46,7 +53,16 @@ def suspended_spec(robot: Robot, timestep: float) -> mujoco.MjSpec:
             gaintype=mujoco.mjtGain.mjGAIN_FIXED,
             gainprm=[1.0, *[0.0] * 9],
         )
+    _mark_tips(spec, robot)
     return spec
+
+
+def _mark_tips(spec: mujoco.MjSpec, robot: Robot) -> None:
+    tips = [spec.geom(foot) for foot in robot.feet]
+    if robot.end_effector is not None:
+        tips.append(spec.site(robot.end_effector))
+    for tip in tips:
+        tip.parent.add_site(name=PAYLOAD + tip.parent.name, pos=tip.pos)
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,8 +107,7 @@ class Replay:
     """Windows of one log, simulated on `threads` threads."""
 
     def __init__(self, robot: Robot, windows: Windows, timestep: float = 0.001, threads: int = 2):
-        self.robot, self.windows, self.timestep = robot, windows, timestep
-        self._threads = threads
+        self.robot, self.windows, self.timestep, self.threads = robot, windows, timestep, threads
         # In the log's own order of joints.
         self._order = [windows.joints.index(name) for name in robot.joints]
         self._steps = int(np.ceil(windows.seconds / timestep - 1e-9)) + 1
@@ -149,11 +164,15 @@ class Replay:
         states = np.zeros((len(windows), size))
         states[:, qpos] = windows.initial_position[:, self._order] - signals.offset
         states[:, qvel] = windows.initial_velocity[:, self._order]
-        return Beginning(self._models(model, actuators, signals), states, control, qpos, qvel, actuators)
+        models = self._models(model, actuators, signals)
+        velocity = slice(1 + model.nq, 1 + model.nq + model.nv)
+        ahead = self.roll(models, states, control[:, :1])[:, 0, velocity]
+        states[:, velocity] -= 0.5 * (ahead - states[:, velocity])  # half a step before
+        return Beginning(models, states, control, qpos, qvel, actuators)
 
     def roll(self, models: list[mujoco.MjModel], states: np.ndarray, control: np.ndarray) -> np.ndarray:
         """States after each step of control (windows, steps, nu), (windows, steps, size)."""
-        data = [mujoco.MjData(models[0]) for _ in range(max(1, self._threads))]
+        data = [mujoco.MjData(models[0]) for _ in range(max(1, self.threads))]
         return np.asarray(self._pool.rollout(models, data, states, control)[0])
 
     def _models(self, model: mujoco.MjModel, actuators: np.ndarray, signals: Signals) -> list[mujoco.MjModel]:
@@ -161,6 +180,7 @@ class Replay:
         gains = np.stack([self.windows.stiffness[:, self._order], self.windows.damping[:, self._order]], axis=1)
         made: dict[bytes, mujoco.MjModel] = {}
         effort = np.array(self.robot.effort_limits) * signals.strength
+        dofs = model.jnt_dofadr[model.actuator_trnid[actuators, 0]]
         for stiffness, damping in gains:
             key = stiffness.tobytes() + damping.tobytes()
             if key in made:
@@ -172,6 +192,8 @@ class Replay:
             own.actuator_biasprm[actuators, 1] = -kp
             own.actuator_biasprm[actuators, 2] = -damping * signals.damping * signals.strength
             own.actuator_forcerange[actuators] = np.stack([-effort, effort], axis=1)
+            late = 0.5 * self.timestep * (model.dof_damping[dofs] - own.actuator_biasprm[actuators, 2])
+            own.dof_armature[dofs] = np.maximum(model.dof_armature[dofs] - late, 0.0)
             made[key] = own
         return [made[stiffness.tobytes() + damping.tobytes()] for stiffness, damping in gains]
 
@@ -181,7 +203,7 @@ class Replay:
         if key not in self._controls:
             if len(self._controls) > 8:
                 self._controls.clear()
-            grid = self.windows.start[:, None] + self.timestep * np.arange(self._steps + 1)
+            grid = self.windows.start[:, None] + self.timestep * (np.arange(self._steps + 1) - 0.5)
             columns = (self.windows.target[:, self._order], self.windows.feedforward[:, self._order])
             target, torque = (_held_mean(self.windows.command_time, v, grid, signals.delay) for v in columns)
             self._controls[key] = target, torque

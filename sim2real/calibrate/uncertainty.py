@@ -89,7 +89,7 @@ def judge(problem: Problem, x: np.ndarray, covariance: np.ndarray) -> tuple[Judg
         may_be_nominal = abs(x[i] - problem.nominal[i]) <= 1.96 * deviations[i]
         unknown = error > _WEAK and may_be_nominal
         verdict: Verdict = "identified" if error <= _IDENTIFIED else "not identifiable" if unknown else "weak"
-        text = f"known to within {100 * error:.2g} %"
+        text = f"known to within {100 * error:.2g} %" if error < 1.0 else "hardly known at all"
         if verdict != "identified" and correlations[i].max(initial=0.0) > 0.9:
             text += f"; the data cannot tell it from {problem.free[int(correlations[i].argmax())].name}"
         judged.append(Judgement(parameter.name, verdict, float(error), text))

@@ -96,8 +96,8 @@ def _check_joints(pilot: Pilot, driver: Driver) -> None:
     if pilot.joints != robot.joints:
         raise DeployError(
             f"the policy's joints are {', '.join(pilot.joints)}, and the driver's robot {robot.name!r} has"
-            f" {', '.join(robot.joints)}: expected the same, in the same order. Was the policy trained for another robot, or the"
-            " motion made for one?"
+            f" {', '.join(robot.joints)}: expected the same, in the same order. Was the policy trained for another robot, or"
+            " the motion made for one?"
         )
 
 

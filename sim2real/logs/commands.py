@@ -80,6 +80,7 @@ def import_(
 
     from rich.progress import Progress
 
+    from sim2real.commands import robot_of
     from sim2real.logs.describe import to_json
     from sim2real.logs.importers.importer import Wanted
     from sim2real.logs.importers.registry import import_logs
@@ -94,7 +95,7 @@ def import_(
     with Progress(console=_console, transient=True, disable=not _console.is_terminal) as progress:
         task = progress.add_task(f"reading {escape(source.name)}", total=1.0)
         wanted = Wanted(
-            robot=None if robot is None else _robot(robot),
+            robot=None if robot is None else robot_of(robot),
             map=map,
             calibration=calibration,
             units=units,
@@ -129,13 +130,14 @@ def ls(sources: tyro.conf.Positional[tuple[Path, ...]], /, json_file: Json = Non
         sources: logs, or folders with logs in them.
         json_file: write all that is known of them to this file.
     """
-    from rich.table import Table
+    from rich.table import Column, Table
 
     from sim2real.logs.describe import to_json
     from sim2real.logs.robot_log import RobotLogError
     from sim2real.logs.store import read_stored
 
-    table = Table("log", "robot", "seconds", "streams", "Hz", "excitation", "payload", "content", box=None, pad_edge=False)
+    columns = ("robot", "seconds", "streams", "Hz", "excitation", "payload", "content")
+    table = Table(Column("log", overflow="fold"), *columns, box=None, pad_edge=False)
     found = []
     for path in _files(sources):
         try:
@@ -202,17 +204,6 @@ def plot(
     with _console.status("drawing"):
         plot_log(open_log(log), out, joints, seconds)
     print(f"picture    {out}")
-
-
-def _robot(name: str) -> Any:
-    """The robot of that name; JAX is loaded only to find one from outside."""
-    from assets.robots.built_in import ROBOTS
-
-    if name in ROBOTS:
-        return ROBOTS[name]()
-    from envs.registry import make_robot
-
-    return make_robot(name)
 
 
 def _topics(texts: tuple[str, ...]) -> dict[str, str]:

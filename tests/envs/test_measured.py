@@ -33,7 +33,7 @@ def test_the_measured_model_is_the_one_that_the_calibration_simulated():
         "go2", GO2.joints, tuple(Measurement(p.quantity, p.members, v, v, v) for p, v in zip(free, values, strict=True)), ()
     )
     nominal = spec.compile()
-    names, draw = MeasuredModel(found).bind(nominal)
+    names, draw = MeasuredModel(found, GO2).bind(nominal)
     fields = draw(jax.random.key(0), {name: jax.numpy.asarray(nominal_field(nominal, name)) for name in names})
     assert set(names) == {"dof_armature", "dof_damping", "dof_frictionloss", "body_mass", "body_inertia", "body_ipos"}
     for name in names:

@@ -20,7 +20,7 @@ from sim2real.logs.importers.importer import Advance
 from sim2real.logs.robot_log import LogInfo, RobotLog, RobotLogError, Stream
 
 _MAX_SECONDS = 2**31
-_MAX_NUMBERS = 2**28
+_MAX_NUMBERS = 2**27
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ TOPICS = {
 _STATE, _TRAJECTORY, _IMU = "sensor_msgs/msg/JointState", "trajectory_msgs/msg/JointTrajectory", "sensor_msgs/msg/Imu"
 _TYPES = {"state": (_STATE,), "target": (_STATE, _TRAJECTORY), "imu": (_IMU,)}
 _SECOND = 1_000_000_000
-_MAX_NUMBERS = 2**28
+_MAX_NUMBERS = 2**27
 _TOLD_EVERY = 5000
 _LOOKED_AT = 200
 

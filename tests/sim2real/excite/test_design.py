@@ -216,7 +216,7 @@ def test_a_motion_by_hand_is_refused_for_what_the_safety_filter_would_not_let_ou
     for change, told in (
         ({"targets": good.targets + np.eye(12)[0] * 2.0}, "outside its range"),
         ({"stiffness": tuple(3 * value for value in good.stiffness)}, "stiffness"),
-        ({"targets": good.targets + 0.9 * np.eye(12)[1] * np.linspace(0, 1, len(good.targets))[:, None] ** 0 * 9}, "begins"),
+        ({"targets": good.targets + 8.0 * np.eye(12)[1]}, "begins"),
     ):
         with pytest.raises(MotionError, match=told):
             Rehearsal.of(replace(good, **change), stage("go2")).require()

@@ -1,0 +1,105 @@
+"""Whether joints moved, and where they may: `check_reach(log, robot)` finds dead joints, those that nothing moved, targets and
+positions outside of the robot's range, and encoders that jump."""
+
+import numpy as np
+
+from assets.robots.robot import Robot
+from sim2real.logs.band import rising
+from sim2real.logs.check import Finding
+from sim2real.logs.robot_log import RobotLog
+
+_ASKED = 0.02  # rad, of a target's motion from which a joint should answer
+_STILL = 0.002  # rad
+_DEAD_SHARE = 0.05
+_BEYOND = 0.02  # rad
+_SHARE = 0.001
+_JUMP = 0.5  # rad from one sample to the next
+_JUMP_SPEED = 8.0  # times the largest usual speed
+
+
+def check_reach(log: RobotLog, robot: Robot | None) -> list[Finding]:
+    if "position" not in log or not len(log["position"]):
+        return []
+    found = _constant(log) + _jumps(log)
+    return found + (_beyond_range(log, robot) if robot is not None else [])
+
+
+def _motion(values: np.ndarray) -> np.ndarray:
+    return np.nan_to_num(np.nanmax(values, axis=0) - np.nanmin(values, axis=0)) if len(values) else np.zeros(values.shape[1])
+
+
+def _constant(log: RobotLog) -> list[Finding]:
+    found = []
+    with np.errstate(invalid="ignore"):
+        moved = _motion(log["position"].values)
+        asked = _motion(log["target"].values) if "target" in log and len(log["target"]) else np.full(len(moved), np.nan)
+    for j, joint in enumerate(log.info.joints):
+        numbers = {"moved": float(moved[j])} | ({"asked": float(asked[j])} if np.isfinite(asked[j]) else {})
+        if asked[j] > _ASKED and moved[j] < _DEAD_SHARE * asked[j]:
+            text = f"{joint} was asked to move by {asked[j]:.3g} rad and moved by {moved[j]:.2g} rad"
+            cause = "its motor is off, its encoder is dead or its column is another's: leave the joint out, or record anew"
+            found.append(Finding("dead joint", "error", "position", joint, text, cause, numbers))
+        elif not asked[j] >= _STILL and moved[j] < _ASKED:
+            cause = "nothing of this joint can be told from this log; `zerogap excite` makes motions worth recording"
+            found.append(Finding("still joint", "note", "position", joint, f"nothing moved {joint}", cause, numbers))
+    for name in ("velocity", "torque"):
+        if name in log and len(log[name]):
+            stuck = (_motion(log[name].values) == 0) & (moved > _ASKED)
+            for j in np.flatnonzero(stuck):
+                joint = log.info.joints[j]
+                text = f"{name} of {joint} never changes, while the joint moved by {moved[j]:.3g} rad"
+                cause = f"this column was not measured: the fit must not use {name} of {joint}"
+                found.append(Finding("constant", "warning", name, joint, text, cause, {"value": float(log[name].values[0, j])}))
+    return found
+
+
+def _jumps(log: RobotLog) -> list[Finding]:
+    """Steps that no motor makes: near a whole turn an encoder wraps around."""
+    stream = log["position"]
+    good = rising(stream)
+    position, seconds = stream.values[good], 1e-9 * stream.stamps[good]
+    if len(position) < 10:
+        return []
+    found = []
+    steps = np.diff(position, axis=0)
+    speed = np.abs(steps) / np.diff(seconds)[:, None]
+    usual = np.percentile(speed, 95, axis=0)
+    for j, joint in enumerate(log.info.joints):
+        jumps = steps[(np.abs(steps[:, j]) > _JUMP) & (speed[:, j] > _JUMP_SPEED * usual[j]), j]
+        if not len(jumps):
+            continue
+        size = float(np.median(np.abs(jumps)))
+        turns = np.abs(jumps) / (2 * np.pi)
+        whole = np.abs(turns - np.round(turns)) < 0.08
+        numbers = {"count": len(jumps), "size": size}
+        if (whole & (np.round(turns) >= 1)).mean() > 0.5:
+            text = f"position of {joint} jumps {len(jumps)} times by a whole turn ({size:.4g} rad)"
+            cause = "the encoder wraps around: unwrap the column when importing; a fit over a jump means nothing"
+            found.append(Finding("wrap-around", "error", "position", joint, text, cause, numbers))
+        else:
+            text = f"position of {joint} jumps {len(jumps)} times, by {size:.3g} rad from one sample to the next"
+            cause = "no motor moves like that: a lost reading or a change of the encoder's zero; leave these times out"
+            found.append(Finding("jump", "warning", "position", joint, text, cause, numbers))
+    return found
+
+
+def _beyond_range(log: RobotLog, robot: Robot) -> list[Finding]:
+    found = []
+    low, high = robot.joint_ranges().T
+    for name in ("target", "position"):
+        if name not in log or not len(log[name]):
+            continue
+        values = log[name].values
+        with np.errstate(invalid="ignore"):
+            beyond = np.maximum(low - values, values - high)
+        for j, joint in enumerate(log.info.joints):
+            share = float((beyond[:, j] > _BEYOND).mean())
+            if share < _SHARE:
+                continue
+            worst = float(np.nanmax(beyond[:, j]))
+            text = f"{name} of {joint} is up to {worst:.3g} rad outside [{low[j]:.3g}, {high[j]:.3g}], {share:.1%} of the time"
+            cause = "the joint meets its stop there, which no gains or friction explain: leave these times out"
+            if name == "position":
+                cause = "the encoder's zero, its sign or its unit is not the description's: see how the log was imported"
+            found.append(Finding("range", "warning", name, joint, text, cause, {"share": share, "worst": worst}))
+    return found
