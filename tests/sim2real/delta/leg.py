@@ -1,11 +1,9 @@
 """A leg of the Go2, bolted down, and recordings of it: the twin moved by multisines, its encoders noisy."""
 
-import dataclasses
-
-import mujoco
 import numpy as np
 
 from assets.robots.go2 import GO2
+from assets.robots.limb import limb
 from sim2real.logs.robot_log import LogInfo, RobotLog, Stream
 from sim2real.robot_io import RobotCommand
 from sim2real.twin.gap import Gap, Joints, Values
@@ -18,37 +16,7 @@ NOISE = 3e-4  # rad
 STRIBECK = Gap(joints=Joints(breakaway=Values.everywhere(2.5), stribeck_velocity=Values.everywhere(1.0)))
 
 
-def leg_spec() -> mujoco.MjSpec:
-    spec = GO2.spec()
-    spec.delete(spec.joint("base_joint"))
-    for name in ("FR", "RL", "RR"):
-        spec.delete(spec.body(f"{name}_hip"))
-    spec.body("base_link").pos = [0.0, 0.0, 1.0]
-    return spec
-
-
-_PER_JOINT = (
-    "joints",
-    "default_pose",
-    "stiffness",
-    "damping",
-    "effort_limits",
-    "velocity_limits",
-    "action_scale",
-    "motors",
-)
-
-LEG = dataclasses.replace(
-    GO2,
-    name="leg",
-    spec=leg_spec,
-    imu_site=None,
-    feet=("FL",),
-    standing_height=0.0,
-    mirror=None,
-    foot_mirror=(),
-    **{name: getattr(GO2, name)[:3] for name in _PER_JOINT},
-)
+LEG = limb(GO2, "FL_hip")
 
 
 def multisine(seconds: float, seed: int, band: tuple[float, float] = (0.3, 3.0), amplitude: float = 0.35) -> np.ndarray:

@@ -117,7 +117,7 @@ def test_comes_back_from_its_directory(delta: Delta, tmp_path: Path) -> None:
 def test_is_refused_for_another_robot(delta: Delta, tmp_path: Path) -> None:
     delta.save(tmp_path)
     other = dataclasses.replace(LEG, name="arm")
-    with pytest.raises(DeltaError, match=r"'leg'.*'arm'"):
+    with pytest.raises(DeltaError, match=r"'go2-FL_hip'.*'arm'"):
         load(tmp_path, other)
     renamed = dataclasses.replace(LEG, joints=("a", "b", "c"))
     with pytest.raises(DeltaError, match="joints"):
@@ -156,7 +156,7 @@ def test_logs_that_cannot_be_used_are_named(logs: list[RobotLog]) -> None:
     with pytest.raises(CalibrationError, match="held out and fitted"):
         learn(LEG, logs, logs[:1])
     other: Robot = dataclasses.replace(LEG, name="arm")
-    with pytest.raises(CalibrationError, match=r"multisine-1.*'leg'"):
+    with pytest.raises(CalibrationError, match=r"multisine-1.*'go2-FL_hip'"):
         learn(other, logs[:1], logs[1:])
 
 
