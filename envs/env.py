@@ -58,7 +58,9 @@ class EnvState(struct.PyTreeNode):
     """Until the next push (s)."""
     last_action: jax.Array
     targets: jax.Array
-    """Joint targets sent, newest first, (num_envs, length, num_joints) rad."""
+    """Joint targets sent, corrected where the task has a correction, newest first, (num_envs, length, num_joints) rad."""
+    correction: Any
+    """What the task's correction remembers; None without one."""
     sensed: jax.Array
     """True sensor readings, newest first, (num_envs, length, size)."""
     measured: jax.Array
@@ -142,6 +144,7 @@ class Env:
             push_left=fresh.push_left,
             last_action=jnp.zeros((n, self.num_actions)),
             targets=jnp.zeros((n, self._target_history, self.num_actions)),
+            correction=self._first_correction(),
             sensed=jnp.zeros((n, self._sensed_history, 2 * self.num_actions + 7)),
             measured=jnp.zeros((n, self.num_actions)),
             frames=jnp.zeros((n, self.task.observation_history, self._sizes.frame)),
@@ -180,7 +183,8 @@ class Env:
 
         # Act: the newest target first, each arriving late.
         action = self.follow(action)
-        targets = jnp.concatenate([self.joint_target(action, state.measured)[:, None], state.targets[:, :-1]], axis=1)
+        asked, correction = self._correct(state, self.joint_target(action, state.measured))
+        targets = jnp.concatenate([asked[:, None], state.targets[:, :-1]], axis=1)
         ctrl = self._late_targets(key_latency, targets, state.episode["action_delay"])
         physics, push_left = self._push(key_push, state)
         recorder = state.recorder.write(physics, ctrl, jnp.round(state.time / dt).astype(jnp.int32))
@@ -227,6 +231,7 @@ class Env:
             push_left=push_left,
             last_action=action,
             targets=targets,
+            correction=correction,
             memory=memory,
             curriculum=progress,
             recorder=recorder,
@@ -255,6 +260,21 @@ class Env:
         )
 
     # Acting
+
+    def _first_correction(self) -> Any:
+        """Of robots with no past."""
+        if self.task.correction is None:
+            return None
+        return jax.tree.map(lambda x: jnp.stack([x] * self.num_envs), self.task.correction.initial(self.layout))
+
+    def _correct(self, state: EnvState, targets: jax.Array) -> tuple[jax.Array, Any]:
+        """The targets that the simulated robots follow when asked for these, and what their corrections remember."""
+        if self.task.correction is None:
+            return targets, None
+        position, velocity = self._joints(state.physics)
+        return jax.vmap(self.task.correction.apply)(
+            state.correction, targets, position, velocity, state.episode["correction_scale"]
+        )
 
     def _late_targets(self, key: jax.Array, targets: jax.Array, delay: jax.Array) -> jax.Array:
         latency = self.task.randomization.action_latency
@@ -339,6 +359,7 @@ class Env:
             command_time=where(0.0, state.command_time),
             last_action=where(0.0, state.last_action),
             targets=where(first[:, None], state.targets),
+            correction=jax.tree.map(where, self._first_correction(), state.correction),
             memory={t.name: where(t.initial(self.layout), state.memory[t.name]) for t in self.task.memory},
         )
 
@@ -408,12 +429,16 @@ class Env:
     def _frame(self, proprioception: Proprioception) -> jax.Array:
         return jnp.concatenate([term.observe(proprioception, self.task.robot) for term in self.task.policy_observation])
 
-    def _sense(self, physics: PhysicsState, episode: dict[str, jax.Array]) -> jax.Array:
-        """What perfect sensors would read now: joint position and velocity, IMU quaternion and angular velocity."""
+    def _joints(self, physics: PhysicsState) -> tuple[jax.Array, jax.Array]:
+        """Positions as the encoders read them (rad) and velocities (rad/s), (num_envs, num_joints) each."""
         position = physics.qpos[:, self.layout.qpos_index]
         if "actuator_biasprm" in physics.fields:
             position = position + joint_offset(physics.fields["actuator_biasprm"])
-        velocity = physics.qvel[:, self.layout.qvel_index]
+        return position, physics.qvel[:, self.layout.qvel_index]
+
+    def _sense(self, physics: PhysicsState, episode: dict[str, jax.Array]) -> jax.Array:
+        """What perfect sensors would read now: joint position and velocity, IMU quaternion and angular velocity."""
+        position, velocity = self._joints(physics)
         if self.layout.floating:
             quat, gyro = multiply(physics.qpos[:, 3:7], self._imu_quat), physics.qvel[:, 3:6] @ self._imu_rotation
         else:

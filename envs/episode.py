@@ -18,6 +18,8 @@ from sim.randomization.term import FieldSampler
 
 Tree = TypeVar("Tree")
 
+_CORRECTION = 1000  # beyond the keys of all else, which draw the same with a correction and without
+
 
 class EpisodeSampler:
     """`sampler(key, progress)` draws the start of one episode, of an environment that is so far in the task's curriculum."""
@@ -46,6 +48,7 @@ class EpisodeSampler:
                 "action_delay": random.action_latency.seconds.sample(keys[4], ()) / dt,
                 "observation_delay": random.observation_latency.seconds.sample(keys[5], ()) / dt,
                 **_biases(keys[6], bias.angular_velocity, bias.orientation),
+                **self._correction(key),
             },
             curriculum=progress,
         )
@@ -58,6 +61,11 @@ class EpisodeSampler:
         key_command, key_seconds = jax.random.split(key)
         low, high = self._task.command.seconds
         return self._task.command.sample(key_command), jax.random.uniform(key_seconds, (), minval=low, maxval=high)
+
+    def _correction(self, key: jax.Array) -> dict[str, jax.Array]:
+        if self._task.correction is None:
+            return {}
+        return {"correction_scale": self._task.correction_scale.sample(jax.random.fold_in(key, _CORRECTION), ())}
 
     def replace_where(self, old: Start, mask: jax.Array, key: jax.Array, start: int | jax.Array = 0) -> Start:
         """A batch of starts with new ones where mask holds. Environment i's depends on key and start + i alone."""

@@ -16,10 +16,12 @@ from assets.errors import UserError
 from assets.robots.robot import Robot
 from assets.terrains import Terrain
 from envs.action import ActionMapping, JointPosition
+from envs.correction import Correction
 from envs.curriculum import Curriculum
 from envs.proprioception import Proprioception
 from envs.view import Layout, View
 from sim.randomization import Randomization
+from sim.randomization.distribution import Distribution, Uniform
 
 
 class TaskError(UserError, ValueError):
@@ -148,6 +150,10 @@ class Task:
     initial_state: InitialState = field(default_factory=InitialState)
     action: ActionMapping = JointPosition()
     """From the policy's action to joint targets."""
+    correction: Correction | None = None
+    """Of joint targets, as the simulated robot's own; None for the simulation as it is."""
+    correction_scale: Distribution = Uniform(1.0, 1.0)
+    """How much of the correction there is, drawn at the start of an episode."""
     terrain: Terrain | None = None
     """The ground of the scene, for terms that need its height; None for a plane at height 0."""
     curriculum: Curriculum | None = None

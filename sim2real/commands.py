@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 
 import sim2real.calibrate.commands
+import sim2real.delta.commands
 import sim2real.excite.commands
 import sim2real.logs.check_command
 import sim2real.logs.commands
@@ -351,6 +352,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "deploy": deploy,
     "log": log,
     **sim2real.calibrate.commands.COMMANDS,
+    **sim2real.delta.commands.COMMANDS,
     **sim2real.logs.commands.COMMANDS,
     **sim2real.excite.commands.COMMANDS,
     **sim2real.logs.check_command.COMMANDS,

@@ -64,7 +64,7 @@ def calibrate(
     settings = settings or Settings()
     if not logs:
         raise CalibrationError("no log to fit to: give at least one")
-    _check_apart(logs, holdout)
+    check_apart(logs, holdout)
     quantities = settings.quantities or quantities_of(robot)
     free = parameters(robot, suspended_spec(robot, settings.timestep), quantities, settings.sharing)
     every = [windows_of(robot, log, settings.window_seconds) for log in (*logs, *holdout)]
@@ -93,7 +93,7 @@ def quantities_of(robot: Robot) -> tuple[str, ...]:
     return QUANTITIES_OF_SERVOS if robot.servos else QUANTITIES_OF_MOTORS
 
 
-def _check_apart(logs: Sequence[RobotLog], holdout: Sequence[RobotLog]) -> None:
+def check_apart(logs: Sequence[RobotLog], holdout: Sequence[RobotLog]) -> None:
     seen = {log.content_hash: log.name for log in logs}
     for log in holdout:
         if log.content_hash in seen:
@@ -105,10 +105,10 @@ def _check_apart(logs: Sequence[RobotLog], holdout: Sequence[RobotLog]) -> None:
 
 def windows_of(robot: Robot, log: RobotLog, seconds: float) -> Windows:
     """Of a log of this robot. Raises CalibrationError where it cannot be replayed."""
-    return cut(_ready(robot, log), seconds)
+    return cut(ready(robot, log), seconds)
 
 
-def _ready(robot: Robot, log: RobotLog) -> RobotLog:
+def ready(robot: Robot, log: RobotLog) -> RobotLog:
     """The log with gains. Raises CalibrationError where it is of another robot."""
     if log.info.robot != robot.name:
         raise CalibrationError(f"{log.name} is a recording of {log.info.robot!r}, and {robot.name!r} is to be calibrated")

@@ -5,6 +5,7 @@ calibration.value("armature FL_calf_joint")
 calibration.rmse_calibrated_rad
 """
 
+import hashlib
 import json
 import math
 from dataclasses import asdict, dataclass, fields
@@ -95,6 +96,11 @@ class Calibration:
     @property
     def rmse_calibrated_rad(self) -> float:
         return _pooled(self.held_out or self.logs, "rmse_calibrated_rad")
+
+    @property
+    def content_hash(self) -> str:
+        """SHA-256 of all that it says."""
+        return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()
 
     def to_json(self) -> dict[str, Any]:
         per_joint = {}

@@ -37,10 +37,10 @@ class Problem:
         """`noise` is the standard deviation of what the model need not explain (rad)."""
         self.robot, self.spec, self.free, self.replays, self.noise = robot, spec, tuple(free), tuple(replays), noise
         self._bins = [np.floor(replay.windows.time / _BIN).astype(int) for replay in replays]
-        self._limbs = _limbs(robot, spec)
+        self._limbs = limbs(robot, spec)
         self._affected = [self._limbs_of(parameter) for parameter in self.free]
         self._starts: list[Starts] | None = None
-        self.rounds = _rounds(self._affected)
+        self.rounds = rounds_of(self._affected)
         """Indices of parameters that are told apart in one simulation, as they move different limbs."""
 
     def with_free_starts(self, x: np.ndarray) -> "Problem":
@@ -115,7 +115,7 @@ class Problem:
         return frozenset(self._limbs[joints.index(name)] for name in parameter.members)
 
 
-def _limbs(robot: Robot, spec: mujoco.MjSpec) -> tuple[int, ...]:
+def limbs(robot: Robot, spec: mujoco.MjSpec) -> tuple[int, ...]:
     """For each joint the limb that it is in: as the base is fixed, limbs do not move each other."""
     model = spec.copy().compile()
     base = model.body(robot.base).id
@@ -125,10 +125,10 @@ def _limbs(robot: Robot, spec: mujoco.MjSpec) -> tuple[int, ...]:
             body = model.body_parentid[body]
         return body
 
-    return tuple(root(int(model.jnt_bodyid[model.joint(name).id])) for name in robot.joints)
+    return tuple(int(root(int(model.jnt_bodyid[model.joint(name).id]))) for name in robot.joints)
 
 
-def _rounds(affected: Sequence[frozenset[int]]) -> list[list[int]]:
+def rounds_of(affected: Sequence[frozenset[int]]) -> list[list[int]]:
     """Groups of which no two members affect the same limb, each as large as comes."""
     rounds: list[tuple[set[int], list[int]]] = []
     for i, limbs in enumerate(affected):

@@ -79,6 +79,23 @@ class Signals:
 NOMINAL = Signals(np.zeros(1), np.zeros(1), np.ones(1), np.ones(1), np.ones(1), np.zeros(2))
 
 
+@dataclass(frozen=True, eq=False)
+class Beginning:
+    """Of every window of a replay."""
+
+    models: list[mujoco.MjModel]
+    """With the gains of the window."""
+    states: np.ndarray
+    """(windows, size), of MuJoCo's full physics."""
+    control: np.ndarray
+    """(windows, steps, nu)"""
+    qpos: np.ndarray
+    """Of the joints in a state, policy order."""
+    qvel: np.ndarray
+    actuators: np.ndarray
+    """In control: those whose control is the joint's target less its encoder's offset."""
+
+
 class Replay:
     """Windows of one log, simulated on `threads` threads."""
 
@@ -104,11 +121,15 @@ class Replay:
 
     def positions(self, model: mujoco.MjModel, signals: Signals = NOMINAL) -> np.ndarray:
         """Joint positions as the encoders would have read them, (windows, samples, joints) rad."""
-        states = self._simulate(model, signals)
-        rows = np.arange(len(states))[:, None]
+        return self.read(self._simulate(model, signals), signals)
+
+    def read(self, qpos: np.ndarray, signals: Signals = NOMINAL) -> np.ndarray:
+        """What the encoders would have read at the times of the samples, (windows, samples, joints) rad, of joint positions at
+        every multiple of the time step, (windows, steps + 1, joints)."""
+        rows = np.arange(len(qpos))[:, None]
         after = np.minimum(self._before + 1, self._steps)
-        qpos = states[rows, self._before] * (1 - self._share) + states[rows, after] * self._share
-        return qpos + signals.offset
+        between = qpos[rows, self._before] * (1 - self._share) + qpos[rows, after] * self._share
+        return between + signals.offset
 
     def errors(self, model: mujoco.MjModel, signals: Signals = NOMINAL) -> np.ndarray:
         """Predicted less measured, (windows, samples, joints) rad; NaN where there is no sample."""
@@ -116,10 +137,16 @@ class Replay:
 
     def _simulate(self, model: mujoco.MjModel, signals: Signals) -> np.ndarray:
         """Joint positions at every multiple of the time step, (windows, steps + 1, joints)."""
+        begin = self.begin(model, signals)
+        states = self.roll(begin.models, begin.states, begin.control)
+        return np.concatenate([begin.states[:, None, begin.qpos], states[:, :, begin.qpos]], axis=1)
+
+    def begin(self, model: mujoco.MjModel, signals: Signals = NOMINAL) -> "Beginning":
+        """Where every window begins, and what its motors are told."""
         windows = self.windows
         names = self.robot.joints
-        qpos = np.array([model.joint(name).qposadr[0] for name in names])
-        qvel = np.array([model.joint(name).dofadr[0] for name in names])
+        qpos = 1 + np.array([model.joint(name).qposadr[0] for name in names])
+        qvel = 1 + model.nq + np.array([model.joint(name).dofadr[0] for name in names])
         actuators = np.array([model.actuator(name).id for name in names])
         feedforward = np.array([model.actuator(_FEEDFORWARD + name).id for name in names])
         target, torque = self._control(signals)
@@ -127,17 +154,19 @@ class Replay:
         control[:, :, actuators] = target - signals.offset
         control[:, :, feedforward] = torque * signals.strength
         size = mujoco.mj_stateSize(model, mujoco.mjtState.mjSTATE_FULLPHYSICS.value)
-        initial = np.zeros((len(windows), size))
-        position = windows.initial_position[:, self._order] - signals.offset
-        initial[:, 1 + qpos] = position
-        initial[:, 1 + model.nq + qvel] = windows.initial_velocity[:, self._order]
-        data = [mujoco.MjData(model) for _ in range(max(1, self.threads))]
+        states = np.zeros((len(windows), size))
+        states[:, qpos] = windows.initial_position[:, self._order] - signals.offset
+        states[:, qvel] = windows.initial_velocity[:, self._order]
         models = self._models(model, actuators, signals)
         velocity = slice(1 + model.nq, 1 + model.nq + model.nv)
-        ahead = np.asarray(self._pool.rollout(models, data, initial, control[:, :1])[0])
-        initial[:, velocity] -= 0.5 * (ahead[:, 0, velocity] - initial[:, velocity])  # half a step before
-        states = np.asarray(self._pool.rollout(models, data, initial, control)[0])
-        return np.concatenate([position[:, None], states[:, :, 1 + qpos]], axis=1)
+        ahead = self.roll(models, states, control[:, :1])[:, 0, velocity]
+        states[:, velocity] -= 0.5 * (ahead - states[:, velocity])  # half a step before
+        return Beginning(models, states, control, qpos, qvel, actuators)
+
+    def roll(self, models: list[mujoco.MjModel], states: np.ndarray, control: np.ndarray) -> np.ndarray:
+        """States after each step of control (windows, steps, nu), (windows, steps, size)."""
+        data = [mujoco.MjData(models[0]) for _ in range(max(1, self.threads))]
+        return np.asarray(self._pool.rollout(models, data, states, control)[0])
 
     def _models(self, model: mujoco.MjModel, actuators: np.ndarray, signals: Signals) -> list[mujoco.MjModel]:
         """The model with the gains of each window."""

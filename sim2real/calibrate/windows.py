@@ -69,8 +69,9 @@ class Windows:
         return float(self.time.max(initial=0.0))
 
 
-def cut(log: RobotLog, seconds: float = 0.5) -> Windows:
-    """One window after another, without overlap. Raises CalibrationError where there is none, or a stream is missing."""
+def cut(log: RobotLog, seconds: float = 0.5, every: float | None = None) -> Windows:
+    """One window after another, without overlap unless they begin `every` so many seconds. Raises CalibrationError where there
+    is none, or a stream is missing."""
     log.require("position", "target", "stiffness", "damping")
     position, target = log["position"], log["target"]
     if len(position) < 8 or len(target) < 1:
@@ -79,7 +80,7 @@ def cut(log: RobotLog, seconds: float = 0.5) -> Windows:
     time = 1e-9 * (position.stamps - origin)
     period = float(np.median(np.diff(time)))
     first, last = float(1e-9 * (target.stamps[0] - origin)), float(time[-1])
-    edges = np.arange(max(first, time[0]) + _margin(period), last - seconds - _margin(period), seconds)
+    edges = np.arange(max(first, time[0]) + _margin(period), last - seconds - _margin(period), every or seconds)
     gains = {name: log[name] for name in ("stiffness", "damping")}
     made, left_out = [], 0
     for start in edges:
@@ -123,18 +124,42 @@ def _window(
     time: np.ndarray, position: np.ndarray, start: float, seconds: float, period: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray] | None:
     """Initial position and velocity, sample times since the start, positions; None where samples are missing."""
-    near = slice(*np.searchsorted(time, [start - _margin(period), start + _margin(period)]))
     within = slice(*np.searchsorted(time, [start, start + seconds], side="right"))
     stamps = time[within] - start
     edges = np.concatenate([[0.0], stamps, [seconds]])
     if len(stamps) < 2 or np.diff(edges).max() > _LARGEST_GAP * period or not np.isfinite(position[within]).all():
         return None
-    around = time[near] - start
-    if len(around) < 4 or not np.isfinite(position[near]).all():
+    state = state_at(time, position, start, period)
+    return None if state is None else (state.position, state.velocity, stamps, position[within])
+
+
+@dataclass(frozen=True, eq=False)
+class MeasuredState:
+    """Of the joints at one time, by a parabola through the positions around it."""
+
+    position: np.ndarray
+    """(joints,) rad"""
+    velocity: np.ndarray
+    """(joints,) rad/s"""
+    left: np.ndarray
+    """(samples, joints) rad: what the parabola leaves."""
+    gain: tuple[float, float]
+    """How much of a sample's noise goes into the position, and into the velocity (1/s)."""
+
+
+def state_at(time: np.ndarray, position: np.ndarray, at: float, period: float) -> MeasuredState | None:
+    """None where samples are missing around that time."""
+    margin = _margin(period)
+    near = slice(*np.searchsorted(time, [at - margin, at + margin]))
+    around = time[near] - at
+    # On both sides, and not across a gap.
+    if len(around) < 4 or around[0] > -margin / 2 or around[-1] < margin / 2 or not np.isfinite(position[near]).all():
         return None
-    powers = np.stack([np.ones_like(around), around, around**2], axis=1)
-    fitted = np.linalg.lstsq(powers, position[near], rcond=None)[0]
-    return fitted[0], fitted[1], stamps, position[within]
+    inverse = np.linalg.pinv(np.stack([np.ones_like(around), around, around**2], axis=1))
+    fitted = inverse @ position[near]
+    left = position[near] - fitted[0] - np.outer(around, fitted[1]) - np.outer(around**2, fitted[2])
+    deviations = np.sqrt(np.square(inverse).sum(axis=1))
+    return MeasuredState(fitted[0], fitted[1], left, (float(deviations[0]), float(deviations[1])))
 
 
 def _is_constant(gain: Stream, origin: int, start: float, seconds: float) -> bool:

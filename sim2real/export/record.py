@@ -55,7 +55,9 @@ def record(ppo: PPO, learned: Learned, num_steps: int, seed: int = 0) -> Recordi
     # Terms that show the readings themselves: they are what the policy's own terms are given.
     shown = tuple(PolicyTerm(f"{name} as read", lambda sensed, _, name=name: getattr(sensed, name)) for name in _READINGS)
     task = ppo.env.task
-    env = Env(dataclasses.replace(task, policy_observation=(*task.policy_observation, *shown)), ppo.env.physics)
+    # The targets that are asked for are held against each other, not what a correction makes the simulated robot do of them.
+    shown_task = dataclasses.replace(task, policy_observation=(*task.policy_observation, *shown), correction=None)
+    env = Env(shown_task, ppo.env.physics)
     count = task.observation_history
     size = ppo.env.observation_size["policy"] // count
 

@@ -1,0 +1,1 @@
+"""What calibration leaves of the gap, learned from logs as a correction of the action."""

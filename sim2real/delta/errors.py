@@ -1,0 +1,7 @@
+"""The error that all of sim2real.delta raises."""
+
+from assets.errors import UserError
+
+
+class DeltaError(UserError, ValueError):
+    """A correction cannot be learned, read or applied; the message names what was expected, what was found and what to do."""

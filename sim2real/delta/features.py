@@ -1,0 +1,64 @@
+"""What a correction is computed from: a short history of joint states and targets, the same in a log, in a replay and in `Env`.
+
+    history = History.empty(8, num_joints)
+    history = history.push(position, velocity, target)           # once each control step, before the target takes effect
+    seen = features(history, action_scale, gain)                  # (num_joints, 23)
+
+A joint is told by how it is driven, not by where it is: its control error, its velocity and the changes of its target, each in
+multiples of its action scale. Neither the base's pose nor anything else that a hung-up robot does not measure is in it.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+
+DEFINITION = "(target - position) gain / action scale; velocity control period / action scale; target changes / action scale"
+"""Of each joint, newest first; for people and for files."""
+
+
+class History(struct.PyTreeNode):
+    """The latest control steps, newest first, (..., steps, num_joints)."""
+
+    position: jax.Array
+    """As the encoders read it (rad)."""
+    velocity: jax.Array
+    """rad/s"""
+    target: jax.Array
+    """As it was asked for, not yet corrected (rad)."""
+    begun: jax.Array
+    """Whether anything has been pushed, (...) bool; before, there is no past."""
+
+    @classmethod
+    def empty(cls, steps: int, num_joints: int) -> "History":
+        zeros = jnp.zeros((steps, num_joints))
+        return cls(zeros, zeros, zeros, jnp.zeros((), bool))
+
+    def push(self, position: jax.Array, velocity: jax.Array, target: jax.Array) -> "History":
+        """With this control step, each (..., num_joints), as the newest. The first one is taken to have held for ever."""
+
+        def newest(past: jax.Array, now: jax.Array) -> jax.Array:
+            now = now[..., None, :].astype(past.dtype)
+            moved = jnp.concatenate([now, past[..., :-1, :]], axis=-2)
+            return jnp.where(self.begun[..., None, None], moved, jnp.broadcast_to(now, past.shape))
+
+        return History(
+            newest(self.position, position),
+            newest(self.velocity, velocity),
+            newest(self.target, target),
+            jnp.ones_like(self.begun),
+        )
+
+
+def feature_count(steps: int) -> int:
+    """Of each joint."""
+    return 3 * steps - 1
+
+
+def features(history: History, scale: jax.Array, period: float, gain: jax.Array | np.ndarray | float = 1.0) -> jax.Array:
+    """(..., num_joints, feature_count). `gain` is each joint's stiffness over that of `Robot`, (..., num_joints)."""
+    gain = jnp.broadcast_to(jnp.asarray(gain, jnp.float32), history.target.shape[:-2] + history.target.shape[-1:])
+    error = (history.target - history.position) / scale * gain[..., None, :]
+    velocity = history.velocity * period / scale
+    change = (history.target[..., :-1, :] - history.target[..., 1:, :]) / scale
+    return jnp.swapaxes(jnp.concatenate([error, velocity, change], axis=-2), -1, -2)

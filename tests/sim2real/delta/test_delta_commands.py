@@ -1,0 +1,81 @@
+"""`zerogap delta`, on recordings of a twin, with a short schedule."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+import sim2real.delta.delta
+import zerogap
+from sim2real.delta.delta import Settings, learn
+from sim2real.delta.store import load
+from sim2real.delta.training import Schedule
+from sim2real.logs.store import write_log
+from tests.sim2real.delta.leg import LEG, STRIBECK, multisine, record
+
+ROBOT = "tests.sim2real.delta.leg:LEG"
+
+
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    folder = tmp_path_factory.mktemp("logs")
+    paths = [folder / "a.mcap", folder / "b.mcap"]
+    for seed, path in enumerate(paths):
+        write_log(record(STRIBECK, multisine(24.0 if seed == 0 else 3.0, seed), "multisine", seed), path)
+    return paths
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same learning, in fewer and larger steps."""
+
+    def learn_quickly(robot: Any, logs: Any, holdout: Any, calibration: Any, settings: Settings, told: Any) -> Any:
+        schedule = Schedule(iterations=1, updates=50, block_seconds=1.5)
+        settings = dataclasses.replace(settings, schedule=schedule, timestep=0.004)
+        return learn(robot, logs, holdout, calibration, settings, told)
+
+    monkeypatch.setattr(sim2real.delta.delta, "learn", learn_quickly)
+
+
+@pytest.mark.usefixtures("quick")
+def test_writes_a_correction_its_figures_and_a_picture(
+    recordings: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, figures = tmp_path / "delta", tmp_path / "figures.json"
+    told = ["delta", "--robot", ROBOT, "--log", str(recordings[0]), "--holdout", str(recordings[1])]
+    assert zerogap.main([*told, "--ppo", "0.02", "--out", str(out), "--json", str(figures)]) == 0
+    assert load(out, LEG).joints == LEG.joints
+    read = json.loads(figures.read_text())
+    for name in ("nominal", "calibrated", "delta", "residual_dynamics", "ppo"):
+        assert read[f"rmse_{name}_rad"] > 0
+    assert json.loads((out / "delta.json").read_text())["rmse_delta_rad"] == read["rmse_delta_rad"]
+    assert sorted(path.name for path in out.iterdir()) == ["delta.json", "delta.png", "weights.npz"]
+    with Image.open(out / "delta.png") as picture:
+        assert picture.width > 1000
+    printed = capsys.readouterr().out
+    assert all(text in printed for text in (*LEG.joints, "held out", "simulation steps"))
+
+
+def refused(*told: str, capsys: pytest.CaptureFixture[str]) -> str:
+    assert zerogap.main(["delta", "--robot", ROBOT, *told]) == 2
+    return capsys.readouterr().err
+
+
+def test_never_overwrites(recordings: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    error = refused("--log", str(recordings[0]), "--out", str(tmp_path), capsys=capsys)
+    assert "not empty" in error
+    assert (tmp_path / "mine.txt").read_text() == "mine"
+
+
+def test_a_calibration_that_is_none_is_named(
+    recordings: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "calibration.json").write_text("{}")
+    out = tmp_path / "out"
+    error = refused("--log", str(recordings[0]), "--calibration", str(tmp_path), "--out", str(out), capsys=capsys)
+    assert "no calibration" in error.replace("\n", " ")
+    assert not out.exists()
