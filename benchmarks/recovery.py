@@ -206,7 +206,7 @@ def _plot(figures: dict[str, Any], path: Path) -> None:
         axis.axhline(1.0, color="0.3", linewidth=0.8)
         axis.set_title(f"{name}: {holds.sum()} of {len(runs)}", fontsize="small")
         axis.grid(alpha=0.3)
-    figure.supylabel("found over hidden, with 95 % interval")
+    figure.supylabel("found over what the hidden constants amount to, with 95 % interval", fontsize="medium")
     figure.supxlabel("seed")
     figure.savefig(path, dpi=110)
     pyplot.close(figure)
