@@ -10,8 +10,8 @@ from sim2real.robot_io import RobotState
 class OnnxPilot:
     """Keeps the policy's history from decision to decision."""
 
-    largest_steps = None
-    ended = None
+    largest_steps: np.ndarray | None = None
+    ended: str | None = None
 
     def __init__(self, policy: Policy):
         spec = policy.spec
