@@ -60,7 +60,7 @@ class EnvState(struct.PyTreeNode):
     targets: jax.Array
     """Joint targets sent, corrected where the task has a correction, newest first, (num_envs, length, num_joints) rad."""
     correction: Any
-    """What the task's correction remembers; None without one."""
+    """What the task's correction remembers; an empty tuple without one."""
     sensed: jax.Array
     """True sensor readings, newest first, (num_envs, length, size)."""
     measured: jax.Array
@@ -264,13 +264,13 @@ class Env:
     def _first_correction(self) -> Any:
         """Of robots with no past."""
         if self.task.correction is None:
-            return None
+            return ()
         return jax.tree.map(lambda x: jnp.stack([x] * self.num_envs), self.task.correction.initial(self.layout))
 
     def _correct(self, state: EnvState, targets: jax.Array) -> tuple[jax.Array, Any]:
         """The targets that the simulated robots follow when asked for these, and what their corrections remember."""
         if self.task.correction is None:
-            return targets, None
+            return targets, ()
         position, velocity = self._joints(state.physics)
         return jax.vmap(self.task.correction.apply)(
             state.correction, targets, position, velocity, state.episode["correction_scale"]
