@@ -38,6 +38,7 @@ LONGEST_FIRST = (
     "tests/envs/test_env.py",
     "tests/benchmarks/test_ppo.py",
     "tests/rl/test_distill.py",
+    "tests/sim2real/logs/test_lag.py",
     "tests/test_readme.py",
     "tests/sim/test_parity_go2.py",
     "tests/test_cli_distill.py",
@@ -50,6 +51,8 @@ LONGEST_FIRST = (
     "tests/benchmarks/test_peers.py",
     "tests/envs/test_reach.py",
     "tests/rl/test_view.py",
+    "tests/sim2real/delta/test_delta_commands.py",
+    "tests/sim2real/excite/test_design.py",
     "tests/envs/test_rough.py",
     "tests/benchmarks/test_distill.py",
 )

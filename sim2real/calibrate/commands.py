@@ -99,7 +99,7 @@ def _print(found: Any) -> None:
         what = f"{Path(log.source).name} {log.excitation}".strip()
         less = f"{100 * (1 - log.rmse_calibrated_rad / log.rmse_nominal_rad):.0f} % less"
         held = "held out" if log.held_out else "fitted"
-        print(f"{what:42}{held:9}{log.rmse_nominal_rad:.4f} -> {log.rmse_calibrated_rad:.4f} rad  {less}")
+        print(f"{what:42} {held:9}{log.rmse_nominal_rad:.4f} -> {log.rmse_calibrated_rad:.4f} rad  {less}")
     for warning in found.warnings:
         _say(f"warning: {warning}")
     of = "what was held out" if found.held_out else "what was fitted to"
