@@ -2,8 +2,9 @@
 
     calibration = calibrate(GO2, [open_log(a), open_log(b)], [open_log(c)])
 
-The parameters are fitted in stages, those that the motion shows most plainly first, and from several starts; whatever the logs
-cannot tell stays where the nominal model has it, and is said to. The errors are of logs that nothing was fitted to.
+The parameters are fitted in stages, those that the motion shows most plainly first, and from several starts. What the logs
+cannot tell is said to be so, and goes back to where the nominal model has it if the simulation follows the logs as well then.
+The errors are of logs that nothing was fitted to.
 """
 
 import importlib.metadata
@@ -84,7 +85,7 @@ def calibrate(
         draws=tuple((*map(float, problem.values(row)), *(e.nominal for e in unknown)) for row in draws[: settings.draws_kept]),
         settings={**asdict(settings), "quantities": quantities, "noise_rad": problem.noise},
         versions={name: importlib.metadata.version(name) for name in ("mujoco", "numpy", "scipy")},
-        warnings=_warnings([*logs, *holdout], len(logs), every),
+        warnings=_warnings([*logs, *holdout], len(logs), every, quantities),
     )
 
 
@@ -307,7 +308,9 @@ def _log_errors(log: RobotLog, windows: Windows, nominal: np.ndarray, calibrated
     )
 
 
-def _warnings(logs: Sequence[RobotLog], num_fitted: int, windows: Sequence[Windows]) -> tuple[str, ...]:
+def _warnings(
+    logs: Sequence[RobotLog], num_fitted: int, windows: Sequence[Windows], quantities: Sequence[str]
+) -> tuple[str, ...]:
     told = []
     if len(logs) == num_fitted:
         told.append("no log was held out: the errors are of what was fitted to, and prove nothing")
@@ -318,6 +321,11 @@ def _warnings(logs: Sequence[RobotLog], num_fitted: int, windows: Sequence[Windo
             told.append(
                 f"{log.name}: its stamps were not recorded; period, delay and velocities are confounded, so that what is"
                 " fitted predicts, but is not the truth"
+            )
+        if log.info.payload and "payload" not in quantities:
+            told.append(
+                f"{log.name}: the robot carried {log.info.payload:g} kg, of which the simulation knows nothing: let the"
+                " payload be found as well (--free payload, beside the others)"
             )
         if part.left_out:
             told.append(

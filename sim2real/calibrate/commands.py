@@ -63,20 +63,14 @@ def calibrate(
     from sim2real.calibrate.parameters import QUANTITIES
     from sim2real.calibrate.report import write_report
     from sim2real.calibrate.windows import CalibrationError
-    from sim2real.logs.importers.importer import Wanted
-    from sim2real.logs.importers.registry import import_logs
-    from sim2real.logs.split import split_tail
+    from sim2real.logs.recordings import read_recordings
 
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise RunError(f"{out} is not empty: choose another --out")
     if unknown := sorted(set(free) - set(QUANTITIES)):
         raise CalibrationError(f"--free: unknown quantity {unknown[0]!r}; there are {', '.join(QUANTITIES)}")
     described = make_robot(robot)
-    wanted = Wanted(robot=described, say=_say)
-    logs, held = ([found for path in paths for found in import_logs(path, None, wanted)] for paths in (log, holdout))
-    if holdout_tail is not None:
-        pairs = [split_tail(log, holdout_tail) for log in logs]
-        logs, held = [first for first, _ in pairs], held + [tail for _, tail in pairs]
+    logs, held = read_recordings(described, log, holdout, holdout_tail, _say)
     settings = Settings(free or None, dict.fromkeys(free or QUANTITIES, sharing) if sharing else {}, window, seed=seed)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=_console, transient=True) as bar:

@@ -50,8 +50,6 @@ class Windows:
     """(commands, joints) rad, held until the next."""
     feedforward: np.ndarray
     """(commands, joints) N m"""
-    payload: float
-    """kg"""
     left_out: int = 0
     """Windows that gaps or changing gains spoilt."""
 
@@ -69,9 +67,8 @@ class Windows:
         return float(self.time.max(initial=0.0))
 
 
-def cut(log: RobotLog, seconds: float = 0.5, every: float | None = None) -> Windows:
-    """One window after another, without overlap unless they begin `every` so many seconds. Raises CalibrationError where there
-    is none, or a stream is missing."""
+def cut(log: RobotLog, seconds: float = 0.5) -> Windows:
+    """One window after another, without overlap. Raises CalibrationError where there is none, or a stream is missing."""
     log.require("position", "target", "stiffness", "damping")
     position, target = log["position"], log["target"]
     if len(position) < 8 or len(target) < 1:
@@ -80,7 +77,7 @@ def cut(log: RobotLog, seconds: float = 0.5, every: float | None = None) -> Wind
     time = 1e-9 * (position.stamps - origin)
     period = float(np.median(np.diff(time)))
     first, last = float(1e-9 * (target.stamps[0] - origin)), float(time[-1])
-    edges = np.arange(max(first, time[0]) + _margin(period), last - seconds - _margin(period), every or seconds)
+    edges = np.arange(max(first, time[0]) + _margin(period), last - seconds - _margin(period), seconds)
     gains = {name: log[name] for name in ("stiffness", "damping")}
     made, left_out = [], 0
     for start in edges:
@@ -111,7 +108,6 @@ def cut(log: RobotLog, seconds: float = 0.5, every: float | None = None) -> Wind
         command_time=1e-9 * (target.stamps - origin),
         target=target.values,
         feedforward=held,
-        payload=log.info.payload,
         left_out=left_out,
     )
 

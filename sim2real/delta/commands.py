@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 from rich.console import Console
+from rich.markup import escape
 
 Json = Annotated[Path | None, tyro.conf.arg(name="json", metavar="FILE")]
 
@@ -39,7 +40,8 @@ def delta(
 
     Args:
         robot: go2, so101 or panda, or module:attribute for one of your own.
-        log: logs to learn from, as `zerogap logs import` writes them; the robot hung up or bolted down.
+        log: logs to learn from, the robot hung up or bolted down: those of `zerogap logs import`, or recordings of whatever
+            format that reads without being told more.
         out: the directory to write, which must be new or empty.
         holdout: logs to judge by, best of other motions.
         holdout_tail: hold out this last share of each log in time, between 0 and 1, where there is no other recording.
@@ -57,21 +59,18 @@ def delta(
     from sim2real.delta.delta import Settings, learn
     from sim2real.delta.picture import plot_delta
     from sim2real.delta.training import Architecture
-    from sim2real.logs.split import split_tail
-    from sim2real.logs.store import open_log
+    from sim2real.logs.recordings import read_recordings
 
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise RunError(f"{out} is not empty: choose another --out")
     known = Calibration.load(calibration) if calibration is not None else None
-    logs, held = [open_log(path) for path in log], [open_log(path) for path in holdout]
-    if holdout_tail is not None:
-        pairs = [split_tail(log, holdout_tail) for log in logs]
-        logs, held = [first for first, _ in pairs], held + [tail for _, tail in pairs]
+    described = make_robot(robot)
+    logs, held = read_recordings(described, log, holdout, holdout_tail, _say)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=_console, transient=True) as bar:
         task = bar.add_task("reading", total=1.0)
         found = learn(
-            make_robot(robot),
+            described,
             logs,
             held,
             known,
@@ -101,6 +100,10 @@ def _print(found: Any) -> None:
     off = [joint for joint, share in zip(found.model.joints, found.model.shrink, strict=True) if share == 0]
     if off:
         print(f"not corrected, as stretches held back do not bear it out: {', '.join(off)}")
+
+
+def _say(text: str) -> None:
+    _console.print(escape(text), highlight=False, soft_wrap=True)
 
 
 COMMANDS: dict[str, Callable[..., Any]] = {"delta": delta}

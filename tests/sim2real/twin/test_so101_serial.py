@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -73,7 +74,10 @@ def test_a_registered_goal_waits_for_the_action(peer: Peer):
 
 def test_a_goal_moves_its_joint_at_the_speed_that_is_set(peer: Peer):
     """Half a rad in about three seconds of the twin's own time; then it stays, though nobody says anything more."""
-    peer.write(1, r.TORQUE_ENABLE, 1)
+    for servo in IDS:
+        peer.write(servo, r.TORQUE_ENABLE, 1)
+    while any(peer.read(servo, r.PRESENT_VELOCITY) for servo in IDS):  # links that still swing would push the joint
+        time.sleep(0.05)
     peer.write(1, r.GOAL_VELOCITY, 109)
     start = peer.read(1, r.PRESENT_POSITION)
     group = sdk.GroupSyncWrite(peer.port, peer.packets, r.GOAL_POSITION.address, 2)
