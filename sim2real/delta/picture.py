@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
+from envs.delta.errors import DeltaError
 from sim2real.delta.delta import Delta
-from sim2real.delta.errors import DeltaError
 
 _COLORS = {"nominal": "#9e9e9e", "calibrated": "#1f77b4", "delta": "#2ca02c", "residual_dynamics": "#ff7f0e", "ppo": "#9467bd"}
 _LABELS = {
