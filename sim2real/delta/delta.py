@@ -26,15 +26,13 @@ from sim2real.calibrate.windows import cut
 from sim2real.delta.errors import DeltaError
 from sim2real.delta.model import DeltaModel
 from sim2real.delta.part import Part, rmse, rmse_per_joint
+from sim2real.delta.proof import Proof, prove
 from sim2real.delta.reinforced import learn_by_ppo
 from sim2real.delta.residual import fit_residual, sequences
 from sim2real.delta.samples import sample
 from sim2real.delta.store import save
-from sim2real.delta.training import Architecture, Schedule, Trainer, place
+from sim2real.delta.training import Architecture, Schedule, Trainer
 from sim2real.logs.robot_log import RobotLog
-
-_SCALES = (1.0, 0.5)  # of which a joint's correction gets the best
-_LEAST_GAIN = 0.01  # of the error held back, below which a joint is not corrected
 
 Told = Callable[[str, float], None]
 """What is being done, and how much of all of it is done."""
@@ -70,6 +68,8 @@ class LogErrors:
     joints_rad: dict[str, tuple[float, ...]]
     mean_correction: float
     """In units of action, without sign."""
+    mean_trust: tuple[float, ...]
+    """How far each joint's correction was trusted: 1 where what is simulated is like the logs learned from, 0 far from them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +81,8 @@ class Delta:
     simulation_steps: dict[str, int]
     """Physics steps that each way of learning took."""
     versions: dict[str, str]
+    proofs: tuple[Proof, ...]
+    """By joint; none where no stretch that was held back is as long as a window."""
     example: "Example"
 
     @property
@@ -123,6 +125,7 @@ class Delta:
         return {
             **told,
             "shrink": list(map(float, self.model.shrink)),
+            "held_back": [asdict(proof) for proof in self.proofs],
             "simulation_steps": self.simulation_steps,
             "logs": logs,
         } | provenance
@@ -178,7 +181,7 @@ def learn(
     learned = trainer.fit(settings.seed, lambda share: told("learning the correction", 0.4 + 0.3 * share))
     spent = {"supervised": trainer.simulated}
     told("validating it in simulation", 0.7)
-    learned = _borne_out(learned, parts[: len(logs)], model, signals, settings)
+    learned, proofs = prove(learned, parts[: len(logs)], model, signals, settings.schedule)
     told("learning residual dynamics", 0.75)
     stretches = [sequences(part, bench.limbs, settings.schedule) for part in learning]
     residual = fit_residual(robot, stretches, settings.architecture, settings.schedule, settings.seed)
@@ -198,11 +201,11 @@ def learn(
     errors, example = [], None
     for i, (log, part) in enumerate(zip(every, parts, strict=True)):
         told(f"comparing on {log.name}", 0.85 + 0.15 * i / len(every))
-        with_delta, given = part.errors_with(learned)
+        corrected = part.errors_with(learned)
         off: dict[str, np.ndarray] = {
             "nominal": part.errors(nominal),
             "calibrated": part.errors(model, signals),
-            "delta": with_delta,
+            "delta": corrected.errors,
             "residual_dynamics": residual.errors(part),
         }
         if by_ppo is not None:
@@ -217,11 +220,12 @@ def learn(
                 windows=len(part.windows),
                 rmse_rad={name: rmse([e]) for name, e in off.items()},
                 joints_rad={name: tuple(map(float, rmse_per_joint([e]))) for name, e in off.items()},
-                mean_correction=float(np.abs(given).mean()),
+                mean_correction=float(np.abs(corrected.given).mean()),
+                mean_trust=tuple(map(float, corrected.trust.mean(axis=(0, 1)))),
             )
         )
         if example is None or i == len(logs):
-            example = _example(log, part, off, given)
+            example = _example(log, part, off, corrected.given)
     assert example is not None
     return Delta(
         model=learned,
@@ -230,6 +234,7 @@ def learn(
         settings=settings,
         simulation_steps=spent,
         versions={name: importlib.metadata.version(name) for name in ("mujoco", "jax", "flax", "optax", "numpy")},
+        proofs=proofs,
         example=example,
     )
 
@@ -257,23 +262,6 @@ class _Bench:
         samples = sample(self._robot, log, windows, settings.architecture.period)
         steps = settings.architecture.steps
         return Part(self._robot, windows, samples, self._model, self._signals, steps, settings.timestep, settings.threads)
-
-
-def _borne_out(
-    learned: DeltaModel, parts: Sequence[Part], model: mujoco.MjModel, signals: Signals, settings: Settings
-) -> DeltaModel:
-    """With as much of each joint's correction as makes the simulation follow the stretches held back best; none where it does
-    not help."""
-    places = [place(part, settings.schedule) for part in parts]
-    held = [where.held & where.use for where in places]
-    if not any(mask.any() for mask in held):
-        return learned
-    without = rmse_per_joint([part.errors(model, signals)[mask] for part, mask in zip(parts, held, strict=True)])
-    best, least = np.zeros(len(without)), without * (1.0 - _LEAST_GAIN)
-    for scale in _SCALES:
-        off = rmse_per_joint([part.errors_with(learned, scale)[0][mask] for part, mask in zip(parts, held, strict=True)])
-        best, least = np.where(off < least, scale, best), np.minimum(off, least)
-    return learned.replace(shrink=learned.shrink * best)
 
 
 def _example(log: RobotLog, part: Part, off: dict[str, np.ndarray], given: np.ndarray) -> Example:
