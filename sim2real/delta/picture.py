@@ -13,7 +13,7 @@ from sim2real.delta.errors import DeltaError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_COLORS = {"nominal": "#9e9e9e", "calibrated": "#1f77b4", "delta": "#2ca02c", "residual_dynamics": "#ff7f0e", "ppo": "#9467bd"}
+COLORS = {"nominal": "#9e9e9e", "calibrated": "#1f77b4", "delta": "#2ca02c", "residual_dynamics": "#ff7f0e", "ppo": "#9467bd"}
 LABELS = {
     "nominal": "nominal",
     "calibrated": "calibrated",
@@ -36,7 +36,7 @@ def draw(delta: Delta) -> "Figure":
     places = np.arange(len(joints))
     for i, name in enumerate(delta.names):
         at = places + 0.8 * ((i + 0.5) / len(delta.names) - 0.5)
-        bars.barh(at, 1e3 * delta.rmse_per_joint(name), 0.8 / len(delta.names), color=_COLORS[name], label=LABELS[name])
+        bars.barh(at, 1e3 * delta.rmse_per_joint(name), 0.8 / len(delta.names), color=COLORS[name], label=LABELS[name])
     bars.set_yticks(places, joints, fontsize=7, parse_math=False)
     bars.invert_yaxis()
     bars.set_xlabel("mrad", fontsize=8)
@@ -51,9 +51,9 @@ def draw(delta: Delta) -> "Figure":
     for (motion, correction), joint in zip(axes, shown, strict=True):
         motion.plot(example.time, example.measured[:, joint], color="black", linewidth=1.2, label="measured")
         for name in delta.names:
-            motion.plot(example.time, example.predicted[name][:, joint], color=_COLORS[name], linewidth=0.9, label=LABELS[name])
+            motion.plot(example.time, example.predicted[name][:, joint], color=COLORS[name], linewidth=0.9, label=LABELS[name])
         motion.set_title(f"{joints[joint]} (rad)", fontsize=8, loc="left", pad=2, parse_math=False)
-        correction.step(example.correction_time, example.correction[:, joint], where="post", color=_COLORS["delta"])
+        correction.step(example.correction_time, example.correction[:, joint], where="post", color=COLORS["delta"])
         correction.set_ylim(-limit, limit)
         correction.set_title("correction (units of action)", fontsize=8, loc="left", pad=2)
         for axis in (motion, correction):
