@@ -136,9 +136,10 @@ def run(out: Path) -> dict[str, Any]:
 def _tell(told: dict[str, Any]) -> str:
     holds = f"{sum(told['covered'].values())} of {len(told['covered'])} intervals hold"
     worst = max((abs(v) for n, v in told["error"].items() if not n.startswith("delay")), default=np.nan)
+    delay, less = 1e3 * told["error"].get("delay all", np.nan), 100 * told["prediction_cut"]
     return (
-        f"{told['seconds']:.0f} s, worst error {100 * worst:.2g} %, delay"
-        f" {1e3 * told['error'].get('delay all', np.nan):+.2f} ms, {holds}, {100 * told['prediction_cut']:.0f} % less open-loop error"
+        f"{told['seconds']:.0f} s, worst error {100 * worst:.2g} %, delay {delay:+.2f} ms, {holds},"
+        f" {less:.0f} % less open-loop error"
     )
 
 

@@ -1,5 +1,5 @@
-"""What no parameter explains: friction that falls with speed, play in the gears, torque that falls with speed. A leg of the Go2,
-bolted down, and the whole Go2, hung up, differ from their models in these as well, and only their twins know.
+"""What no parameter explains: friction that falls with speed, play in the gears, torque that falls with speed. A leg of the
+Go2, bolted down, and the whole Go2, hung up, differ from their models in these as well, and only their twins know.
 
 Each plays a multisine and steps at 500 Hz, which calibration and correction are fitted to; a chirp with other gains is held
 out. For each seed, of the motions, the encoders' noise, the fit and the networks:
