@@ -11,7 +11,7 @@ from sim2real.calibrate.calibration import FILE, Calibration
 from sim2real.logs.robot_log import RobotLog
 from sim2real.logs.store import write_log
 from sim2real.twin.gap import Gap, Joints, Messages, Values
-from tests.sim2real.calibrate.leg import ENCODER, LEG, made_up, recorded
+from tests.sim2real.calibrate.leg import ENCODER, made_up, recorded
 
 ROBOT = "tests.sim2real.calibrate.leg:LEG"
 LATENCY, FRICTION = 0.012, 0.36  # s, N m, that the twin hides
