@@ -399,8 +399,9 @@ def demo(out: Path = Path("runs/demo"), minutes: float = 10.0, seed: int = 0, js
         seed: of the training.
         json_file: write the evaluation to this file.
     """
+    from assets.json_file import write_json
     from rl.play import record
-    from rl.run import Run, write_json
+    from rl.run import Run
     from rl.train import start_run, train_in_all
     from sim.render import RenderError
 
@@ -547,7 +548,7 @@ def _has_display() -> bool:
 
 def _write_json(path: Path | None, value: Any) -> None:
     if path is not None and value is not None:
-        from rl.run import write_json
+        from assets.json_file import write_json
 
         write_json(path, value)
 

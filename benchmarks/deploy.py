@@ -24,8 +24,9 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
+from assets.json_file import write_json
 from benchmarks.machine import machine
-from rl.run import Run, RunError, write_json
+from rl.run import Run, RunError
 from sim2real.deploy.deployment import deploy
 from sim2real.deploy.machine import Timetable
 from sim2real.deploy.onnx_pilot import OnnxPilot

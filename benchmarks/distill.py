@@ -16,12 +16,13 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
+from assets.json_file import write_json
 from benchmarks.machine import machine
 from envs.registry import make_task
 from rl.curve import read_progress
 from rl.evaluate import Evaluator, load_policy
 from rl.ppo import PPOConfig
-from rl.run import Run, write_json
+from rl.run import Run
 from rl.train import DEFAULT_NUM_ENVS, start_distillation, start_run, train_in_all
 from sim.engine import default_engine
 

@@ -22,11 +22,12 @@ import jax
 import numpy as np
 from rich.progress import Progress
 
+from assets.json_file import write_json
 from benchmarks.machine import machine
 from envs.registry import make_env, make_task
 from rl.learner import shardings
 from rl.ppo import PPO, PPOConfig
-from rl.run import RunError, write_json
+from rl.run import RunError
 from sim.devices import Devices, join_processes
 
 TASK = "go2-velocity-flat"

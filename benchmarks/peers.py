@@ -28,8 +28,8 @@ from typing import Any
 from rich.progress import Progress
 
 from assets.errors import UserError
+from assets.json_file import write_json
 from benchmarks.machine import machine
-from rl.run import write_json
 
 _TURNS = 5
 _SECONDS = 3.0  # of each turn, about

@@ -30,6 +30,7 @@ from typing import Any
 import jax
 from rich.console import Console
 
+from assets.json_file import write_json
 from benchmarks.machine import machine
 from benchmarks.peers import paired_ratio
 from envs.env import Env, EnvState
@@ -37,7 +38,7 @@ from envs.registry import make_env, make_task
 from envs.task import Task
 from rl.evaluate import PolicyEvaluator
 from rl.ppo import PPO, PPOConfig
-from rl.run import RunError, write_json
+from rl.run import RunError
 
 _EVALUATION = 20261122  # plus the training's seed
 

@@ -21,11 +21,11 @@ from typing import Any
 
 import numpy as np
 
+from assets.json_file import write_json
 from assets.robots import GO2
 from assets.robots.limb import limb
 from assets.robots.robot import Robot
 from benchmarks.seeds import seed_by_seed, seed_count
-from rl.run import write_json
 from sim2real.calibrate.calibrate import Settings, calibrate
 from sim2real.calibrate.calibration import Calibration
 from sim2real.excite.design import Wish, design

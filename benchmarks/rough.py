@@ -10,11 +10,12 @@ from typing import Any
 
 from rich.console import Console
 
+from assets.json_file import write_json
 from benchmarks.machine import machine
 from envs.registry import make_task
 from rl.curve import read_progress, training_seconds
 from rl.evaluate import Evaluation, Evaluator, Group, Places, load_policy
-from rl.run import Run, write_json
+from rl.run import Run
 from rl.train import Budget, start_run, train
 
 TASK = "go2-velocity-rough"

@@ -15,8 +15,9 @@ from typing import Any
 
 from rich.console import Console
 
+from assets.json_file import write_json
 from benchmarks.machine import machine
-from rl.run import RunError, write_json
+from rl.run import RunError
 
 _console = Console(stderr=True)
 

@@ -24,19 +24,19 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from assets.json_file import write_json
 from assets.robots import GO2
 from assets.robots.robot import Robot
 from benchmarks.recovery import ENCODER, PHYSICS_STEP, leg
 from benchmarks.seeds import seed_by_seed, seed_count
-from rl.run import write_json
+from envs.delta.features import History
+from envs.delta.model import DeltaModel
 from sim2real.calibrate import calibrate as calibrating
 from sim2real.calibrate.calibrate import calibrate
 from sim2real.calibrate.calibration import Calibration
 from sim2real.calibrate.windows import cut
 from sim2real.delta import delta as correcting
 from sim2real.delta.delta import Delta, learn
-from sim2real.delta.features import History
-from sim2real.delta.model import DeltaModel
 from sim2real.delta.samples import Samples, sample
 from sim2real.excite.design import Wish, design
 from sim2real.excite.motion import Motion

@@ -20,6 +20,7 @@ import numpy as np
 from mujoco import batch
 from rich.progress import Progress
 
+from assets.json_file import write_json
 from assets.robots import GO2
 from assets.scene import compile_for_physics
 from benchmarks.contender import environment, stepped
@@ -27,7 +28,6 @@ from benchmarks.machine import machine
 from envs.registry import make_env, make_task
 from envs.view import Layout
 from rl.ppo import PPO, PPOConfig
-from rl.run import write_json
 from rl.train import DEFAULT_NUM_ENVS
 from sim.engine import default_engine, make_physics
 from sim.physics import PhysicsError

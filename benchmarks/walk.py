@@ -13,11 +13,11 @@ from typing import Any
 import jax
 from rich.console import Console
 
+from assets.json_file import write_json
 from benchmarks.machine import machine
 from envs.registry import make_env, make_task
 from rl.evaluate import Evaluation, Evaluator
 from rl.ppo import PPO, PPOConfig
-from rl.run import write_json
 from rl.train import DEFAULT_NUM_ENVS
 from sim.engine import default_engine
 

@@ -17,9 +17,10 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
+from assets.json_file import write_json
 from rl.learner import LearnerState
 from rl.ppo import TrainState
-from rl.run import RunError, write_json
+from rl.run import RunError
 
 _POLICY = ("params", "average", "policy_normalizer", "critic_normalizer")
 _DIGEST = "digest.json"

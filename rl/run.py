@@ -8,17 +8,16 @@ events.out.*        the same for TensorBoard
 curve.png, evaluation.json, video.mp4
 """
 
-import contextlib
 import dataclasses
 import hashlib
 import importlib.metadata
 import json
-import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from assets.errors import UserError
+from assets.json_file import write_json
 from envs.measured import Measured, measured_task
 from envs.registry import make_task
 from envs.task import Task
@@ -177,17 +176,3 @@ def _distillation(told: dict[str, Any] | None) -> Distillation | None:
 
 def _versions() -> dict[str, str]:
     return {name: importlib.metadata.version(name) for name in ("mujoco", "jax", "flax", "optax", "numpy")}
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write a JSON file whole or not at all."""
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(json.dumps(value, indent=2) + "\n")
-        partial.replace(path)
-    except OSError as error:
-        raise RunError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)

@@ -338,7 +338,7 @@ def _print_deployment(told: dict[str, Any]) -> None:
 
 
 def _write_and_fail(path: Path | None, told: dict[str, Any]) -> None:
-    from rl.run import write_json
+    from assets.json_file import write_json
 
     if path is not None:
         write_json(path, told)

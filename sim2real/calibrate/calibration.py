@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from rl.run import write_json
+from assets.json_file import write_json
 from sim2real.calibrate.parameters import QUANTITIES, Parameter
 from sim2real.calibrate.uncertainty import Verdict
 from sim2real.calibrate.windows import CalibrationError

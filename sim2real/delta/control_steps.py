@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import mujoco
 import numpy as np
 
+from envs.delta.errors import DeltaError
 from sim2real.calibrate.replay import Replay, Signals
-from sim2real.delta.errors import DeltaError
 
 Offset = Callable[[int, np.ndarray, np.ndarray], np.ndarray]
 """From a control step, joint positions as read and velocities there, (windows, num_joints), to offsets of the targets (rad)."""

@@ -17,20 +17,20 @@ import mujoco
 import numpy as np
 
 from assets.robots.robot import Robot
+from envs.delta.errors import DeltaError
+from envs.delta.model import DeltaModel
+from envs.delta.store import save
 from sim2real.calibrate.calibrate import check_apart, ready
 from sim2real.calibrate.calibration import Calibration
 from sim2real.calibrate.fit import limbs
 from sim2real.calibrate.parameters import build_model, read_signals
 from sim2real.calibrate.replay import NOMINAL, Signals, suspended_spec
 from sim2real.calibrate.windows import cut
-from sim2real.delta.errors import DeltaError
-from sim2real.delta.model import DeltaModel
 from sim2real.delta.part import Part, rmse, rmse_per_joint
 from sim2real.delta.proof import Proof, prove
 from sim2real.delta.reinforced import learn_by_ppo
 from sim2real.delta.residual import fit_residual, sequences
 from sim2real.delta.samples import sample
-from sim2real.delta.store import save
 from sim2real.delta.training import Architecture, Schedule, Trainer
 from sim2real.logs.robot_log import RobotLog
 

@@ -18,12 +18,12 @@ import numpy as np
 from flax import struct
 
 from assets.robots.robot import Robot
+from envs.delta.features import History, feature_count, features
+from envs.delta.model import USUAL, bounded
 from sim.devices import Devices
 from sim.native import NativePhysics
 from sim.physics import PhysicsState
-from sim2real.delta.features import History, feature_count, features
 from sim2real.delta.linearised import residual
-from sim2real.delta.model import USUAL, bounded
 from sim2real.delta.part import Part
 from sim2real.delta.training import Architecture
 

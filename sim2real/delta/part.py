@@ -17,12 +17,12 @@ import mujoco
 import numpy as np
 
 from assets.robots.robot import Robot
+from envs.delta.errors import DeltaError
+from envs.delta.features import History, features
+from envs.delta.model import DeltaModel
 from sim2real.calibrate.replay import NOMINAL, Replay, Signals
 from sim2real.calibrate.windows import Windows
 from sim2real.delta.control_steps import ControlSteps, Run
-from sim2real.delta.errors import DeltaError
-from sim2real.delta.features import History, features
-from sim2real.delta.model import DeltaModel
 from sim2real.delta.samples import Samples
 
 Correct = Callable[[History], np.ndarray]

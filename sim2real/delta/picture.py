@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from envs.delta.errors import DeltaError
 from sim2real.delta.delta import Delta
-from sim2real.delta.errors import DeltaError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import mujoco
 import numpy as np
 
+from envs.delta.model import DeltaModel
 from sim2real.calibrate.replay import Signals
-from sim2real.delta.model import DeltaModel
 from sim2real.delta.part import Part, rmse_per_joint
 from sim2real.delta.training import Schedule, place
 

@@ -11,8 +11,8 @@ import jax
 import numpy as np
 
 from assets.robots.robot import Robot
+from envs.delta.features import History
 from rl.ppo import PPO, Policy, PPOConfig
-from sim2real.delta.features import History
 from sim2real.delta.log_env import LogEnv, as_env
 from sim2real.delta.part import Part
 from sim2real.delta.training import Architecture

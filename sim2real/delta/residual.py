@@ -18,10 +18,10 @@ import numpy as np
 import optax
 
 from assets.robots.robot import Robot
+from envs.delta.features import History, features
+from envs.delta.model import evaluate, make_network
 from sim2real.calibrate.fit import rounds_of
 from sim2real.delta.control_steps import ControlSteps
-from sim2real.delta.features import History, features
-from sim2real.delta.model import evaluate, make_network
 from sim2real.delta.part import Part
 from sim2real.delta.training import Architecture, Schedule, place
 

@@ -13,8 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from assets.robots.robot import Robot
+from envs.delta.features import History
 from sim2real.calibrate.windows import Windows, state_at
-from sim2real.delta.features import History
 from sim2real.logs.robot_log import RobotLog
 
 _LEAST_NOISE = 1e-4  # rad

@@ -21,10 +21,10 @@ import numpy as np
 import optax
 
 from assets.robots.robot import Robot
-from sim2real.delta.errors import DeltaError
-from sim2real.delta.features import History, features
+from envs.delta.errors import DeltaError
+from envs.delta.features import History, features
+from envs.delta.model import USUAL, DeltaModel, Kind, Support, bounded, evaluate, make_network
 from sim2real.delta.linearised import derivatives, members_of, residual
-from sim2real.delta.model import USUAL, DeltaModel, Kind, Support, bounded, evaluate, make_network
 from sim2real.delta.part import Part
 
 _RIDGE = 0.01  # of a correction's square over that of a usual one, beside the share of the error that is left

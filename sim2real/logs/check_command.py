@@ -68,7 +68,7 @@ def check(
     told = {"logs": checks, "is_meaningless": any(entry["is_meaningless"] for entry in checks)}
     if told["is_meaningless"]:
         if json_file is not None:
-            from rl.run import write_json
+            from assets.json_file import write_json
 
             write_json(json_file, told)
         raise SystemExit(1)

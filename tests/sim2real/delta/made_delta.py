@@ -4,8 +4,8 @@ import numpy as np
 
 from sim2real.delta.delta import Delta, Example, LogErrors, Settings
 from sim2real.delta.proof import Proof
+from tests.envs.delta.models import made_model
 from tests.sim2real.delta.leg import LEG
-from tests.sim2real.delta.models import made_model
 
 HOSTILE = '<script>alert("$x_1$ {{ 7 * 6 }}")</script>'
 RMSE = {"nominal": 0.04, "calibrated": 0.01, "delta": 0.004, "residual_dynamics": 0.005, "ppo": 0.009}

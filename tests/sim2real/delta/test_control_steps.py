@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from envs.delta.errors import DeltaError
 from sim2real.calibrate.replay import NOMINAL, Replay, Signals, suspended_spec
 from sim2real.calibrate.windows import cut
 from sim2real.delta.control_steps import ControlSteps
-from sim2real.delta.errors import DeltaError
 from sim2real.delta.linearised import derivatives, residual
 from sim2real.delta.part import Part
 from sim2real.delta.samples import sample

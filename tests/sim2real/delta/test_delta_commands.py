@@ -10,8 +10,8 @@ from PIL import Image
 
 import sim2real.delta.delta
 import zerogap
+from envs.delta.store import load
 from sim2real.delta.delta import Settings, learn
-from sim2real.delta.store import load
 from sim2real.delta.training import Schedule
 from sim2real.logs.store import write_log
 from tests.sim2real.delta.leg import LEG, STRIBECK, multisine, record

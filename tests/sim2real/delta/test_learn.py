@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from assets.robots.robot import Robot
+from envs.delta.errors import DeltaError
+from envs.delta.features import History
+from envs.delta.store import FILE, WEIGHTS, load
 from sim2real.calibrate.windows import CalibrationError
 from sim2real.delta.delta import Delta, Settings, learn
-from sim2real.delta.errors import DeltaError
-from sim2real.delta.features import History
-from sim2real.delta.store import FILE, WEIGHTS, load
 from sim2real.delta.training import Architecture, Schedule
 from sim2real.logs.robot_log import RobotLog, Stream
 from sim2real.twin.gap import Gap

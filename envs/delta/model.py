@@ -1,6 +1,6 @@
 """The correction: an ensemble of small networks in Flax, bounded, and faded to zero where its logs say nothing.
 
-    model = DeltaModel(...)                                  # sim2real.delta.training makes one, sim2real.delta.store reads one
+    model = DeltaModel(...)                                  # sim2real.delta.training makes one, envs.delta.store reads one
     model.correct(history)                                    # (num_joints,) in units of action
     task = dataclasses.replace(task, correction=model)        # the environment's robots now move like the logged one
 
@@ -19,9 +19,9 @@ import numpy as np
 from flax import struct
 
 from assets.robots.robot import Robot
+from envs.delta.errors import DeltaError
+from envs.delta.features import History, features
 from envs.view import Layout
-from sim2real.delta.errors import DeltaError
-from sim2real.delta.features import History, features
 
 Kind = Literal["shared", "whole-body"]
 """One network for all joints, told which joint it is; or one that sees all joints at once."""

@@ -5,10 +5,10 @@ task = corrected_task(make_task("go2-velocity-flat"), load(Path("runs/delta")), 
 
 import dataclasses
 
+from envs.delta.errors import DeltaError
+from envs.delta.model import DeltaModel
 from envs.task import Task
 from sim.randomization.distribution import Distribution, Uniform
-from sim2real.delta.errors import DeltaError
-from sim2real.delta.model import DeltaModel
 
 _EVERYWHERE = Uniform(1.0, 1.0)
 

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from assets.robots.robot import Robot
-from sim2real.delta.features import feature_count
-from sim2real.delta.model import DeltaModel, Kind, Support, make_network
+from envs.delta.features import feature_count
+from envs.delta.model import DeltaModel, Kind, Support, make_network
 
 STEPS = 5
 

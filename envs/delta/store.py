@@ -17,11 +17,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from assets.json_file import write_json
 from assets.robots.robot import Robot
-from rl.run import write_json
-from sim2real.delta.errors import DeltaError
-from sim2real.delta.features import DEFINITION, feature_count
-from sim2real.delta.model import DeltaModel, Support, make_network
+from envs.delta.errors import DeltaError
+from envs.delta.features import DEFINITION, feature_count
+from envs.delta.model import DeltaModel, Support, make_network
 
 FORMAT = 1
 FILE, WEIGHTS = "delta.json", "weights.npz"

@@ -7,15 +7,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from envs.delta.corrected_task import corrected_task
+from envs.delta.errors import DeltaError
+from envs.delta.features import History, feature_count, features
+from envs.delta.model import Kind
 from sim.randomization import Randomization, Uniform
-from sim2real.delta.corrected_task import corrected_task
-from sim2real.delta.errors import DeltaError
-from sim2real.delta.features import History, feature_count, features
-from sim2real.delta.model import Kind
 from sim2real.export.program import policy_program
 from sim2real.export.record import record
+from tests.envs.delta.models import STEPS, made_model
 from tests.envs.walker import NUM_ENVS, ROBOT, make_env, walker_task
-from tests.sim2real.delta.models import STEPS, made_model
 from tests.sim2real.export.exportable import made_ppo, made_state, walking
 
 COUNT = 9
