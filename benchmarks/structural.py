@@ -10,10 +10,13 @@ residual_cut        likewise of a network that corrects states
 worst_joint         largest rise of a joint's error by the correction, of the calibrated one; below zero where all fall
 outside             mean correction of motions that the logs hold nothing like, over that of the chirp: of the chirp ten times
                     as large and as fast, and of targets that jump at random at every control step
-ppo                 on the leg, for the first seeds: the error of the same correction learned by PPO in ten times the
-                    simulation steps that the supervised way took, over that one's
-null                for the first seeds, of a robot that differs in nothing: how far each parameter moved, over its nominal
-                    value, or where that is 0 over a control period or what encoders resolve, and the mean correction
+
+Then, for fewer seeds:
+
+null                of a robot that differs in nothing: how far each parameter moved, over its nominal value, or where that is 0
+                    over a control period or what encoders resolve; and the mean correction
+ppo                 on the leg: the error of the same correction learned by PPO in ten times the simulation steps that the
+                    supervised way took, over that one's
 """
 
 import dataclasses
@@ -69,22 +72,24 @@ GAP = Gap(
 # What the figures are to reach.
 LEAST_CALIBRATION_CUT, LEAST_DELTA_CUT, MOST_WORSE, MOST_OUTSIDE, MOST_SHIFT, MOST_CORRECTION = 0.4, 0.4, 0.05, 0.1, 0.03, 0.01
 
-ROBOTS = {"leg": leg, "go2": lambda: GO2}
-
 
 def run(out: Path) -> dict[str, Any]:
     count = seed_count(_FEWER, SEEDS)
-    figures = {name: run_robot(name, out, count) for name in ROBOTS}
+    figures: dict[str, Any] = {name: {part: run_part(name, part, out, count) for part in PARTS[name]} for name in PARTS}
+    for told in figures.values():
+        told["summary"] = summary(told["gap"]["runs"], told["null"]["runs"], told.get("ppo", {"runs": []})["runs"])
     write_json(out / "structural.json", figures)
     _plot(figures, out / "structural.png")
     if count >= SEEDS:
-        for name in ROBOTS:
-            _partial(out, name).unlink(missing_ok=True)
+        for name, parts in PARTS.items():
+            for part in parts:
+                _partial(out, name, part).unlink(missing_ok=True)
     return figures
 
 
-def run_robot(name: str, out: Path, count: int) -> dict[str, Any]:
-    robot = ROBOTS[name]()
+def run_part(name: str, part: str, out: Path, count: int) -> dict[str, Any]:
+    """Of one robot."""
+    robot, (one, most) = ROBOTS[name](), PARTS[name][part]
     same = {
         "robot": robot.name,
         "gap": dataclasses.asdict(GAP),
@@ -95,31 +100,44 @@ def run_robot(name: str, out: Path, count: int) -> dict[str, Any]:
         "delta": dataclasses.asdict(correcting.Settings()),
     }
 
-    def one_of(seed: int) -> dict[str, Any]:
-        return one(robot, seed, null=seed < NULL_SEEDS, ppo=name == "leg" and seed < PPO_SEEDS)
+    def tell(told: dict[str, Any]) -> str:
+        return f"{name}, {part}: {_tell(told)}"
 
-    figures = seed_by_seed(_partial(out, name), same, count, one_of, lambda told: f"{name}, {_tell(told)}")
-    return {**figures, "summary": summary(figures["runs"])}
-
-
-def _partial(out: Path, name: str) -> Path:
-    return out / f"structural-{name}.partial.json"
+    return seed_by_seed(_partial(out, name, part), same, min(count, most), lambda seed: one(robot, seed), tell)
 
 
-def one(robot: Robot, seed: int, null: bool = False, ppo: bool = False) -> dict[str, Any]:
+def _partial(out: Path, name: str, part: str) -> Path:
+    return out / f"structural-{name}-{part}.partial.json"
+
+
+def with_gap(robot: Robot, seed: int) -> dict[str, Any]:
     """A seed's figures."""
-    began = time.perf_counter()
     logs, held = recordings(robot, GAP, seed)
-    made = time.perf_counter()
+    _, delta, seconds = _learn(robot, logs, held, seed)
+    return {**_compare(seed, delta, seconds), "outside": outside(robot, delta.model, held[0], GAP, seed)}
+
+
+def without_gap(robot: Robot, seed: int) -> dict[str, Any]:
+    """Of a robot that is as its model says, but for what its encoders tell."""
+    calibration, delta, seconds = _learn(robot, *recordings(robot, Gap(encoder=ENCODER), seed), seed)
+    return {**_compare(seed, delta, seconds), "shift": shift(calibration)}
+
+
+def by_ppo(robot: Robot, seed: int) -> dict[str, Any]:
+    """The same correction learned in both ways."""
+    _, delta, seconds = _learn(robot, *recordings(robot, GAP, seed), seed, PPO_SHARE)
+    return {**_compare(seed, delta, seconds), "ppo": delta.rmse("ppo") / delta.rmse("delta")}
+
+
+def _learn(
+    robot: Robot, logs: list[RobotLog], held: list[RobotLog], seed: int, ppo_share: float = 0.0
+) -> tuple[Calibration, Delta, dict[str, float]]:
+    """And how long each took (s)."""
+    began = time.perf_counter()
     calibration = calibrate(robot, logs, held, calibrating.Settings(seed=seed))
     calibrated = time.perf_counter()
-    settings = correcting.Settings(ppo_share=PPO_SHARE if ppo else 0.0, seed=seed)
-    delta = learn(robot, logs, held, calibration, settings)
-    told = {"seed": seed, **_compare(delta), "outside": outside(robot, delta.model, held[0], GAP, seed)}
-    told["seconds"] = {"recording": made - began, "calibration": calibrated - made, "delta": time.perf_counter() - calibrated}
-    if null:
-        told["null"] = no_gap(robot, seed)
-    return told
+    delta = learn(robot, logs, held, calibration, correcting.Settings(ppo_share=ppo_share, seed=seed))
+    return calibration, delta, {"calibration": calibrated - began, "delta": time.perf_counter() - calibrated}
 
 
 def recordings(robot: Robot, gap: Gap, seed: int) -> tuple[list[RobotLog], list[RobotLog]]:
@@ -134,10 +152,12 @@ def recordings(robot: Robot, gap: Gap, seed: int) -> tuple[list[RobotLog], list[
     return logs[:2], logs[2:]
 
 
-def _compare(delta: Delta) -> dict[str, Any]:
+def _compare(seed: int, delta: Delta, seconds: dict[str, float]) -> dict[str, Any]:
     error = {name: delta.rmse(name) for name in delta.names}
     joints = {name: delta.rmse_per_joint(name) for name in delta.names}
-    told = {
+    return {
+        "seed": seed,
+        "seconds": seconds,
         "rmse_rad": error,
         "joints_rad": {name: dict(zip(delta.model.joints, map(float, joints[name]), strict=True)) for name in joints},
         "calibration_cut": 1 - error["calibrated"] / error["nominal"],
@@ -148,17 +168,6 @@ def _compare(delta: Delta) -> dict[str, Any]:
         "shrink": list(map(float, delta.model.shrink)),
         "simulation_steps": delta.simulation_steps,
     }
-    if "ppo" in error:
-        told["ppo"] = error["ppo"] / error["delta"]
-    return told
-
-
-def no_gap(robot: Robot, seed: int) -> dict[str, Any]:
-    """Of a robot that is as its model says, but for what its encoders tell."""
-    logs, held = recordings(robot, Gap(encoder=ENCODER), seed)
-    calibration = calibrate(robot, logs, held, calibrating.Settings(seed=seed))
-    delta = learn(robot, logs, held, calibration, correcting.Settings(seed=seed))
-    return {"shift": shift(calibration), **_compare(delta)}
 
 
 def shift(calibration: Calibration) -> dict[str, float]:
@@ -202,40 +211,50 @@ def corrections(model: DeltaModel, samples: Samples, factor: float = 1.0) -> np.
 def _tell(told: dict[str, Any]) -> str:
     text = (
         f"{sum(told['seconds'].values()):.0f} s, calibration takes off {100 * told['calibration_cut']:.0f} %, the correction"
-        f" {100 * told['delta_cut']:.0f} % of the rest, worst joint {100 * told['worst_joint']:+.0f} %, outside"
-        f" {100 * max(told['outside'].values()):.0f} %"
+        f" {100 * told['delta_cut']:.0f} % of the rest, worst joint {100 * told['worst_joint']:+.0f} %"
     )
+    if "outside" in told:
+        text += f", outside {100 * max(told['outside'].values()):.1f} %"
     if "ppo" in told:
         text += f", PPO {told['ppo']:.2f} times its error"
-    if "null" in told:
-        worst = max(map(abs, told["null"]["shift"].values()))
-        text += f", with no gap: moved {100 * worst:.2g} %, corrected {100 * told['null']['mean_correction']:.2g} %"
+    if "shift" in told:
+        text += f", moved {100 * _largest(told['shift']):.2g} %, corrected {100 * told['mean_correction']:.2g} %"
     return text
 
 
-def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """Medians over all runs, beside what was to be reached."""
+def _largest(shift: dict[str, float]) -> float:
+    return max(map(abs, shift.values()))
 
-    def median(values: list[float]) -> float | None:
-        return float(np.median(values)) if values else None
 
-    null = [r["null"] for r in runs if "null" in r]
-    told: dict[str, Any] = {"runs": len(runs)}
-    told |= {name: median([r[name] for r in runs]) for name in ("calibration_cut", "delta_cut", "residual_cut", "worst_joint")}
-    told["outside"] = median([max(r["outside"].values()) for r in runs])
-    told["null_shift"] = median([max(map(abs, n["shift"].values())) for n in null])
-    told["null_correction"] = median([n["mean_correction"] for n in null])
-    told["ppo"] = median([r["ppo"] for r in runs if "ppo" in r])
-    told["reached"] = {
+def summary(gap: list[dict[str, Any]], null: list[dict[str, Any]], ppo: list[dict[str, Any]]) -> dict[str, Any]:
+    """Medians over seeds, beside what was to be reached."""
+    medians = {name: [r[name] for r in gap] for name in ("calibration_cut", "delta_cut", "residual_cut", "worst_joint")}
+    medians |= {
+        "outside": [max(r["outside"].values()) for r in gap],
+        "null_shift": [_largest(r["shift"]) for r in null],
+        "null_correction": [r["mean_correction"] for r in null],
+        "ppo": [r["ppo"] for r in ppo],
+    }
+    told: dict[str, Any] = {name: float(np.median(values)) for name, values in medians.items() if values}
+    reached = {
         "calibration": told["calibration_cut"] >= LEAST_CALIBRATION_CUT,
         "delta": told["delta_cut"] >= LEAST_DELTA_CUT,
         "joints": told["worst_joint"] <= MOST_WORSE,
         "outside": told["outside"] <= MOST_OUTSIDE,
-        "null_shift": told["null_shift"] is not None and told["null_shift"] <= MOST_SHIFT,
-        "null_correction": told["null_correction"] is not None and told["null_correction"] <= MOST_CORRECTION,
-        "ppo": None if told["ppo"] is None else told["ppo"] >= 1.0,
+        "null_shift": told["null_shift"] <= MOST_SHIFT,
+        "null_correction": told["null_correction"] <= MOST_CORRECTION,
     }
-    return told
+    if ppo:
+        reached["ppo"] = told["ppo"] >= 1.0
+    return {"runs": len(gap), **told, "reached": reached}
+
+
+ROBOTS = {"leg": leg, "go2": lambda: GO2}
+PARTS = {
+    "leg": {"gap": (with_gap, SEEDS), "null": (without_gap, NULL_SEEDS), "ppo": (by_ppo, PPO_SEEDS)},
+    "go2": {"gap": (with_gap, SEEDS), "null": (without_gap, NULL_SEEDS)},
+}
+"""Of each robot, what a seed's figures are, and of how many seeds at most."""
 
 
 def _plot(figures: dict[str, Any], path: Path) -> None:
@@ -248,11 +267,12 @@ def _plot(figures: dict[str, Any], path: Path) -> None:
 
     figure, axes = pyplot.subplots(len(figures), 3, figsize=(15, 3.6 * len(figures)), layout="constrained", squeeze=False)
     for (errors, joints, corrected), (name, told) in zip(axes, figures.items(), strict=True):
-        runs = told["runs"]
+        runs, null, ppo = (told.get(part, {"runs": []})["runs"] for part in ("gap", "null", "ppo"))
         seeds = np.array([r["seed"] for r in runs])
-        shown = [n for n in COLORS if any(n in r["rmse_rad"] for r in runs)]
+        others = {r["seed"]: r["rmse_rad"]["ppo"] for r in ppo}
+        shown = [n for n in COLORS if n != "ppo" or others]
         for i, n in enumerate(shown):
-            values = [1e3 * r["rmse_rad"].get(n, np.nan) for r in runs]
+            values = [1e3 * r["rmse_rad"].get(n, others.get(r["seed"], np.nan)) for r in runs]
             errors.bar(seeds + 0.8 * ((i + 0.5) / len(shown) - 0.5), values, 0.8 / len(shown), color=COLORS[n], label=LABELS[n])
         errors.set(title=f"{name}: open-loop error over 0.5 s, held out", xlabel="seed", ylabel="mrad", yscale="log")
         errors.set_xticks(seeds)
@@ -268,11 +288,8 @@ def _plot(figures: dict[str, Any], path: Path) -> None:
         rows = {
             "larger and faster, over inside": ([r["outside"]["larger"] for r in runs], MOST_OUTSIDE),
             "jumping, over inside": ([r["outside"]["jumping"] for r in runs], MOST_OUTSIDE),
-            "no gap: correction": ([r["null"]["mean_correction"] for r in runs if "null" in r], MOST_CORRECTION),
-            "no gap: largest shift": (
-                [max(map(abs, r["null"]["shift"].values())) for r in runs if "null" in r],
-                MOST_SHIFT,
-            ),
+            "no gap: correction": ([r["mean_correction"] for r in null], MOST_CORRECTION),
+            "no gap: largest shift": ([_largest(r["shift"]) for r in null], MOST_SHIFT),
         }
         for i, (values, limit) in enumerate(rows.values()):
             corrected.plot(np.array(values) / limit, np.full(len(values), i), "o", color=COLORS["delta"], markersize=4)

@@ -1,5 +1,7 @@
 """What the benchmark of structural gaps measures, on a correction that was made and figures that were made up."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -36,16 +38,18 @@ def test_a_parameter_that_is_nominally_zero_moves_by_what_it_is_to_the_robot():
     assert moved["armature FL_hip_joint"] == pytest.approx(1.0)
 
 
-def made_run(seed: int, delta_cut: float, outside: float, ppo: float, shift: float) -> dict[str, object]:
-    figures = {"calibration_cut": 0.6, "delta_cut": delta_cut, "residual_cut": 0.5, "worst_joint": -0.1}
+def made_runs(cuts: tuple[float, ...], outside: float, ppo: float, shift: float) -> list[list[dict[str, Any]]]:
+    figures = {"calibration_cut": 0.6, "residual_cut": 0.5, "worst_joint": -0.1, "outside": {"larger": outside, "jumping": 0.0}}
     null = {"shift": {"a": -shift, "b": 0.0}, "mean_correction": 0.001}
-    return {"seed": seed, **figures, "outside": {"larger": outside, "jumping": 0.0}, "ppo": ppo, "null": null}
+    return [[{"delta_cut": cut, **figures} for cut in cuts], [null], [{"ppo": ppo}]]
 
 
 def test_medians_are_held_against_what_is_to_be_reached():
-    told = structural.summary([made_run(i, cut, 0.05, 1.5, 0.01) for i, cut in enumerate((0.1, 0.45, 0.5))])
+    told = structural.summary(*made_runs((0.1, 0.45, 0.5), 0.05, 1.5, 0.01))
     assert (told["runs"], told["delta_cut"]) == (3, 0.45)
     assert all(told["reached"].values())
-    told = structural.summary([made_run(i, cut, 0.2, 0.9, 0.05) for i, cut in enumerate((0.1, 0.3, 0.5))])
+    told = structural.summary(*made_runs((0.1, 0.3, 0.5), 0.2, 0.9, 0.05))
     missed = {name for name, reached in told["reached"].items() if not reached}
     assert missed == {"delta", "outside", "null_shift", "ppo"}
+    without = structural.summary(*made_runs((0.5,), 0.2, 0.9, 0.05)[:2], [])
+    assert "ppo" not in without["reached"]
