@@ -62,6 +62,10 @@ class LogErrors:
     content_hash: str
     excitation: str
     held_out: bool
+    is_calibrated_on: bool
+    """Whether the calibration was fitted to it."""
+    time_base: str
+    """As of `LogInfo`."""
     seconds: float
     windows: int
     rmse_rad: dict[str, float]
@@ -198,6 +202,7 @@ def learn(
         )
         spent["ppo"] = by_ppo.simulated
     nominal = suspended_spec(robot, settings.timestep).compile()
+    fitted = {log.content_hash for log in calibration.logs if not log.held_out} if calibration is not None else set()
     errors, example = [], None
     for i, (log, part) in enumerate(zip(every, parts, strict=True)):
         told(f"comparing on {log.name}", 0.85 + 0.15 * i / len(every))
@@ -216,6 +221,8 @@ def learn(
                 content_hash=log.content_hash,
                 excitation=log.info.excitation,
                 held_out=i >= len(logs),
+                is_calibrated_on=log.content_hash in fitted,
+                time_base=log.info.time_base,
                 seconds=log.seconds,
                 windows=len(part.windows),
                 rmse_rad={name: rmse([e]) for name, e in off.items()},

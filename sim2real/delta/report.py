@@ -107,6 +107,13 @@ def warnings(delta: Delta) -> list[str]:
         told.append("No recording was held out: how well this predicts another one is not known.")
     elif {log.excitation for log in delta.judged} <= {log.excitation for log in delta.logs if not log.held_out}:
         told.append("The recordings held out are of the same kinds of motion as those learned from.")
+    for log in delta.logs:
+        if log.held_out and log.is_calibrated_on:
+            told.append(
+                f"{log.source} is held out here, but the calibration was fitted to it: hold the same recordings out there."
+            )
+        if log.time_base == "nominal":
+            told.append(f"{log.source}: its stamps were not recorded; the correction also stands for what they are off by.")
     if delta.calibration_hash is None:
         told.append("There was no calibration: the correction also stands for what parameters would explain.")
     for name, without, corrected in zip(

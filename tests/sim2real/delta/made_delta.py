@@ -13,7 +13,17 @@ RMSE = {"nominal": 0.04, "calibrated": 0.01, "delta": 0.004, "residual_dynamics"
 
 def log_errors(source: str, held_out: bool, trust: tuple[float, ...] = (1.0, 1.0, 1.0)) -> LogErrors:
     joints = {name: (error, 0.5 * error, 1.2 * error) for name, error in RMSE.items()}
-    return LogErrors(source, "ab" * 32, source, held_out, 12.5, 20, dict(RMSE), joints, 0.031, trust)
+    known = {"source": source, "content_hash": "ab" * 32, "excitation": source, "held_out": held_out, "seconds": 12.5}
+    return LogErrors(
+        **known,
+        is_calibrated_on=not held_out,
+        time_base="measured",
+        windows=20,
+        rmse_rad=dict(RMSE),
+        joints_rad=joints,
+        mean_correction=0.031,
+        mean_trust=trust,
+    )
 
 
 def made_delta(*logs: LogErrors, shares: tuple[float, ...] = (1.0, 1.0, 1.0)) -> Delta:

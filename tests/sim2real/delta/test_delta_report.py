@@ -47,6 +47,10 @@ def test_what_makes_the_figures_worth_less_is_warned_of() -> None:
     assert "There was no calibration" in warnings(dataclasses.replace(known, calibration_hash=None))[1]
     alike = dataclasses.replace(log_errors("b", True), excitation="sweep")
     assert "same kinds of motion" in warnings(made_delta(log_errors("sweep", False), alike))[0]
+    seen = dataclasses.replace(log_errors("other", True), is_calibrated_on=True)
+    assert "the calibration was fitted to it" in warnings(made_delta(log_errors("sweep", False), seen))[0]
+    table = dataclasses.replace(log_errors("sweep", False), time_base="nominal")
+    assert "its stamps were not recorded" in warnings(made_delta(table, log_errors("other", True)))[0]
     worse = log_errors("other", True)
     worse = dataclasses.replace(worse, joints_rad={**worse.joints_rad, "delta": (0.001, 0.001, 0.024)})
     assert warnings(made_delta(log_errors("sweep", False), worse)) == [
