@@ -14,21 +14,18 @@ is as if the rotor were lighter by half a step times all damping, the controller
 before it. The replay of a calibration knows no such errors; `covered_as_hidden` compares with the bare constants.
 """
 
-import json
-import os
 import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 
 from assets.json_file import write_json
 from assets.robots import GO2
 from assets.robots.limb import limb
 from assets.robots.robot import Robot
-from benchmarks.machine import machine
+from benchmarks.seeds import seed_by_seed, seed_count
 from sim2real.calibrate.calibrate import Settings, calibrate
 from sim2real.calibrate.calibration import Calibration
 from sim2real.excite.design import Wish, design
@@ -119,39 +116,31 @@ def _compare(robot: Robot, found: Calibration, truth: dict[str, float]) -> dict[
 
 
 def run(out: Path) -> dict[str, Any]:
-    console = Console(stderr=True)
-    robot, count = leg(), int(os.environ.get(_FEWER) or SEEDS)
+    robot, count = leg(), seed_count(_FEWER, SEEDS)
     same = {
         "hidden": hidden(robot),
+        "amounts": amounts(robot, hidden(robot)),
         "physics_step": PHYSICS_STEP,
         "settings": replace(Settings(), quantities=QUANTITIES).__dict__,
     }
-    same = json.loads(json.dumps(same))
-    figures: dict[str, Any] = {"machine": machine(), **same, "amounts": amounts(robot, hidden(robot)), "runs": []}
     partial = out / "recovery.partial.json"
-    if partial.is_file():
-        stored = json.loads(partial.read_text())
-        if all(stored.get(name) == value for name, value in same.items()):
-            figures = stored
-            console.print(f"going on after {len(figures['runs'])} seeds of {partial}")
-    for seed in range(len(figures["runs"]), count):
-        told = one(robot, seed, null=seed < NULL_SEEDS)
-        figures["runs"].append(told)
-        write_json(partial, figures)
-        holds = f"{sum(told['covered'].values())} of {len(told['covered'])} intervals hold"
-        worst = max((abs(v) for n, v in told["error"].items() if not n.startswith("delay")), default=np.nan)
-        console.print(
-            f"seed {seed}: {told['seconds']:.0f} s, worst error {100 * worst:.2g} %, delay"
-            f" {1e3 * told['error'].get('delay all', np.nan):+.2f} ms, {holds},"
-            f" {100 * told['prediction_cut']:.0f} % less open-loop error",
-            highlight=False,
-        )
+    figures = seed_by_seed(partial, same, count, lambda seed: one(robot, seed, null=seed < NULL_SEEDS), _tell)
     figures["summary"] = summary(figures["runs"])
     write_json(out / "recovery.json", figures)
     _plot(figures, out / "recovery.png")
     if count >= SEEDS:
         partial.unlink(missing_ok=True)
     return figures
+
+
+def _tell(told: dict[str, Any]) -> str:
+    holds = f"{sum(told['covered'].values())} of {len(told['covered'])} intervals hold"
+    worst = max((abs(v) for n, v in told["error"].items() if not n.startswith("delay")), default=np.nan)
+    delay, less = 1e3 * told["error"].get("delay all", np.nan), 100 * told["prediction_cut"]
+    return (
+        f"{told['seconds']:.0f} s, worst error {100 * worst:.2g} %, delay {delay:+.2f} ms, {holds},"
+        f" {less:.0f} % less open-loop error"
+    )
 
 
 def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:

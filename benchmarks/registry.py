@@ -16,6 +16,7 @@ BENCHMARKS = {
     "peers": "environment steps a second beside EnvPool's and MuJoCo Playground's, where they are installed",
     "distill": "teacher and student against training directly for as long, over three seeds",
     "recovery": "a leg's hidden constants found from 30 s of a multisine: errors, intervals, prediction; over twenty seeds",
+    "structural": "a leg and the Go2 with gaps that no parameter explains: what calibration takes off, and what the correction",
     "deploy": "a policy on the twin: inference, latency, period error and overruns of 60 s at the robot's rate",
 }
 

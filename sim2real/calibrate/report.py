@@ -6,15 +6,13 @@
 called is text of strangers: it is escaped, and the page fetches nothing from anywhere.
 """
 
-import base64
-import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from assets.robots.robot import Robot
+from sim2real import page
 from sim2real.calibrate.calibrate import windows_of
 from sim2real.calibrate.calibration import Calibration, LogErrors
 from sim2real.calibrate.parameters import build_model, read_signals
@@ -26,22 +24,9 @@ _BOTH = ("nominal", "calibrated")
 _COLUMNS = 3
 _MOST_BARS = 14
 
-_PAGE = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
-<title>Calibration of {{ c.robot }}</title>
-<style>
-body { font: 15px/1.5 system-ui, sans-serif; color: #1a1a1a; max-width: 72rem; margin: 2rem auto; padding: 0 1rem }
-h1 { font-size: 1.6rem; margin-bottom: 0 } h2 { font-size: 1.15rem; margin-top: 2.2rem }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums } .wide { overflow-x: auto }
-th, td { padding: .2rem .9rem .2rem 0; text-align: left; border-bottom: 1px solid #e4e4e4; vertical-align: top }
-td.n, th.n { text-align: right } th { font-weight: 600; color: #555 }
-img { max-width: 100%; display: block; margin: .6rem 0 } .lead { font-size: 1.1rem }
-.identified { color: #1a7f37 } .weak { color: #9a6700 } .not-identifiable { color: #b42318 }
-.warning { background: #fff6e0; border-left: 3px solid #d99a00; padding: .3rem .8rem; margin: .4rem 0 }
-code { font-size: .85rem; overflow-wrap: anywhere } .quiet { color: #666 }
-</style>
-<h1>Calibration of {{ c.robot }}</h1>
+_VERDICTS = {"identified": "good", "weak": "fair", "not identifiable": "bad"}
+
+_BODY = """<h1>Calibration of {{ c.robot }}</h1>
 <p class="lead">The simulation follows {{ "the recordings held out" if c.held_out else "the recordings it was fitted to" }}
 over {{ "%g" % seconds }} s to within <b>{{ "%.4f" % c.rmse_calibrated_rad }} rad</b>; the nominal model, to within
 {{ "%.4f" % c.rmse_nominal_rad }} rad{{ ": %.0f %% less" % cut if cut >= 0 else ": %.0f %% more" % -cut }}.</p>
@@ -52,7 +37,7 @@ over {{ "%g" % seconds }} s to within <b>{{ "%.4f" % c.rmse_calibrated_rad }} ra
 <tr><th>parameter<th class="n">nominal<th class="n">found<th class="n">95 % interval<th>unit<th>verdict<th></tr>
 {% for e in c.estimates %}<tr><td>{{ e.name }}<td class="n">{{ "%.4g" % e.nominal }}<td class="n"><b>{{ "%.4g" % e.value }}</b>
 <td class="n">{{ "%.4g" % e.low }} to {{ "%.4g" % e.high }}<td>{{ e.unit }}
-<td class="{{ e.verdict | replace(" ", "-") }}">{{ e.verdict }}{{ ", at a bound" if e.at_bound }}
+<td class="{{ verdicts[e.verdict] }}">{{ e.verdict }}{{ ", at a bound" if e.at_bound }}
 <td class="quiet">{{ e.text }}</tr>
 {% endfor %}</table></div>
 <p class="quiet">Identified: known to within 10 %. Weak: to within 50 %, or surely not nominal. What is not identifiable was
@@ -84,27 +69,22 @@ left nominal. At a bound: the value is at the end of what was allowed, and the t
 {% endfor %}</table>
 <p>{% for name, value in c.settings.items() %}{{ name }} <code>{{ value }}</code>{{ ", " if not loop.last }}{% endfor %}<br>
 {% for name, version in c.versions.items() %}{{ name }} <code>{{ version }}</code>{{ ", " if not loop.last }}{% endfor %}</p>
-</html>
 """
 
 
 def write_report(path: Path, calibration: Calibration, robot: Robot, logs: Sequence[RobotLog]) -> None:
-    """Whole or not at all."""
-    page = render(calibration, robot, logs)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(path.name + ".part")
-    beside.write_text(page, encoding="utf-8")
-    beside.replace(path)
+    """Whole or not at all. Raises PageError where it cannot."""
+    page.write_page(path, render(calibration, robot, logs))
 
 
 def render(calibration: Calibration, robot: Robot, logs: Sequence[RobotLog]) -> str:
     """The page. Logs that the calibration does not know are left out."""
-    from jinja2 import Environment, StrictUndefined
-
     seconds = float(calibration.settings.get("window_seconds", 0.5))
-    template = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True).from_string(_PAGE)
-    return template.render(
+    return page.render(
+        f"Calibration of {calibration.robot}",
+        _BODY,
         c=calibration,
+        verdicts=_VERDICTS,
         seconds=seconds,
         cut=100 * (1 - calibration.rmse_calibrated_rad / max(calibration.rmse_nominal_rad, 1e-12)),
         bars=_bars(calibration),
@@ -136,7 +116,7 @@ def _bars(calibration: Calibration) -> str:
         axis.grid(axis="y", alpha=0.3)
     axes[0].set_ylabel("mrad")
     axes[0].legend()
-    return _data_uri(figure)
+    return page.data_uri(figure)
 
 
 def _short(log: LogErrors) -> str:
@@ -191,10 +171,4 @@ def _trace(joints: tuple[str, ...], time: np.ndarray, measured: np.ndarray, line
     axes[0].legend(fontsize="small")
     figure.supxlabel("s since the window's start", fontsize="small")
     figure.supylabel("rad", fontsize="small")
-    return _data_uri(figure)
-
-
-def _data_uri(figure: Any) -> str:
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png", dpi=110)
-    return f"data:image/png;base64,{base64.b64encode(picture.getvalue()).decode()}"
+    return page.data_uri(figure)

@@ -35,8 +35,8 @@ def delta(
 
     DIR/delta.json says what was learned from what and how far each simulation is from the logs, over 0.5 s of open-loop
     simulation at a time: the nominal one, the calibrated one, that with the correction, and one whose states a network puts
-    right.
-    DIR/delta.png shows it. The correction fades to zero where the logs say nothing, and an exported policy does not hold it.
+    right. DIR/report.html is that to look at, and DIR/delta.png its picture.
+    The correction fades to zero where the logs say nothing, and an exported policy does not hold it.
 
     Args:
         robot: go2, so101 or panda, or module:attribute for one of your own.
@@ -58,6 +58,7 @@ def delta(
     from sim2real.calibrate.calibration import Calibration
     from sim2real.delta.delta import Settings, learn
     from sim2real.delta.picture import plot_delta
+    from sim2real.delta.report import write_report
     from sim2real.delta.training import Architecture
     from sim2real.logs.recordings import read_recordings
 
@@ -79,12 +80,16 @@ def delta(
         )
     found.save(out)
     plot_delta(found, out / "delta.png")
+    write_report(out / "report.html", found)
     _print(found)
-    print(f"correction  {out / 'delta.json'}\npicture     {out / 'delta.png'}")
+    for name, what in (("delta.json", "correction"), ("delta.png", "picture"), ("report.html", "report")):
+        print(f"{what:12}{out / name}")
     return found.to_json()
 
 
 def _print(found: Any) -> None:
+    from sim2real.delta.report import not_corrected, warnings
+
     names = "".join(f"{name.replace('_', ' '):>18}" for name in found.names)
     print(f"{'open-loop error (mrad)':42}{names}")
     for log in found.logs:
@@ -97,9 +102,8 @@ def _print(found: Any) -> None:
     print(f"{'all that is held out' if any(log.held_out for log in found.logs) else 'all':42}{whole}")
     steps = ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in found.simulation_steps.items())
     print(f"simulation steps  {steps}")
-    off = [joint for joint, share in zip(found.model.joints, found.model.shrink, strict=True) if share == 0]
-    if off:
-        print(f"not corrected, as stretches held back do not bear it out: {', '.join(off)}")
+    for text in [*warnings(found), *not_corrected(found)]:
+        _say(text)
 
 
 def _say(text: str) -> None:

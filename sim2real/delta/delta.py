@@ -27,14 +27,12 @@ from sim2real.calibrate.parameters import build_model, read_signals
 from sim2real.calibrate.replay import NOMINAL, Signals, suspended_spec
 from sim2real.calibrate.windows import cut
 from sim2real.delta.part import Part, rmse, rmse_per_joint
+from sim2real.delta.proof import Proof, prove
 from sim2real.delta.reinforced import learn_by_ppo
 from sim2real.delta.residual import fit_residual, sequences
 from sim2real.delta.samples import sample
-from sim2real.delta.training import Architecture, Schedule, Trainer, place
+from sim2real.delta.training import Architecture, Schedule, Trainer
 from sim2real.logs.robot_log import RobotLog
-
-_SCALES = (1.0, 0.5)  # of which a joint's correction gets the best
-_LEAST_GAIN = 0.01  # of the error held back, below which a joint is not corrected
 
 Told = Callable[[str, float], None]
 """What is being done, and how much of all of it is done."""
@@ -64,12 +62,18 @@ class LogErrors:
     content_hash: str
     excitation: str
     held_out: bool
+    is_calibrated_on: bool
+    """Whether the calibration was fitted to it."""
+    time_base: str
+    """As of `LogInfo`."""
     seconds: float
     windows: int
     rmse_rad: dict[str, float]
     joints_rad: dict[str, tuple[float, ...]]
     mean_correction: float
     """In units of action, without sign."""
+    mean_trust: tuple[float, ...]
+    """How far each joint's correction was trusted: 1 where what is simulated is like the logs learned from, 0 far from them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +85,8 @@ class Delta:
     simulation_steps: dict[str, int]
     """Physics steps that each way of learning took."""
     versions: dict[str, str]
+    proofs: tuple[Proof, ...]
+    """By joint; none where no stretch that was held back is as long as a window."""
     example: "Example"
 
     @property
@@ -123,6 +129,7 @@ class Delta:
         return {
             **told,
             "shrink": list(map(float, self.model.shrink)),
+            "held_back": [asdict(proof) for proof in self.proofs],
             "simulation_steps": self.simulation_steps,
             "logs": logs,
         } | provenance
@@ -178,7 +185,7 @@ def learn(
     learned = trainer.fit(settings.seed, lambda share: told("learning the correction", 0.4 + 0.3 * share))
     spent = {"supervised": trainer.simulated}
     told("validating it in simulation", 0.7)
-    learned = _borne_out(learned, parts[: len(logs)], model, signals, settings)
+    learned, proofs = prove(learned, parts[: len(logs)], model, signals, settings.schedule)
     told("learning residual dynamics", 0.75)
     stretches = [sequences(part, bench.limbs, settings.schedule) for part in learning]
     residual = fit_residual(robot, stretches, settings.architecture, settings.schedule, settings.seed)
@@ -195,14 +202,15 @@ def learn(
         )
         spent["ppo"] = by_ppo.simulated
     nominal = suspended_spec(robot, settings.timestep).compile()
+    fitted = {log.content_hash for log in calibration.logs if not log.held_out} if calibration is not None else set()
     errors, example = [], None
     for i, (log, part) in enumerate(zip(every, parts, strict=True)):
         told(f"comparing on {log.name}", 0.85 + 0.15 * i / len(every))
-        with_delta, given = part.errors_with(learned)
+        corrected = part.errors_with(learned)
         off: dict[str, np.ndarray] = {
             "nominal": part.errors(nominal),
             "calibrated": part.errors(model, signals),
-            "delta": with_delta,
+            "delta": corrected.errors,
             "residual_dynamics": residual.errors(part),
         }
         if by_ppo is not None:
@@ -213,15 +221,18 @@ def learn(
                 content_hash=log.content_hash,
                 excitation=log.info.excitation,
                 held_out=i >= len(logs),
+                is_calibrated_on=log.content_hash in fitted,
+                time_base=log.info.time_base,
                 seconds=log.seconds,
                 windows=len(part.windows),
                 rmse_rad={name: rmse([e]) for name, e in off.items()},
                 joints_rad={name: tuple(map(float, rmse_per_joint([e]))) for name, e in off.items()},
-                mean_correction=float(np.abs(given).mean()),
+                mean_correction=float(np.abs(corrected.given).mean()),
+                mean_trust=tuple(map(float, corrected.trust.mean(axis=(0, 1)))),
             )
         )
         if example is None or i == len(logs):
-            example = _example(log, part, off, given)
+            example = _example(log, part, off, corrected.given)
     assert example is not None
     return Delta(
         model=learned,
@@ -230,6 +241,7 @@ def learn(
         settings=settings,
         simulation_steps=spent,
         versions={name: importlib.metadata.version(name) for name in ("mujoco", "jax", "flax", "optax", "numpy")},
+        proofs=proofs,
         example=example,
     )
 
@@ -257,23 +269,6 @@ class _Bench:
         samples = sample(self._robot, log, windows, settings.architecture.period)
         steps = settings.architecture.steps
         return Part(self._robot, windows, samples, self._model, self._signals, steps, settings.timestep, settings.threads)
-
-
-def _borne_out(
-    learned: DeltaModel, parts: Sequence[Part], model: mujoco.MjModel, signals: Signals, settings: Settings
-) -> DeltaModel:
-    """With as much of each joint's correction as makes the simulation follow the stretches held back best; none where it does
-    not help."""
-    places = [place(part, settings.schedule) for part in parts]
-    held = [where.held & where.use for where in places]
-    if not any(mask.any() for mask in held):
-        return learned
-    without = rmse_per_joint([part.errors(model, signals)[mask] for part, mask in zip(parts, held, strict=True)])
-    best, least = np.zeros(len(without)), without * (1.0 - _LEAST_GAIN)
-    for scale in _SCALES:
-        off = rmse_per_joint([part.errors_with(learned, scale)[0][mask] for part, mask in zip(parts, held, strict=True)])
-        best, least = np.where(off < least, scale, best), np.minimum(off, least)
-    return learned.replace(shrink=learned.shrink * best)
 
 
 def _example(log: RobotLog, part: Part, off: dict[str, np.ndarray], given: np.ndarray) -> Example:

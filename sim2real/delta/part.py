@@ -18,7 +18,7 @@ import numpy as np
 
 from assets.robots.robot import Robot
 from envs.delta.errors import DeltaError
-from envs.delta.features import History
+from envs.delta.features import History, features
 from envs.delta.model import DeltaModel
 from sim2real.calibrate.replay import NOMINAL, Replay, Signals
 from sim2real.calibrate.windows import Windows
@@ -38,6 +38,18 @@ class Followed:
     given: np.ndarray
     """The corrections in units of action, (windows, before + count, num_joints)."""
     run: Run
+
+
+@dataclass(frozen=True, eq=False)
+class Corrected:
+    """Windows simulated with a correction."""
+
+    errors: np.ndarray
+    """As `Part.errors`, (windows, samples, num_joints) rad."""
+    given: np.ndarray
+    """The corrections in units of action, (windows, control steps, num_joints)."""
+    trust: np.ndarray
+    """How far each was trusted, likewise."""
 
 
 class Part:
@@ -110,11 +122,24 @@ class Part:
         """Of a model without any correction."""
         return self.replay.errors(model, signals)
 
-    def errors_with(self, delta: DeltaModel, scale: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
-        """With a correction, and the corrections themselves in units of action, (windows, control steps, num_joints)."""
-        correct = jax.jit(lambda history: scale * delta.correct(history, self.gain))
-        found = self.follow(lambda history: np.asarray(correct(history)))
-        return found.run.positions - self.replay.measured, found.given[:, self.steps_run.before :]
+    def errors_with(self, delta: DeltaModel, share: float = 1.0) -> Corrected:
+        """With this share of a correction."""
+        scale = jnp.asarray(self.scale, jnp.float32)
+
+        def say(history: History) -> tuple[jax.Array, jax.Array]:
+            seen = delta.standardise(features(history, scale, delta.period, self.gain))
+            return share * delta.correct(history, self.gain), delta.judge(seen)[1]
+
+        compiled, trust = jax.jit(say), []
+
+        def correct(history: History) -> np.ndarray:
+            said, trusted = compiled(history)
+            trust.append(np.asarray(trusted))
+            return np.asarray(said)
+
+        found, before = self.follow(correct), self.steps_run.before
+        errors = found.run.positions - self.replay.measured
+        return Corrected(errors, found.given[:, before:], np.stack(trust[before:], axis=1))
 
 
 def rmse(errors: Sequence[np.ndarray]) -> float:

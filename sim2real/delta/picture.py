@@ -1,41 +1,43 @@
 """A correction as a picture: what is left of each joint's error, and a window of a log in which most is corrected."""
 
+import contextlib
 import uuid
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from envs.delta.errors import DeltaError
 from sim2real.delta.delta import Delta
 
-_COLORS = {"nominal": "#9e9e9e", "calibrated": "#1f77b4", "delta": "#2ca02c", "residual_dynamics": "#ff7f0e", "ppo": "#9467bd"}
-_LABELS = {
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+COLORS = {"nominal": "#9e9e9e", "calibrated": "#1f77b4", "delta": "#2ca02c", "residual_dynamics": "#ff7f0e", "ppo": "#9467bd"}
+LABELS = {
     "nominal": "nominal",
     "calibrated": "calibrated",
     "delta": "calibrated, action corrected",
     "residual_dynamics": "calibrated, state corrected",
     "ppo": "calibrated, action corrected by PPO",
 }
+"""Of what is compared, by `Delta.names`."""
 _MOST = 6  # joints whose curves are drawn: those that are corrected most
 
 
-def plot_delta(delta: Delta, path: Path) -> None:
-    """Writes a PNG, whole or not at all. Raises DeltaError where it cannot."""
-    import matplotlib
-
-    matplotlib.use("agg")
-    from matplotlib import pyplot
+def draw(delta: Delta) -> "Figure":
+    from matplotlib.figure import Figure
 
     example, joints = delta.example, delta.model.joints
     shown = np.sort(np.argsort(-np.abs(example.correction).mean(axis=0), kind="stable")[:_MOST])
-    figure = pyplot.figure(figsize=(15, max(5.0, 1.9 * len(shown) + 0.8)), layout="constrained")
+    figure = Figure(figsize=(15, max(5.0, 1.9 * len(shown) + 0.8)), layout="constrained")
     left, right = figure.subfigures(1, 2, width_ratios=[4, 11], squeeze=False)[0]
     bars = left.subplots()
     places = np.arange(len(joints))
     for i, name in enumerate(delta.names):
         at = places + 0.8 * ((i + 0.5) / len(delta.names) - 0.5)
-        bars.barh(at, 1e3 * delta.rmse_per_joint(name), 0.8 / len(delta.names), color=_COLORS[name], label=_LABELS[name])
-    bars.set_yticks(places, joints, fontsize=7)
+        bars.barh(at, 1e3 * delta.rmse_per_joint(name), 0.8 / len(delta.names), color=COLORS[name], label=LABELS[name])
+    bars.set_yticks(places, joints, fontsize=7, parse_math=False)
     bars.invert_yaxis()
     bars.set_xlabel("mrad", fontsize=8)
     held = "held out" if any(log.held_out for log in delta.logs) else "learned from"
@@ -49,11 +51,9 @@ def plot_delta(delta: Delta, path: Path) -> None:
     for (motion, correction), joint in zip(axes, shown, strict=True):
         motion.plot(example.time, example.measured[:, joint], color="black", linewidth=1.2, label="measured")
         for name in delta.names:
-            motion.plot(
-                example.time, example.predicted[name][:, joint], color=_COLORS[name], linewidth=0.9, label=_LABELS[name]
-            )
-        motion.set_title(f"{joints[joint]} (rad)", fontsize=8, loc="left", pad=2)
-        correction.step(example.correction_time, example.correction[:, joint], where="post", color=_COLORS["delta"])
+            motion.plot(example.time, example.predicted[name][:, joint], color=COLORS[name], linewidth=0.9, label=LABELS[name])
+        motion.set_title(f"{joints[joint]} (rad)", fontsize=8, loc="left", pad=2, parse_math=False)
+        correction.step(example.correction_time, example.correction[:, joint], where="post", color=COLORS["delta"])
         correction.set_ylim(-limit, limit)
         correction.set_title("correction (units of action)", fontsize=8, loc="left", pad=2)
         for axis in (motion, correction):
@@ -62,14 +62,19 @@ def plot_delta(delta: Delta, path: Path) -> None:
     axes[0, 0].legend(fontsize=6)
     for axis in axes[-1]:
         axis.set_xlabel("s", fontsize=8)
-    figure.suptitle(f"{delta.model.robot}: a window of {Path(example.log).name}"[:150], fontsize=10)
+    figure.suptitle(f"{delta.model.robot}: a window of {Path(example.log).name}"[:150], fontsize=10, parse_math=False)
+    return figure
+
+
+def plot_delta(delta: Delta, path: Path) -> None:
+    """Writes a PNG, whole or not at all. Raises DeltaError where it cannot."""
     partial = path.with_name(f".{uuid.uuid4().hex[:8]}.{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(partial, dpi=110, format="png")
+        draw(delta).savefig(partial, dpi=110, format="png")
         partial.rename(path)
     except OSError as error:
         raise DeltaError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
-        pyplot.close(figure)
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)

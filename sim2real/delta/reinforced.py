@@ -40,7 +40,7 @@ class Reinforced:
     """Physics steps that it took."""
 
     def errors(self, part: Part) -> tuple[np.ndarray, np.ndarray]:
-        """As `Part.errors_with`."""
+        """As `Part.errors`, and the corrections in units of action, (windows, control steps, num_joints)."""
 
         def correct(history: History) -> jax.Array:
             return self.env.correction(self.ppo.act(self.policy, self.env.see(history, part.gain))) / np.maximum(

@@ -2,6 +2,7 @@
 the slopes of positions, and what is left over at each delay, joint by joint."""
 
 import uuid
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,8 @@ def draw_check(log: RobotLog, found: Check, path: Path) -> None:
     except OSError as error:
         raise RobotLogError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
         pyplot.close(figure)
 
 

@@ -52,7 +52,7 @@ def test_writes_a_correction_its_figures_and_a_picture(
     for name in ("nominal", "calibrated", "delta", "residual_dynamics", "ppo"):
         assert read[f"rmse_{name}_rad"] > 0
     assert json.loads((out / "delta.json").read_text())["rmse_delta_rad"] == read["rmse_delta_rad"]
-    assert sorted(path.name for path in out.iterdir()) == ["delta.json", "delta.png", "weights.npz"]
+    assert sorted(path.name for path in out.iterdir()) == ["delta.json", "delta.png", "report.html", "weights.npz"]
     with Image.open(out / "delta.png") as picture:
         assert picture.width > 1000
     printed = capsys.readouterr().out
