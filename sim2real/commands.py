@@ -14,6 +14,7 @@ from rich.markup import escape
 
 import sim2real.adapt.commands
 import sim2real.calibrate.commands
+import sim2real.close_gap.commands
 import sim2real.delta.commands
 import sim2real.excite.commands
 import sim2real.logs.check_command
@@ -357,6 +358,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     **sim2real.calibrate.commands.COMMANDS,
     **sim2real.delta.commands.COMMANDS,
     **sim2real.adapt.commands.COMMANDS,
+    **sim2real.close_gap.commands.COMMANDS,
     **sim2real.logs.commands.COMMANDS,
     **sim2real.excite.commands.COMMANDS,
     **sim2real.logs.check_command.COMMANDS,
