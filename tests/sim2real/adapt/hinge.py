@@ -6,13 +6,12 @@ from assets.robots.robot import Motor
 from assets.scene import scene_spec
 from envs.measured import Measured, Measurement
 from envs.task import Task
-from sim2real.twin.gap import Gap, Values
-from sim2real.twin.gap import Motor as MotorGap
+from sim2real.twin.gap import Encoder, Gap, Values
 from tests.rl.tracking import arm, tracking_task
 
 NAME = "tests.sim2real.adapt.hinge:task"
-WEAK = 0.25
-"""Of its torque, so that gravity pulls it down."""
+OFFSET = 0.3
+"""rad that its encoder reads too much: so far beside its angle goes whoever believes it."""
 
 
 def task() -> Task:
@@ -20,5 +19,5 @@ def task() -> Task:
     return tracking_task(robot=robot, scene=lambda: scene_spec(robot))
 
 
-MEASURED = Measured("hinge", ("hinge",), (Measurement("strength", ("hinge",), WEAK, 0.23, 0.27),), ((0.24,), (0.25,), (0.26,)))
-GAP = Gap(motor=MotorGap(strength=Values.everywhere(WEAK)))
+MEASURED = Measured("hinge", ("hinge",), (Measurement("offset", ("hinge",), OFFSET, 0.29, 0.31),), ((0.29,), (0.3,), (0.31,)))
+GAP = Gap(encoder=Encoder(offset=Values.everywhere(OFFSET)))
