@@ -16,14 +16,18 @@ TAG := $(if $(PYTHON),$(shell "$(PYTHON)" -c 'import sys; print("py%d%d" % sys.v
 LOCK := $(filter requirements/$(TAG).txt,$(LOCKS))
 READY := $(VENV)/.ready-$(TAG)
 
-.PHONY: help demo test lint format lock clean
+.PHONY: help demo close-gap test lint format lock clean
 .DELETE_ON_ERROR:
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(READY) ## train a Go2 to walk and film it, into runs/demo
 	$(VENV)/bin/zerogap demo --out runs/demo
+
+close-gap: $(READY) ## adapt that policy to a robot that differs from its simulation, in an hour, into runs/close-gap
+	$(VENV)/bin/zerogap close-gap go2-velocity-flat --gap benchmarks/gaps/go2.toml --out runs/close-gap \
+	  $(if $(wildcard runs/demo/evaluation.json),--run runs/demo)
 
 test: $(READY) ## run the tests; PYTEST_ARGS="-k name" adds arguments
 	$(VENV)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)

@@ -375,7 +375,9 @@ def bench(name: tyro.conf.Positional[str], /, out: Path = Path("runs/bench"), js
         name: one of: throughput (control steps a second, engine by engine), walk (from nothing to walking, five seeds), rough
             (an hour on rough ground), parallel (what training in two processes costs), ppo (our PPO against brax's), peers (our
             tasks beside EnvPool's and MuJoCo Playground's; ZEROGAP_PEERS_PYTHON names the interpreters that have them), distill
-            (teacher and student against training directly, for as long), deploy (a policy on the twin, cycle by cycle).
+            (teacher and student against training directly, for as long), recovery (a leg's hidden constants, twenty seeds),
+            structural (gaps that no parameter explains), close_gap (what adapting a policy regains, five seeds), deploy (a
+            policy on the twin, cycle by cycle).
         out: directory for JSON and pictures.
         json_file: write the figures to this file as well.
     """

@@ -17,6 +17,7 @@ BENCHMARKS = {
     "distill": "teacher and student against training directly for as long, over three seeds",
     "recovery": "a leg's hidden constants found from 30 s of a multisine: errors, intervals, prediction; over twenty seeds",
     "structural": "a leg and the Go2 with gaps that no parameter explains: what calibration takes off, and what the correction",
+    "close_gap": "the whole loop over five seeds: what a gap takes of a policy's return, and what adapting it regains",
     "deploy": "a policy on the twin: inference, latency, period error and overruns of 60 s at the robot's rate",
 }
 

@@ -20,10 +20,11 @@ from flax import struct
 
 from envs.check import check_terms
 from envs.episode import EpisodeSampler
+from envs.judgement import judge
 from envs.proprioception import Proprioception, multiply, rotate, small_rotation
 from envs.recorder import Recorder
 from envs.start import Progress, Start
-from envs.task import MetricTerm, Task, TaskError
+from envs.task import Task, TaskError
 from envs.view import Layout, View
 from sim.devices import Devices
 from sim.physics import Physics, PhysicsState
@@ -195,17 +196,11 @@ class Env:
         time = state.time + dt
         state = state.replace(command_time=state.command_time + dt)
         view = self._views(state, physics, action, time)
-        failed = {t.name: jax.vmap(t.function)(view) & ~physics.diverged for t in task.terminations}
-        terminated = jnp.stack([physics.diverged, *failed.values()]).any(axis=0)
-        left = [jax.vmap(t.function)(view) for t in task.truncations]
-        truncated = ~terminated & jnp.stack([time >= task.episode_seconds - dt / 2, *left]).any(axis=0)
-        rewards = {t.name: t.weight * jax.vmap(t.function)(view) for t in task.rewards}
-        rewards = {name: jnp.where(physics.diverged, 0.0, value) for name, value in rewards.items()}
-        total = jnp.maximum(sum(rewards.values()), task.minimum_reward) * dt - task.termination_cost * terminated
-        measured = {t.name: self._measure_where(t, view, ~physics.diverged) for t in task.metrics}
-        memory = {t.name: jax.vmap(t.update)(view).astype(state.memory[t.name].dtype) for t in task.memory}
-        metrics = {f"reward/{k}": v for k, v in rewards.items()} | {f"metric/{k}": v for k, v in measured.items()}
-        metrics |= {f"failed/{k}": v.astype(jnp.float32) for k, v in failed.items()}
+        judged = jax.vmap(lambda view, diverged: judge(task, view, diverged))(view, physics.diverged)
+        terminated, truncated, memory = judged.terminated, judged.truncated, judged.memory
+        metrics = {f"reward/{k}": v for k, v in judged.rewards.items()}
+        metrics |= {f"metric/{k}": v for k, v in judged.metrics.items()}
+        metrics |= {f"failed/{k}": v.astype(jnp.float32) for k, v in judged.failed.items()}
         metrics["failed/diverged"] = physics.diverged.astype(jnp.float32)
         progress, figures = self._judge(state.curriculum, view.replace(memory=memory), terminated, truncated)
         metrics |= figures
@@ -220,7 +215,7 @@ class Env:
         state = state.replace(
             physics=physics,
             key=jax.random.key_data(key),
-            reward=total,
+            reward=judged.reward,
             terminated=terminated,
             truncated=truncated,
             metrics=metrics,
@@ -380,11 +375,6 @@ class Env:
             layout=self.layout,
             dt=self.task.control_seconds,
         )
-
-    def _measure_where(self, term: MetricTerm, view: View, valid: jax.Array) -> jax.Array:
-        """A metric of each environment: 0 in one that is not valid, NaN where the metric does not count."""
-        value = jnp.where(valid, jax.vmap(term.function)(view), 0.0)
-        return value if term.where is None else jnp.where(valid & jax.vmap(term.where)(view), value, jnp.nan)
 
     def _critic(self, state: EnvState, physics: PhysicsState) -> jax.Array:
         view = self._views(state, physics, state.last_action, state.time)

@@ -93,6 +93,13 @@ class TrainState(struct.PyTreeNode):
         return Policy(self.average, self.policy_normalizer)
 
 
+def warm_start(state: TrainState, learned: TrainState) -> TrainState:
+    """`state` with what another one's actor and critic have learned. The optimiser's moments are not theirs: they are of
+    another task's gradients."""
+    names = ("params", "average", "policy_normalizer", "critic_normalizer")
+    return state.replace(**{name: getattr(learned, name) for name in names})
+
+
 class Rollout(struct.PyTreeNode):
     """Steps of all environments, (T, N, ...). `value` and `log_prob` are those of the time of acting."""
 

@@ -1,7 +1,8 @@
 """A training run's directory: what it was told, what it learned, what it measured.
 
-run.json            task, engine, seed, sizes, PPO's configuration, whose student it is, what was measured of the robot,
-                    versions; written once at the start
+run.json            task, engine, seed, sizes, PPO's configuration, whose student it is, what it starts from, what was measured
+                    of the robot, versions; written once at the start
+delta/              the correction of the simulated robot, where there is one
 checkpoints/        Orbax, one folder a checkpoint
 progress.jsonl      one line of figures every few updates
 events.out.*        the same for TensorBoard
@@ -18,14 +19,19 @@ from typing import Any
 
 from assets.errors import UserError
 from assets.json_file import write_json
+from envs.delta import store as delta
+from envs.delta.corrected_task import corrected_task
+from envs.delta.model import DeltaModel
 from envs.measured import Measured, measured_task
 from envs.registry import make_task
 from envs.task import Task
 from rl.distill import DistillConfig
 from rl.ppo import PPOConfig
 from sim.engine import Room
+from sim.randomization.distribution import Uniform
 
 _FORMAT = 2
+DELTA = "delta"
 
 
 class RunError(UserError, RuntimeError):
@@ -62,6 +68,36 @@ class Calibrated:
 
 
 @dataclass(frozen=True)
+class Corrected:
+    """That a run's robots move by a correction learned from logs, as their files in the run's directory tell it."""
+
+    model: DeltaModel
+    scale: tuple[float, float] = (1.0, 1.0)
+    """How much of it there is, drawn from between these for each episode."""
+
+    def to_json(self) -> dict[str, Any]:
+        return {"weights_sha256": delta.digest(self.model), "scale": list(self.scale)}
+
+    @classmethod
+    def from_json(cls, directory: Path, told: dict[str, Any]) -> "Corrected":
+        low, high = map(float, told["scale"])
+        model = delta.load(directory / DELTA)
+        if (found := delta.digest(model)) != told["weights_sha256"]:
+            raise ValueError(f"{directory / DELTA} is another correction ({found[:8]}) than it was started with")
+        return cls(model, (low, high))
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The run whose policy another begins with."""
+
+    run: str
+    """Its directory, as it was given."""
+    run_hash: str
+    update: int
+
+
+@dataclass(frozen=True)
 class Run:
     """What a run was told."""
 
@@ -79,6 +115,10 @@ class Run:
     """None where the policy is learned by PPO."""
     calibrated: Calibrated | None = None
     """None where the robot is the nominal one."""
+    corrected: Corrected | None = None
+    """None where it moves by the physics alone."""
+    origin: Origin | None = None
+    """None where the policy begins as chance has it."""
 
     @property
     def hash(self) -> str:
@@ -99,6 +139,8 @@ class Run:
         task = make_task(self.task)
         if self.calibrated is not None:
             task = measured_task(task, self.calibrated.measured, self.calibrated.spread)
+        if self.corrected is not None:
+            task = corrected_task(task, self.corrected.model, Uniform(*self.corrected.scale))
         return task if self.history is None else dataclasses.replace(task, observation_history=self.history)
 
     def _told(self) -> dict[str, Any]:
@@ -106,7 +148,9 @@ class Run:
         told |= {"ppo": dataclasses.asdict(self.ppo), "room": dataclasses.asdict(self.room), "history": self.history}
         told |= {"distillation": dataclasses.asdict(self.distillation) if self.distillation else None}
         # Absent without, so that runs of before keep their hash.
-        return told | ({"calibrated": self.calibrated.to_json()} if self.calibrated is not None else {})
+        told |= {"calibrated": self.calibrated.to_json()} if self.calibrated is not None else {}
+        told |= {"corrected": self.corrected.to_json()} if self.corrected is not None else {}
+        return told | ({"origin": dataclasses.asdict(self.origin)} if self.origin is not None else {})
 
     @classmethod
     def create(
@@ -121,17 +165,22 @@ class Run:
         history: int | None = None,
         distillation: Distillation | None = None,
         calibrated: Calibrated | None = None,
+        corrected: Corrected | None = None,
+        origin: Origin | None = None,
     ) -> "Run":
         """A new run in an empty or absent directory."""
         if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
             raise RunError(
                 f"{directory} is not empty: choose another --out, or continue the run in it with --resume {directory}"
             )
-        run = cls(directory, task, engine, num_envs, seed, ppo, _versions(), room or Room(), history, distillation, calibrated)
+        told = (task, engine, num_envs, seed, ppo, _versions(), room or Room(), history, distillation)
+        run = cls(directory, *told, calibrated, corrected, origin)
         try:
             directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise RunError(f"cannot make the run directory {directory}: {error.strerror}") from error
+        if corrected is not None:
+            delta.save(directory / DELTA, corrected.model, {})
         write_json(directory / "run.json", run.to_json())
         return run
 
@@ -144,7 +193,9 @@ class Run:
         sizes = (told["task"], told["engine"], told["num_envs"], told["seed"])
         rest = (told["versions"], Room(**told["room"]), told.get("history"), _distillation(told.get("distillation")))
         calibrated = Calibrated.from_json(told["calibrated"]) if told.get("calibrated") else None
-        return cls(directory, *sizes, _ppo(told["ppo"]), *rest, calibrated)
+        corrected = Corrected.from_json(directory, told["corrected"]) if told.get("corrected") else None
+        origin = Origin(**told["origin"]) if told.get("origin") else None
+        return cls(directory, *sizes, _ppo(told["ppo"]), *rest, calibrated, corrected, origin)
 
     @classmethod
     def open(cls, directory: Path) -> "Run":

@@ -11,6 +11,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from envs.delta.corrected_task import corrected_task
 from envs.env import Env
 from envs.measured import measured_task
 from envs.registry import make_env, make_task
@@ -19,9 +20,9 @@ from rl.curve import plot_curve, plot_levels, training_seconds
 from rl.distill import DistillConfig, Distiller, check_same_robot_and_world, with_teacher
 from rl.evaluate import load_policy
 from rl.learner import Learner, LearnerState, shardings
-from rl.ppo import PPO, PPOConfig
+from rl.ppo import PPO, PPOConfig, warm_start
 from rl.progress import Silence, TrainingProgress
-from rl.run import Calibrated, Distillation, Run, RunError
+from rl.run import Calibrated, Corrected, Distillation, Origin, Run, RunError
 from rl.stop import Stop
 from rl.symmetry import check_critic_mirrors
 from sim.crash import CrashError, CrashRecord, save_crash
@@ -87,13 +88,17 @@ def start_run(
     distillation: Distillation | None = None,
     devices: Devices | None = None,
     calibrated: Calibrated | None = None,
+    corrected: Corrected | None = None,
+    origin: Origin | None = None,
 ) -> Run:
     """A new run's directory. The engine defaults to this machine's best, the number of environments to what suits it, how many
     of its latest observations the policy sees (`history`) to the task's own number."""
     ppo = ppo or PPOConfig()
     made = make_task(task)  # an unknown task must not leave a directory behind, nor one that cannot be learned so
     if calibrated is not None:
-        measured_task(made, calibrated.measured)
+        made = measured_task(made, calibrated.measured)
+    if corrected is not None:
+        corrected_task(made, corrected.model)
     if ppo.symmetry and ppo.actor_observation == "critic":
         check_critic_mirrors(made)
     if history is not None and history < 1:
@@ -103,7 +108,7 @@ def start_run(
     check_room(engine, room or Room())
     num_envs = DEFAULT_NUM_ENVS.get(engine, 1024) if num_envs is None else num_envs
     check_num_envs(num_envs, devices or Devices())
-    return Run.create(directory, task, engine, num_envs, seed, ppo, room, history, distillation, calibrated)
+    return Run.create(directory, task, engine, num_envs, seed, ppo, room, history, distillation, calibrated, corrected, origin)
 
 
 def start_distillation(
@@ -157,9 +162,12 @@ def make_learner(run: Run, devices: Devices) -> Learner:
 
 
 def first_state(run: Run, learner: Learner) -> Any:
-    """What a new run starts from. The state of a student holds its teacher, whose run is needed no more."""
+    """What a new run starts from. The state of a student holds its teacher, and that of a run with an origin the policy it
+    begins with: their runs are needed no more."""
     key = np.asarray(jax.random.key_data(jax.random.key(run.seed)))
     state = jax.jit(lambda data: learner.init(jax.random.wrap_key_data(data)), out_shardings=shardings(learner))(key)
+    if run.origin is not None:
+        return warm_start(state, load_policy(Run.open(Path(run.origin.run)), 1, run.engine, run.origin.update)[1])
     if run.distillation is None:
         return state
     teacher = Run.open(Path(run.distillation.teacher))

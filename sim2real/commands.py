@@ -12,11 +12,14 @@ import tyro
 from rich.console import Console
 from rich.markup import escape
 
+import sim2real.adapt.commands
 import sim2real.calibrate.commands
+import sim2real.close_gap.commands
 import sim2real.delta.commands
 import sim2real.excite.commands
 import sim2real.logs.check_command
 import sim2real.logs.commands
+import sim2real.twin.trial_command
 
 Json = Annotated[Path | None, tyro.conf.arg(name="json", metavar="FILE")]
 
@@ -351,8 +354,11 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "twin": twin,
     "deploy": deploy,
     "log": log,
+    **sim2real.twin.trial_command.COMMANDS,
     **sim2real.calibrate.commands.COMMANDS,
     **sim2real.delta.commands.COMMANDS,
+    **sim2real.adapt.commands.COMMANDS,
+    **sim2real.close_gap.commands.COMMANDS,
     **sim2real.logs.commands.COMMANDS,
     **sim2real.excite.commands.COMMANDS,
     **sim2real.logs.check_command.COMMANDS,

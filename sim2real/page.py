@@ -17,7 +17,8 @@ from assets.errors import UserError
 
 _PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
+<meta http-equiv="Content-Security-Policy"
+ content="default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'">
 <title>{{ page_title }}</title>
 <style>
 body { font: 15px/1.5 system-ui, sans-serif; color: #1a1a1a; max-width: 72rem; margin: 2rem auto; padding: 0 1rem }
@@ -25,7 +26,7 @@ h1 { font-size: 1.6rem; margin-bottom: 0 } h2 { font-size: 1.15rem; margin-top: 
 table { border-collapse: collapse; font-variant-numeric: tabular-nums } .wide { overflow-x: auto }
 th, td { padding: .2rem .9rem .2rem 0; text-align: left; border-bottom: 1px solid #e4e4e4; vertical-align: top }
 td.n, th.n { text-align: right } th { font-weight: 600; color: #555 }
-img { max-width: 100%; display: block; margin: .6rem 0 } .lead { font-size: 1.1rem }
+img, video { max-width: 100%; display: block; margin: .6rem 0 } .lead { font-size: 1.1rem }
 .good { color: #1a7f37 } .fair { color: #9a6700 } .bad { color: #b42318 }
 .warning { background: #fff6e0; border-left: 3px solid #d99a00; padding: .3rem .8rem; margin: .4rem 0 }
 code { font-size: .85rem; overflow-wrap: anywhere } .quiet { color: #666 }

@@ -33,15 +33,11 @@ _ARRAYS = ("action_scale", "center", "width", "shrink")
 
 def save(directory: Path, model: DeltaModel, report: dict[str, Any]) -> None:
     """Both files; `report` goes into delta.json beside what the model is."""
-    arrays = {name: np.asarray(getattr(model, name), np.float64) for name in _ARRAYS}
-    arrays |= {f"support/{name}": np.asarray(getattr(model.support, name)) for name in Support.__dataclass_fields__}
-    arrays |= {f"params/{name}": np.asarray(leaf) for name, leaf in _leaves(model.params)}
-    packed = io.BytesIO()
-    np.savez(packed, allow_pickle=False, **arrays)
+    packed = _pack(model)
     partial = directory / f".{WEIGHTS}.{uuid.uuid4().hex[:8]}"
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(packed.getvalue())
+        partial.write_bytes(packed)
         partial.replace(directory / WEIGHTS)
     except OSError as error:
         raise DeltaError(f"cannot write {directory / WEIGHTS}: {error.strerror or error}") from error
@@ -49,8 +45,13 @@ def save(directory: Path, model: DeltaModel, report: dict[str, Any]) -> None:
         partial.unlink(missing_ok=True)
     told = {name: getattr(model, name) for name in ("robot", "joints", "kind", "hidden", "steps", "period", "bound")}
     members = len(jax.tree.leaves(model.params)[0])
-    weights = {"members": members, "features": DEFINITION, "weights_sha256": hashlib.sha256(packed.getvalue()).hexdigest()}
+    weights = {"members": members, "features": DEFINITION, "weights_sha256": hashlib.sha256(packed).hexdigest()}
     write_json(directory / FILE, {"format": FORMAT, "model": {**told, **weights}, **report})
+
+
+def digest(model: DeltaModel) -> str:
+    """SHA-256 of the numbers of a model, as delta.json has it."""
+    return hashlib.sha256(_pack(model)).hexdigest()
 
 
 def load(directory: Path, robot: Robot | None = None) -> DeltaModel:
@@ -88,6 +89,16 @@ def read_report(directory: Path) -> dict[str, Any]:
         if isinstance(error, DeltaError):
             raise
         raise DeltaError(f"{path} is no correction: {type(error).__name__}: {error}") from error
+
+
+def _pack(model: DeltaModel) -> bytes:
+    """weights.npz, the same for the same numbers."""
+    arrays = {name: np.asarray(getattr(model, name), np.float64) for name in _ARRAYS}
+    arrays |= {f"support/{name}": np.asarray(getattr(model.support, name)) for name in Support.__dataclass_fields__}
+    arrays |= {f"params/{name}": np.asarray(leaf) for name, leaf in _leaves(model.params)}
+    packed = io.BytesIO()
+    np.savez(packed, allow_pickle=False, **arrays)
+    return packed.getvalue()
 
 
 def _unpack(path: Path, sha256: str) -> dict[str, np.ndarray]:

@@ -70,7 +70,7 @@ class Script:
     is_ended = False
 
     def __init__(self, times: np.ndarray, commands: np.ndarray):
-        self._times, self._commands = times, commands
+        self.times, self._commands = times, commands
 
     @classmethod
     def open(cls, path: Path, names: Sequence[str]) -> "Script":
@@ -96,7 +96,7 @@ class Script:
 
     def read(self, seconds: float) -> np.ndarray:
         """Zero before the first row."""
-        row = int(np.searchsorted(self._times, seconds, side="right")) - 1
+        row = int(np.searchsorted(self.times, seconds, side="right")) - 1
         return self._commands[row] if row >= 0 else np.zeros(self._commands.shape[1])
 
     def close(self) -> None:

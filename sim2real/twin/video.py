@@ -32,7 +32,7 @@ class VideoTape:
         if simulated.sequence % self._every == 0:
             self.qpos.append(simulated.qpos)
 
-    def record(self, path: Path, width: int = 960, height: int = 540, progress: Progress | None = None) -> None:
+    def record(self, path: Path, width: int = 640, height: int = 360, progress: Progress | None = None) -> None:
         """Write the video. Raises RenderError."""
         with make_renderer(self._spec.compile(), width, height) as renderer:
             frames = (renderer.frame(qpos) for qpos in self.qpos)
