@@ -139,7 +139,8 @@ def fit_residual(
     shape = _untrained(robot, joined, train, architecture)
     network = make_network(architecture.kind, architecture.hidden, robot.num_joints, 2)
     best = network.init(jax.random.key(seed), jnp.zeros((1, *shape.center.shape)))
-    loss = _loss(shape, joined)
+    loss = _loss(shape)
+    known = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32 if x.dtype.kind == "f" else None), joined)
     rng = np.random.default_rng(seed)
     horizons = [h for h in _HORIZONS if h <= joined["target"].shape[1]]
     batch = min(2 * schedule.batch, len(train))
@@ -148,22 +149,22 @@ def fit_residual(
     optimizer = optax.adamw(optax.cosine_decay_schedule(schedule.learning_rate, epochs * count), weight_decay=_DECAY)
     for horizon in horizons:
 
-        def descend(carry: tuple[Any, Any], rows: jax.Array, horizon: int = horizon) -> tuple[tuple[Any, Any], None]:
-            params, state = carry
-            updates, state = optimizer.update(jax.grad(loss)(params, rows, horizon), state, params)
-            return (optax.apply_updates(params, updates), state), None
-
         def epoch(
-            params: Any, state: Any, order: jax.Array, descend: Any = descend, horizon: int = horizon
+            params: Any, state: Any, known: Any, held: jax.Array, order: jax.Array, horizon: int = horizon
         ) -> tuple[Any, Any, jax.Array]:
-            (params, state), _ = jax.lax.scan(descend, (params, state), order)
-            return params, state, loss(params, jnp.asarray(held), horizon)
+            def descend(carry: tuple[Any, Any], rows: jax.Array) -> tuple[tuple[Any, Any], None]:
+                params, state = carry
+                updates, state = optimizer.update(jax.grad(loss)(params, known, rows, horizon), state, params)
+                return (optax.apply_updates(params, updates), state), None
 
-        run = jax.jit(epoch, static_argnames=("descend", "horizon"))
+            (params, state), _ = jax.lax.scan(descend, (params, state), order)
+            return params, state, loss(params, known, held, horizon)
+
+        run = jax.jit(epoch, static_argnames="horizon")
         params, state, least = best, optimizer.init(best), np.inf
         for _ in range(epochs):
             order = rng.permutation(train)[: count * batch].reshape(count, batch)
-            params, state, now = run(params, state, jnp.asarray(order))
+            params, state, now = run(params, state, known, jnp.asarray(held), jnp.asarray(order))
             if float(now) < least:
                 least, best = float(now), params
     return replace(shape, params=best)
@@ -179,15 +180,14 @@ def _untrained(robot: Robot, joined: dict[str, Any], train: np.ndarray, architec
     return ResidualDynamics(robot, architecture, None, seen.mean(axis=0), seen.std(axis=0) + 1e-6, amplitude)
 
 
-def _loss(shape: ResidualDynamics, joined: dict[str, Any]) -> Callable[[Any, jax.Array, int], jax.Array]:
-    """Mean square error of the stretches of some rows, over what the simulator gets wrong in a step; every `horizon` steps the
-    prediction begins anew where the log is."""
-    arrays = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32 if x.dtype.kind == "f" else None), joined)
-    n, steps = shape.robot.num_joints, joined["target"].shape[1]
+def _loss(shape: ResidualDynamics) -> Callable[[Any, Any, jax.Array, int], jax.Array]:
+    """Mean square error of the stretches of some rows of `Sequences`, over what the simulator gets wrong in a step; every
+    `horizon` steps the prediction begins anew where the log is."""
+    n = shape.robot.num_joints
     usual = jnp.asarray(shape.amplitude.T.ravel(), jnp.float32)
 
-    def loss(params: Any, rows: jax.Array, horizon: int) -> jax.Array:
-        part = jax.tree.map(lambda x: x[rows], arrays)
+    def loss(params: Any, known: Any, rows: jax.Array, horizon: int) -> jax.Array:
+        part = jax.tree.map(lambda x: x[rows], known)
 
         def follow(
             carry: tuple[jax.Array, History], step: tuple[jax.Array, ...]
@@ -202,6 +202,6 @@ def _loss(shape: ResidualDynamics, joined: dict[str, Any]) -> Callable[[Any, jax
 
         by_step = [part["target"], part["simulated"], part["slope"], part["state"][:, :-1], part["state"][:, 1:]]
         rest = [jnp.swapaxes(x, 0, 1) for x in by_step]
-        return jax.lax.scan(follow, (part["state"][:, 0], part["past"]), (jnp.arange(steps), *rest))[1].mean()
+        return jax.lax.scan(follow, (part["state"][:, 0], part["past"]), (jnp.arange(len(rest[0])), *rest))[1].mean()
 
     return loss

@@ -203,44 +203,50 @@ class Trainer:
         rate = optax.cosine_decay_schedule(schedule.learning_rate, looks * _LOOK)
         optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(rate, weight_decay=_DECAY))
         network = make_network(model.kind, model.hidden, len(model.joints))
-        x = jnp.asarray((data.features - model.center) / model.width, jnp.float32)
-        arrays = (x, *(jnp.asarray(v, jnp.float32) for v in (data.per_action, data.given, data.error)))
-        slopes = [jnp.asarray(slope) for slope in data.slope]
+        x = (data.features - model.center) / model.width
+        values = (data.per_action, data.given, data.error)
+        # Given as an argument: what a compiled function holds is folded into it, anew for each log.
+        known = tuple(jnp.asarray(v, jnp.float32) for v in (x, *values)), tuple(map(jnp.asarray, data.slope))
         held = jnp.asarray(np.flatnonzero(data.held))
 
-        def loss(params: Any, rows: jax.Array, drawn: jax.Array) -> jax.Array:
-            x, per_action, given, error = (array[rows] for array in arrays)
+        def loss(params: Any, known: Any, rows: jax.Array, drawn: jax.Array) -> jax.Array:
+            (x, per_action, given, error), slopes = jax.tree.map(lambda array: array[rows], known)
             said = bounded(evaluate(network, params, x)[..., 0], model.bound)
             moved = said * per_action[:, None] - given
             left = jnp.zeros(len(rows))
             for joints, slope in zip(self._members, slopes, strict=True):
                 index = np.array(joints)
-                change = jnp.einsum("weu,wu->we", slope[rows], moved[..., index].reshape(len(rows), -1))
+                change = jnp.einsum("weu,wu->we", slope, moved[..., index].reshape(len(rows), -1))
                 after = error[..., index].reshape(len(rows), -1) + change
                 robust = 2 * _ROBUST**2 * (jnp.sqrt(1.0 + jnp.square(after / _ROBUST)) - 1.0)
                 left += robust.sum(axis=1) / (error.shape[2] * error.shape[3])
             ridge = _RIDGE * jnp.square(said / USUAL).mean(axis=(1, 2))
             return jnp.sum(drawn * (left + ridge)) / (jnp.sum(drawn) + 1e-9)
 
-        def descend(carry: tuple[Any, Any], rows: jax.Array, drawn: jax.Array) -> tuple[tuple[Any, Any], None]:
-            params, state = carry
-            updates, state = optimizer.update(jax.grad(loss)(params, rows, drawn[rows]), state, params)
-            return (optax.apply_updates(params, updates), state), None
+        def judge(params: Any, known: Any, held: jax.Array) -> jax.Array:
+            return loss(params, known, held, jnp.ones(len(held)))
 
-        def learn(params: Any, state: Any, order: jax.Array, drawn: jax.Array) -> tuple[Any, Any, jax.Array]:
-            (params, state), _ = jax.lax.scan(lambda c, rows: descend(c, rows, drawn), (params, state), order)
-            return params, state, loss(params, held, jnp.ones(len(held)))
+        def learn(
+            params: Any, state: Any, known: Any, held: jax.Array, order: jax.Array, drawn: jax.Array
+        ) -> tuple[Any, Any, jax.Array]:
+            def descend(carry: tuple[Any, Any], rows: jax.Array) -> tuple[tuple[Any, Any], None]:
+                params, state = carry
+                updates, state = optimizer.update(jax.grad(loss)(params, known, rows, drawn[rows]), state, params)
+                return (optax.apply_updates(params, updates), state), None
+
+            (params, state), _ = jax.lax.scan(descend, (params, state), order)
+            return params, state, judge(params, known, held)
 
         rng = np.random.default_rng(seed)
         drawn = jnp.asarray(_draw(data.block, train, self.architecture.members, rng), jnp.float32)
         params = best = model.params
         state = jax.vmap(optimizer.init)(params)
-        least = jax.vmap(lambda params: loss(params, held, jnp.ones(len(held))))(params)
-        run = jax.jit(jax.vmap(learn, in_axes=(0, 0, None, 0)))
+        least = jax.vmap(judge, in_axes=(0, None, None))(params, known, held)
+        run = jax.jit(jax.vmap(learn, in_axes=(0, 0, None, None, None, 0)))
         for i in range(looks):
             order = np.concatenate([rng.permutation(train) for _ in range(-(-_LOOK * batch // len(train)))])
             order = order[: _LOOK * batch].reshape(_LOOK, batch)
-            params, state, now = run(params, state, jnp.asarray(order), drawn)
+            params, state, now = run(params, state, known, held, jnp.asarray(order), drawn)
             better = now < least
             least = jnp.where(better, now, least)
             best = jax.tree.map(
