@@ -8,9 +8,9 @@ sent: within the physics step in which it changes, it counts by its share of the
 function of the delay.
 
 MuJoCo's steps are of first order, and what they are wrong by is of the same kind as what is looked for: damping that acts at a
-step's end is as a heavier rotor (h / 2 times the damping), a torque that acts at its beginning as a shorter delay (h / 2). Both
-are set right here, which leaves errors of second order: a step is leapfrog's, its velocities half a step away from its
-positions and torques.
+step's beginning is as a lighter rotor (h / 2 times the damping), dry friction likewise, which is a stiff damper until a joint
+slips, and a torque as a shorter delay (h / 2). All are set right here, which leaves errors of nearly second order: a step is
+leapfrog's, its velocities half a step away from its positions and torques.
 """
 
 import copy
