@@ -70,8 +70,8 @@ def shift_of(other: Problem, solution: Solution) -> np.ndarray:
 
 
 def unsure_by(draws: np.ndarray, shift: np.ndarray, bounds: tuple[np.ndarray, np.ndarray], seed: int = 0) -> np.ndarray:
-    """The draws, each moved by a share of an error of which only the size is known: any from -1 to 1 is as likely (JCGM 100:2008,
-    4.3.7)."""
+    """The draws, each moved by a share of an error of which only the size is known: any share from -1 to 1 is as likely ("Guide
+    to the expression of uncertainty in measurement", JCGM 100:2008, 4.3.7)."""
     share = np.random.default_rng(seed).uniform(-1.0, 1.0, (len(draws), 1))
     return np.clip(draws + share * shift, *bounds)
 

@@ -65,7 +65,7 @@ def test_a_replay_is_what_mujoco_gives_in_far_finer_steps():
 
 
 def test_dry_friction_acts_on_the_velocity_of_a_steps_middle():
-    """So much of it that joints stick and slip: on the velocity of a step's beginning it is wrong by more than twice as much."""
+    """So much of it that joints stick and slip: on the velocity of a step's beginning it is wrong by over twice as much."""
     _, window = stepped(0.3, frictionloss=1.0)
     model = suspended_spec(LEG, 0.002).compile()
     model.dof_frictionloss[:] = 1.0
