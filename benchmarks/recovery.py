@@ -12,8 +12,8 @@ null_shift          with no gap: how far each parameter moved, over its nominal 
 What the constants amount to: the twin's steps are of first order. In each, damping acts on the velocity at its beginning, which
 is as if the rotor were lighter by half a step times all damping, the controller's included, and a torque acts from half a step
 before it. The replay of a calibration knows no such errors; `covered_as_hidden` compares with the bare constants. What is wrong
-with the twin's dry friction, which is MuJoCo's stiff damper until a joint slips, no constant amounts to: steps of its usual 0.5 ms
-take a thousandth off the armatures, more than 30 s of a log leave unsure, and so it steps in a fifth of that.
+with the twin's dry friction, which is MuJoCo's stiff damper until a joint slips, no constant amounts to: steps of its usual
+0.5 ms take a thousandth off the armatures, more than 30 s of a log leave unsure, and so it steps in a fifth of that.
 """
 
 import json
