@@ -18,7 +18,7 @@ from sim2real.calibrate.calibration import Calibration, Estimate, LogErrors
 from sim2real.calibrate.fit import Problem, Solution, solve
 from sim2real.calibrate.parameters import Parameter, Sharing, parameters
 from sim2real.calibrate.replay import Replay, suspended_spec
-from sim2real.calibrate.uncertainty import bootstrap, intervals, judge
+from sim2real.calibrate.uncertainty import bootstrap, intervals, judge, shift_of, unsure_by
 from sim2real.calibrate.windows import CalibrationError, Windows, cut
 from sim2real.logs.robot_log import RobotLog, Stream
 
@@ -186,7 +186,9 @@ def _refine(
     better = solve(freed, solution.x, settings.iterations // 2, say)
     if _error(problem, better.x) <= _NO_WORSE * _error(problem, solution.x):
         problem, solution = freed, better
-    return problem, solution, bootstrap(problem, solution, settings.draws, settings.seed)
+    shift = shift_of(problem.with_timestep(2 * settings.timestep, solution.x), solution)
+    draws = bootstrap(problem, solution, settings.draws, settings.seed)
+    return problem, solution, unsure_by(draws, shift, problem.bounds, settings.seed)
 
 
 def _without_unknown(

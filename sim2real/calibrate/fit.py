@@ -58,6 +58,14 @@ class Problem:
         made.noise = noise
         return made
 
+    def with_timestep(self, timestep: float, x: np.ndarray) -> "Problem":
+        """The same in other steps (s), its starts free at x if they are."""
+        spec = self.spec.copy()
+        spec.option.timestep = timestep
+        replays = [Replay(self.robot, replay.windows, timestep, replay.threads) for replay in self.replays]
+        made = Problem(self.robot, spec, self.free, replays, self.noise)
+        return made if self._starts is None else made.with_free_starts(x)
+
     @property
     def windows(self) -> np.ndarray:
         """For each row of `residuals` the log that it is of and its window there, (bins, 2)."""

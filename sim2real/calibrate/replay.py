@@ -8,9 +8,9 @@ sent: within the physics step in which it changes, it counts by its share of the
 function of the delay.
 
 MuJoCo's steps are of first order, and what they are wrong by is of the same kind as what is looked for: damping that acts at a
-step's end is as a heavier rotor (h / 2 times the damping), a torque that acts at its beginning as a shorter delay (h / 2). Both
-are set right here, which leaves errors of second order: a step is leapfrog's, its velocities half a step away from its
-positions and torques.
+step's beginning is as a lighter rotor (h / 2 times the damping), dry friction likewise, which is a stiff damper until a joint
+slips, and a torque as a shorter delay (h / 2). All are set right here, which leaves errors of nearly second order: a step is
+leapfrog's, its velocities half a step away from its positions and torques.
 """
 
 import copy
@@ -185,8 +185,7 @@ class Replay:
             own.actuator_biasprm[actuators, 1] = -kp
             own.actuator_biasprm[actuators, 2] = -damping * signals.damping * signals.strength
             own.actuator_forcerange[actuators] = np.stack([-effort, effort], axis=1)
-            late = 0.5 * self.timestep * (model.dof_damping[dofs] - own.actuator_biasprm[actuators, 2])
-            own.dof_armature[dofs] = np.maximum(model.dof_armature[dofs] - late, 0.0)
+            _centre(own, dofs, model.dof_damping[dofs] - own.actuator_biasprm[actuators, 2])
             made[key] = own
         return [made[stiffness.tobytes() + damping.tobytes()] for stiffness, damping in gains]
 
@@ -201,6 +200,22 @@ class Replay:
             target, torque = (_held_mean(self.windows.command_time, v, grid, signals.delay) for v in columns)
             self._controls[key] = target, torque
         return self._controls[key]
+
+
+def _centre(model: mujoco.MjModel, dofs: np.ndarray, damping: np.ndarray) -> None:
+    """Let what acts on velocities, in MuJoCo's explicit step, act on those of the step's middle: v + h / 2 a, and not v.
+
+    Damping D: M a = -D (v + h / 2 a), a rotor heavier by h / 2 D. Dry friction, which MuJoCo makes a stiff damper until it
+    gives way: a + R f = -b (v + h / 2 a), one of the same form with b and R smaller by 1 + h / 2 b.
+    """
+    half = 0.5 * model.opt.timestep
+    model.opt.integrator = mujoco.mjtIntegrator.mjINT_EULER
+    model.opt.disableflags |= int(mujoco.mjtDisableBit.mjDSBL_EULERDAMP)
+    model.dof_armature[dofs] += half * damping
+    time, largest, least = model.dof_solref[:, 0], model.dof_solimp[:, 1], model.dof_solimp[:, 0]
+    smaller = 1.0 + half * 2.0 / (largest * time)
+    model.dof_solref[:, 0] = time * smaller
+    model.dof_solimp[:, 0] = smaller * least / (1.0 + (smaller - 1.0) * least)  # R goes by (1 - least) / least
 
 
 def _into(tilt: np.ndarray, vector: np.ndarray) -> np.ndarray:

@@ -1,11 +1,16 @@
 """How sure a fit is: draws of the parameters by bootstrap over episodes, and what the Fisher information says of each.
 
     draws = bootstrap(problem, solution, seed=0)             # (draws, parameters), of the solver's variables
+    draws = unsure_by(draws, shift_of(problem.with_timestep(0.002, solution.x), solution), problem.bounds)
     judged = judge(problem, solution.x, np.cov(draws.T))
 
 The bootstrap resamples whole blocks of time, never single samples, as the errors of neighbours are alike. Each draw is one
 Gauss-Newton step from the solution, which the linearised problem of the resampled blocks asks for: a refit for the price of a
 small linear system.
+
+What all blocks share no resampling shows: the simulation's own steps are wrong alike in each. How far the solution moves in
+steps of twice the size is by how much it may be wrong in these, in whole where steps are of first order and by a third where
+they are of second (Richardson), and is added to the draws.
 """
 
 from collections.abc import Sequence
@@ -13,6 +18,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from scipy.special import stdtrit
 
 from sim2real.calibrate.fit import RIDGE, Problem, Solution
 from sim2real.calibrate.parameters import Parameter
@@ -21,6 +27,8 @@ Verdict = Literal["identified", "weak", "not identifiable"]
 
 _BLOCK = 2  # windows
 _ENOUGH_LOGS = 8  # from which on whole logs are resampled
+_END = 0.975
+_WIDEST = 3.0  # of two or three blocks nothing is known, but an interval that is all there is helps nobody
 _IDENTIFIED, _WEAK = 0.1, 0.5
 
 
@@ -47,8 +55,25 @@ def bootstrap(problem: Problem, solution: Solution, draws: int = 400, seed: int 
     for i, counts in enumerate(times):
         step = np.linalg.solve(np.tensordot(counts, information, 1) + prior, counts @ gradient + away - rest)
         made[i] = np.clip(solution.x - step, low, high)
-    # A bootstrap of few blocks is too sure by this much.
-    return np.clip(solution.x + (made - solution.x) * np.sqrt(count / max(count - 1, 1)), low, high)
+    # A bootstrap of few blocks is too sure: of their spread by the root, and of its ends as Student's t is wider than a normal.
+    freedom = max(count - 1, 1)
+    wider = np.sqrt(count / freedom) * min(stdtrit(freedom, _END) / stdtrit(np.inf, _END), _WIDEST)
+    return np.clip(solution.x + (made - solution.x) * wider, low, high)
+
+
+def shift_of(other: Problem, solution: Solution) -> np.ndarray:
+    """How far the solution would move if the problem were this other one, of the same rows: to first order, (parameters,)."""
+    n = len(solution.x)
+    weighted = (solution.jacobian * solution.weights[..., None]).reshape(-1, n)
+    change = (other.residuals(solution.x) - solution.residuals).ravel()
+    return -np.linalg.solve(weighted.T @ solution.jacobian.reshape(-1, n) + RIDGE**2 * np.eye(n), weighted.T @ change)
+
+
+def unsure_by(draws: np.ndarray, shift: np.ndarray, bounds: tuple[np.ndarray, np.ndarray], seed: int = 0) -> np.ndarray:
+    """The draws, each moved by a share of an error of which only the size is known: any share from -1 to 1 is as likely ("Guide
+    to the expression of uncertainty in measurement", JCGM 100:2008, 4.3.7)."""
+    share = np.random.default_rng(seed).uniform(-1.0, 1.0, (len(draws), 1))
+    return np.clip(draws + share * shift, *bounds)
 
 
 def _blocks(problem: Problem) -> np.ndarray:

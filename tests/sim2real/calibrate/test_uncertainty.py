@@ -1,13 +1,13 @@
 """How sure a fit is: intervals that cover as often as they say, on a linear problem whose answer is known, and verdicts."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 
 from sim2real.calibrate.fit import Solution
 from sim2real.calibrate.parameters import Parameter
-from sim2real.calibrate.uncertainty import bootstrap, fisher_covariance, intervals, judge
+from sim2real.calibrate.uncertainty import bootstrap, fisher_covariance, intervals, judge, shift_of, unsure_by
 
 WINDOWS, BINS, JOINTS = 60, 25, 2
 
@@ -59,6 +59,76 @@ def test_95_percent_intervals_hold_the_truth_about_95_times_in_100():
         low, high = np.percentile(draws, [2.5, 97.5], axis=0)
         held.append((low <= problem.truth) & (problem.truth <= high))
     assert 0.89 <= np.mean(held) <= 0.99
+
+
+GRAVITY, NOISE, FEW = 9.81, 2e-3, 12
+
+
+@dataclass
+class Falling:
+    """What `bootstrap` and `shift_of` read of a problem: velocity at the start and gravity of what falls, by steps of a size
+    whose error goes by some power of it."""
+
+    times: np.ndarray
+    measured: np.ndarray
+    step: float
+    order: float = 2.0
+
+    nominal = np.array([0.0, 1.0])
+    bounds = np.full(2, -50.0), np.full(2, 50.0)
+
+    @property
+    def jacobian(self) -> np.ndarray:
+        too_far = 1e-3 * self.step**self.order
+        return np.stack([self.times, 0.5 * self.times * (self.times + too_far)], axis=1)
+
+    def residuals(self, x: np.ndarray) -> np.ndarray:
+        return ((self.jacobian @ x - self.measured) / NOISE)[:, None]
+
+    @property
+    def windows(self) -> np.ndarray:
+        return np.stack([np.zeros(FEW * BINS, int), np.repeat(np.arange(FEW), BINS)], axis=1)
+
+
+def fallen(seed: int, step: float, order: float = 2.0) -> tuple[Falling, Solution]:
+    """Fitted to what it fell in truth, and noise."""
+    times = np.tile(np.linspace(0.1, 1.0, BINS), FEW)
+    noise = np.random.default_rng(seed).normal(0, NOISE, times.shape)
+    problem = Falling(times, 0.5 * GRAVITY * times**2 + noise, step, order)
+    x = np.linalg.lstsq(problem.jacobian, problem.measured, rcond=None)[0]
+    return problem, Solution(np.array(x), 0.0, problem.jacobian[:, None] / NOISE, problem.residuals(x), 1)
+
+
+def held(step: float, order: float = 2.0, with_steps: bool = False) -> np.ndarray:
+    """The share of seeds in which each interval holds the truth."""
+    found = []
+    for seed in range(100):
+        problem, solution = fallen(seed, step, order)
+        draws = bootstrap(problem, solution, 200, seed)  # type: ignore[arg-type]
+        if with_steps:
+            shift = shift_of(replace(problem, step=2 * step), solution)  # type: ignore[arg-type]
+            draws = unsure_by(draws, shift, problem.bounds, seed)
+        low, high = np.percentile(draws, [2.5, 97.5], axis=0)
+        found.append((low <= [0.0, GRAVITY]) & (np.array([0.0, GRAVITY]) <= high))
+    return np.mean(found, axis=0)
+
+
+def test_of_few_blocks_they_hold_the_truth_as_often():
+    """12 windows are 6 blocks."""
+    assert held(0.0).min() >= 0.89
+
+
+@pytest.mark.parametrize("order", [1.3, 2.0])
+def test_an_error_of_the_steps_that_all_windows_share_is_in_the_interval(order: float):
+    assert held(1.0, order)[0] < 0.3
+    assert held(1.0, order, with_steps=True).min() >= 0.9
+
+
+def test_the_shift_to_other_steps_is_that_of_a_fit_with_them():
+    problem, solution = fallen(0, 1.0)
+    shift = shift_of(replace(problem, step=2.0), solution)  # type: ignore[arg-type]
+    np.testing.assert_allclose(shift, fallen(0, 2.0)[1].x - solution.x, rtol=0.02, atol=1e-6)
+    np.testing.assert_allclose(shift_of(problem, solution), 0.0, atol=1e-4)  # type: ignore[arg-type]
 
 
 def test_errors_that_go_on_make_it_wider_than_independent_ones_would():
