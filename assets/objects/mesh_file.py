@@ -109,10 +109,9 @@ def _load(path: Path, notes: list[str]) -> Any:
         raise ObjectError(f"{path}: it can't be read: {error.strerror}") from error
     if kind == "glb":
         _check_glb(path, content)
+    resolver = _own_folder(path, notes)
     try:
-        return trimesh.load_scene(BytesIO(content), file_type=kind, resolver=_own_folder(path, notes), process=False)
-    except ObjectError:
-        raise
+        return trimesh.load_scene(BytesIO(content), file_type=kind, resolver=resolver, process=False)
     except Exception as error:  # whatever a parser makes of a damaged file
         what = f"{type(error).__name__}: {error}".splitlines()[0][:200]
         raise ObjectError(f"{path}: it is no {kind.upper()} file that can be read, or is damaged ({what})") from error
@@ -152,11 +151,14 @@ def _own_folder(path: Path, notes: list[str]) -> Any:
                 return found.read_bytes()
             raise FileNotFoundError(key)
 
-        def keys(self) -> list[str]:
-            return [found.name for found in folder.iterdir() if found.is_file()]
+        def write(self, name: str, data: Any) -> None:
+            raise NotImplementedError
 
         def namespaced(self, namespace: str) -> "OwnFolder":
             return self
+
+        def keys(self) -> list[str]:
+            return [found.name for found in folder.iterdir() if found.is_file()]
 
     return OwnFolder()
 
