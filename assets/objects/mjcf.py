@@ -43,7 +43,8 @@ def object_spec(thing: "Object") -> mujoco.MjSpec:
     files: dict[str, bytes] = {}
     for i, look in enumerate(thing.looks):
         name = f"{thing.name}_look_{i}"
-        material = spec.add_material(name=name, rgba=look.rgba, specular=0.3, shininess=0.3)
+        rgba = look.rgba if look.image is None else (1.0, 1.0, 1.0, 1.0)  # which a texture is multiplied with
+        material = spec.add_material(name=name, rgba=rgba, specular=0.3, shininess=0.3)
         if look.image is not None:
             files[f"{name}.png"] = _png(look.image)
             spec.add_texture(name=name, type=mujoco.mjtTexture.mjTEXTURE_2D, file=f"{name}.png")

@@ -8,6 +8,7 @@ stand on the shelf many times over, each as one draw of what is believed.
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
@@ -15,8 +16,10 @@ import mujoco
 import numpy as np
 
 from assets.objects.errors import ObjectError
-from assets.objects.shelf import BODY_FIELDS, Shelf
 from sim.randomization.term import Draw, RandomizationError, Values
+
+if TYPE_CHECKING:  # whoever has a shelf has loaded what reads meshes
+    from assets.objects.shelf import Shelf
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,7 @@ class AnyObject:
     A shelf of hulls is for the native engine: others raise PhysicsError, as they compile in which mesh a geom has.
     """
 
-    shelf: Shelf
+    shelf: "Shelf"
 
     def bind(self, model: mujoco.MjModel) -> tuple[tuple[str, ...], Draw]:
         geoms, body, table = self._placed(model)
@@ -34,7 +37,7 @@ class AnyObject:
         def draw(key: jax.Array, values: Values) -> Values:
             index = jax.random.randint(key, (), 0, len(self.shelf.objects))
             rows = {name: jnp.asarray(row)[index] for name, row in table.items()}
-            return {name: values[name].at[body if name in BODY_FIELDS else geoms].set(row) for name, row in rows.items()}
+            return {name: values[name].at[body if name.startswith("body_") else geoms].set(row) for name, row in rows.items()}
 
         return self.shelf.field_names, draw
 
