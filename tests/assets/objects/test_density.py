@@ -16,7 +16,7 @@ DENSITY = 700.0
 SOLIDS = {
     "box": box(0.1, 0.06, 0.03),
     "plate": box(0.1, 0.06, 0.001),
-    "rod": box(0.2, 0.004, 0.004),
+    "rod": box(0.2, 0.01, 0.01),
     "sphere": sphere(0.05),
     "cylinder": cylinder(0.03, 0.12),
     "capsule": capsule(0.02, 0.08),
