@@ -1,9 +1,10 @@
 """What took long to compute is kept: arrays in the user's cache folder, found again by what they were computed from.
 
-    arrays = cached("hulls", key_of(vertices, faces, settings), make=lambda: {"points": ..., "counts": ...})
+    arrays = cached("hulls", key_of(vertices, faces, settings), make, is_sound)
 
-The folder is $XDG_CACHE_HOME/zerogap, or ~/.cache/zerogap; it may be deleted at any time. An entry is written beside and renamed,
-so that no other process sees half of it; one that is damaged is computed anew; where nothing can be written, nothing is kept.
+The folder is $XDG_CACHE_HOME/zerogap, or ~/.cache/zerogap; it may be deleted at any time. An entry is written beside and
+renamed, so that no other process sees half of it; one that is damaged is computed anew; where nothing can be written, nothing
+is kept.
 """
 
 import contextlib

@@ -202,7 +202,8 @@ def _coloured(vertices: np.ndarray, faces: np.ndarray, colours: np.ndarray) -> L
     image = Image.fromarray(texels)
     if (colours[:, 3] == 255).all():
         image = image.convert("RGB")
-    return Look(vertices[faces].reshape(-1, 3), np.arange(3 * len(faces), dtype=np.int32).reshape(-1, 3), uv.repeat(3, 0), image)
+    corners = np.arange(3 * len(faces), dtype=np.int32).reshape(-1, 3)  # each face has vertices of its own, with its texel
+    return Look(vertices[faces].reshape(-1, 3), corners, uv.repeat(3, 0), image)
 
 
 # Size
@@ -215,7 +216,9 @@ def _check_size(path: Path, looks: tuple[Look, ...], units: Units, scale: float)
         return
     as_is = size / METRES[units]
     fitting = [name for name, metres in METRES.items() if _LIKELY[0] <= as_is * metres <= _LIKELY[1]]
-    hint = f"its units are probably {' or '.join(fitting)}: give units={fitting[0]!r}" if fitting else "give its units, or scale"
+    hint = "give its units, or scale"
+    if fitting:
+        hint = f"its units are probably {' or '.join(fitting)}: give units={fitting[0]!r}"
     told = f"{size:.3g} m" if size >= 0.01 else f"{1e3 * size:.3g} mm"
     found = f"as units of {units}" + (f" times {scale:g}" if scale != 1 else "")
     raise ObjectError(f"{path}: read {found}, it is {told} wide, expected {1e3 * SMALLEST:g} mm to {LARGEST:g} m; {hint}")

@@ -80,11 +80,13 @@ class Object:
 
         return object_spec(self)
 
-    def attach(self, scene: mujoco.MjSpec, pos: Vector = (0.0, 0.0, 0.0), quat: tuple[float, ...] = (1.0, 0.0, 0.0, 0.0)) -> None:
-        """Add it to a scene, its frame at `pos` (m) and `quat`. Raises ObjectError where the scene has a body of its name."""
-        if any(body.name == self.name for body in scene.bodies):
-            raise ObjectError(f"the scene has a body {self.name!r} already: give the object another name")
-        scene.attach(self.spec(), frame=scene.worldbody.add_frame(pos=pos, quat=quat))
+    def attach(
+        self, scene: mujoco.MjSpec, pos: Vector = (0.0, 0.0, 0.0), quat: tuple[float, ...] = (1.0, 0.0, 0.0, 0.0)
+    ) -> None:
+        """Add it to a scene, its frame at `pos` (m) and `quat`. Raises ObjectError where that has a body of its name."""
+        from assets.objects.mjcf import add_object
+
+        add_object(scene, self, pos, quat)
 
 
 def load_object(

@@ -1,7 +1,7 @@
 """Boxes and capsules in place of a convex hull: what every engine tests quickly, and each environment can have its own of.
 
-    parts = fit_parts(mug.hulls)                            # one for each hull
-    parts[0].kind, parts[0].pos, parts[0].quat, parts[0].size
+parts = fit_parts(mug.hulls)                            # one for each hull
+parts[0].kind, parts[0].pos, parts[0].quat, parts[0].size
 """
 
 import math
@@ -98,9 +98,13 @@ def _best_size(kind: mujoco.mjtGeom, grid: np.ndarray, inside: np.ndarray, half:
         radius = math.sqrt(half[0] * half[1])
         start = np.array([radius, max(half[2] - radius, 1e-3 * half[2])])
         bounds = [(0.4 * radius, 1.3 * max(half[0], half[1])), (1e-3 * half[2], half[2])]
-    found = minimize(lambda scaled: -overlap(scaled * start), np.ones(len(start)), method="Nelder-Mead",
-                     bounds=[(low / s, high / s) for (low, high), s in zip(bounds, start, strict=True)],
-                     options={"maxfev": 60, "xatol": 0.01, "fatol": 1e-3})  # fmt: skip
+    found = minimize(
+        lambda scaled: -overlap(scaled * start),
+        np.ones(len(start)),
+        method="Nelder-Mead",
+        bounds=[(low / middle, high / middle) for (low, high), middle in zip(bounds, start, strict=True)],
+        options={"maxfev": 60, "xatol": 0.01, "fatol": 1e-3},
+    )
     size = np.zeros(3)
     size[: len(start)] = found.x * start
     return size, -float(found.fun)

@@ -22,10 +22,10 @@ import numpy as np
 
 from assets.objects.errors import ObjectError
 from assets.objects.hulls import Decomposition, Hull, convex_parts
-from assets.objects.mjcf import obj_text, touching
-from assets.objects.object import Contact, Object, Vector
+from assets.objects.mjcf import add_body, add_hull, touching
+from assets.objects.object import Object, Vector
 from assets.objects.parts import Part, fit_parts
-from assets.robots.primitives import BOX, CAPSULE, Inertial
+from assets.robots.primitives import BOX, CAPSULE
 
 GEOM_FIELDS = ("geom_pos", "geom_quat", "geom_size", "geom_rbound", "geom_aabb", "geom_friction", "geom_solref")
 BODY_FIELDS = ("body_mass", "body_inertia", "body_ipos", "body_iquat")
@@ -98,7 +98,9 @@ class Shelf:
         among the shelf's."""
         rows: list[dict[str, np.ndarray]] = []
         for index in range(len(self.objects)):
-            model = self._alone(index).compile()
+            spec = mujoco.MjSpec()
+            self._add(spec, index)
+            model = spec.compile()
             row = {name: np.array(getattr(model, name)) for name in (*GEOM_FIELDS, *HULL_FIELDS)}
             row["geom_dataid"] = index * len(self.slots[0]) + np.arange(len(self.slots[0]))
             rows.append(row | {name: np.array(getattr(model, name)[1]) for name in BODY_FIELDS})
@@ -109,7 +111,9 @@ class Shelf:
         try:
             return np.array([model.geom(name).id for name in self._geom_names])
         except KeyError as error:
-            raise ObjectError(f"the model has no shelf {self.name!r} of {len(self.slots[0])} geoms: attach it to the scene") from error
+            raise ObjectError(
+                f"the model has no shelf {self.name!r} of {len(self.slots[0])} geoms: attach it to the scene"
+            ) from error
 
     def mesh_ids(self, model: mujoco.MjModel) -> np.ndarray:
         """Of the shelf's meshes, in the order of `table`."""
@@ -128,9 +132,16 @@ class Shelf:
 
     def attach(self, scene: mujoco.MjSpec, pos: Vector = (0.0, 0.0, 0.0)) -> None:
         """Add the body to a scene, at `pos` (m). Raises ObjectError where the scene has a body of its name."""
-        if any(body.name == self.name for body in scene.bodies):
-            raise ObjectError(f"the scene has a body {self.name!r} already: give the shelf another name")
-        scene.attach(self._with_all_meshes(), frame=scene.worldbody.add_frame(pos=pos))
+        body = self._add(scene, 0, pos)
+        if not self.has_meshes:
+            _turn_aside(body, self.table["body_iquat"][0])
+            return
+        for index, row in enumerate(self.slots):
+            for mesh, slot in zip(self._mesh_names(index), row, strict=True):
+                if index > 0 and slot.hull is not None:
+                    add_hull(scene, mesh, slot.hull)
+                # the compiler drops meshes to which nothing refers
+                scene.worldbody.add_site(name=mesh, type=mujoco.mjtGeom.mjGEOM_MESH, meshname=mesh, group=5)
 
     @property
     def _geom_names(self) -> list[str]:
@@ -139,49 +150,20 @@ class Shelf:
     def _mesh_names(self, index: int) -> list[str]:
         return [f"{self.name}_{index}_hull_{i}" for i in range(len(self.slots[0]))]
 
-    def _alone(self, index: int) -> mujoco.MjSpec:
-        """A model of the body alone, as one of the objects."""
+    def _add(self, spec: mujoco.MjSpec, index: int, pos: Sequence[float] = (0.0, 0.0, 0.0)) -> mujoco.MjsBody:
+        """The body as one of the objects, with the meshes of that one."""
         thing, seat = self.objects[index], self.seats[index]
-        spec = mujoco.MjSpec()
-        inertial: Inertial = thing.inertial
-        body = spec.worldbody.add_body(
-            name=self.name,
-            mass=inertial.mass,
-            ipos=np.subtract(inertial.com, seat),
-            fullinertia=inertial.inertia,
-            explicitinertial=True,
-        )
+        com = np.subtract(thing.inertial.com, seat)
+        inertial = replace(thing.inertial, com=(float(com[0]), float(com[1]), float(com[2])))
+        body = add_body(spec, self.name, inertial, pos, (1.0, 0.0, 0.0, 0.0))
         body.simple = False  # what is simple about one object need not be about another
-        body.add_freejoint(name=self.name)
-        files = {}
         for name, mesh, slot in zip(self._geom_names, self._mesh_names(index), self.slots[index], strict=True):
             geom = body.add_geom(name=name, type=slot.kind, pos=slot.pos - seat, quat=slot.quat, size=slot.size, mass=0)
             if slot.hull is not None:
-                files[f"{mesh}.obj"] = obj_text(slot.hull.vertices, slot.hull.faces).encode()
-                spec.add_mesh(name=mesh, file=f"{mesh}.obj", inertia=mujoco.mjtMeshInertia.mjMESH_INERTIA_CONVEX)
+                add_hull(spec, mesh, slot.hull)
                 geom.meshname = mesh
             touching(geom, thing.contact)
-        spec.assets = files
-        if not self.has_meshes:
-            _turn_aside(spec, body)
-        return spec
-
-    def _with_all_meshes(self) -> mujoco.MjSpec:
-        """A model of the body as the first object, with the meshes of all."""
-        spec = self._alone(0)
-        if not self.has_meshes:
-            return spec
-        files = dict(spec.assets)
-        for index, row in enumerate(self.slots):
-            for mesh, slot in zip(self._mesh_names(index), row, strict=True):
-                assert slot.hull is not None
-                if index > 0:
-                    files[f"{mesh}.obj"] = obj_text(slot.hull.vertices, slot.hull.faces).encode()
-                    spec.add_mesh(name=mesh, file=f"{mesh}.obj", inertia=mujoco.mjtMeshInertia.mjMESH_INERTIA_CONVEX)
-                # the compiler drops meshes to which nothing refers
-                spec.worldbody.add_site(name=mesh, type=mujoco.mjtGeom.mjGEOM_MESH, meshname=mesh, group=5)
-        spec.assets = files
-        return spec
+        return body
 
 
 _UNTURNED = np.array([1.0, 0.0, 0.0, 0.0])
@@ -225,10 +207,9 @@ def _lowest(slot: Slot) -> float:
     return float(slot.pos[2] - reach)
 
 
-def _turn_aside(spec: mujoco.MjSpec, body: mujoco.MjsBody) -> None:
-    """Turn primitives by half a turn, to which they are the same, so that none lies along the axes of the body or of its inertia:
-    the compiler takes it that a geom which does so once does so for ever."""
-    iquat = spec.copy().compile().body_iquat[1]
+def _turn_aside(body: mujoco.MjsBody, iquat: np.ndarray) -> None:
+    """Turn primitives by half a turn, to which they are the same, so that none lies along the axes of the body or of its
+    inertia: the compiler takes it that a geom which does so once does so for ever."""
     for geom in body.geoms:
         quats = []
         for half_turn in ((0, 1, 0, 0), (0, 0, 1, 0), (0, 0, 0, 1)):

@@ -98,8 +98,8 @@ def make_solid(vertices: np.ndarray, faces: np.ndarray, name: str) -> tuple[Soli
     box = float(np.prod(np.maximum(np.ptp(solid.vertices, axis=0), 1e-9)))
     if solid.volume < _FLAT * box:
         raise ObjectError(
-            f"{name}: it encloses {1e6 * solid.volume:.3g} cm³ of the {1e6 * box:.3g} cm³ of the box around it: it is a sheet, not"
-            " a body; give it a thickness, by a solidify or shell modifier, and try again"
+            f"{name}: it encloses {1e6 * solid.volume:.3g} cm³ of the {1e6 * box:.3g} cm³ of the box around it: it is a sheet,"
+            " not a body; give it a thickness, by a solidify or shell modifier, and try again"
         )
     return solid, tuple(notes)
 
@@ -141,7 +141,7 @@ def _open_edges(faces: np.ndarray) -> np.ndarray:
 def _turned(faces: np.ndarray) -> tuple[np.ndarray, int]:
     """Triangles turned so that neighbours agree, and how many were. Each piece turns as most of it is."""
     edges = _edges(faces)
-    pairs, inverse, count = np.unique(np.sort(edges, axis=1), axis=0, return_inverse=True, return_counts=True)
+    _, inverse, count = np.unique(np.sort(edges, axis=1), axis=0, return_inverse=True, return_counts=True)
     order = np.argsort(inverse.reshape(-1), kind="stable")
     starts = np.concatenate([[0], np.cumsum(count)])[:-1][count == 2]
     first, second = order[starts], order[starts + 1]  # two edges between the same vertices
@@ -179,8 +179,8 @@ def _closed(vertices: np.ndarray, faces: np.ndarray, name: str, notes: list[str]
     told = f"{len(rims)} hole{'s' * (len(rims) != 1)}, the widest of {1e3 * widest:.3g} mm"
     if share > MAX_HOLES:
         raise ObjectError(
-            f"{name}: its surface has {told}; to close them would take {share:.0%} of it, at most {MAX_HOLES:.0%} is put there by"
-            " guess. Close it in the program that made it (Blender: 3D-Print Toolbox, Make Manifold), or export the whole surface"
+            f"{name}: its surface has {told}; to close them would take {share:.0%} of it, at most {MAX_HOLES:.0%} is put there"
+            " by guess. Close it in the program that made it (Blender: 3D-Print Toolbox, Make Manifold), or export all of it"
         )
     notes.append(f"closed {told}")
     return np.concatenate(points), np.concatenate(fans)

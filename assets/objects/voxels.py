@@ -31,8 +31,8 @@ class Voxels:
     size: float
     """Edge of a cube (m)."""
     moments: np.ndarray
-    """Integrals over what of each cube is inside, about the cube's centre, (nx, ny, nz, 10): of 1 (m³); of x, y, z (m⁴); and of xx,
-    yy, zz, xy, xz, yz (m⁵)."""
+    """Integrals over what of each cube is inside, about the cube's centre, (nx, ny, nz, 10): of 1 (m³); of x, y, z (m⁴); and
+    of xx, yy, zz, xy, xz, yz (m⁵)."""
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -84,8 +84,8 @@ def voxelise_on(solid: Solid, origin: np.ndarray, size: float, shape: tuple[int,
 
 @dataclass(frozen=True, eq=False)
 class _Lines:
-    """Where lines pass along one axis, each the middle of a strip. A strip belongs to one cube and does not jut out of the solid's
-    bounds, so that a box along the axes is exact."""
+    """Where lines pass along one axis, each the middle of a strip. A strip belongs to one cube and does not jut out of the
+    solid's bounds, so that a box along the axes is exact."""
 
     at: np.ndarray
     """m, ascending."""
@@ -143,4 +143,3 @@ def _inside(triangles: np.ndarray, x_lines: _Lines, y_lines: _Lines) -> tuple[np
     depth = np.cumsum(enters)  # a closed surface is left as often as entered, so every line starts at zero
     begins, ends = (depth > 0) & (depth <= enters), (depth <= 0) & (depth > enters)
     return line[begins], z[begins], z[ends]
-

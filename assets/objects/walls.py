@@ -2,8 +2,8 @@
 
     voxels = wall_of(solid, voxelise(solid), thickness=0.002)
 
-The inner surface is the outer one with each plane moved inwards, so that a box has a box inside and a ball a ball. Where there is
-no room, as in a handle, nothing is hollow.
+The inner surface is the outer one with each plane moved inwards, so that a box has a box inside and a ball a ball. Where there
+is no room, as in a handle, nothing is hollow.
 """
 
 import math
@@ -22,7 +22,7 @@ _BISECTIONS = 8
 
 
 def wall_of(solid: Solid, voxels: Voxels, thickness: float) -> Voxels:
-    """What is left of a solid's voxels of a hollow object with walls of that thickness (m). Walls may be thinner than a voxel."""
+    """What is left of a solid's voxels where it is hollow, with walls of that thickness (m), which may be thinner than a voxel."""
     if not 0 < thickness < math.inf:
         raise ObjectError(f"the wall's thickness must be positive (m), found {thickness:g}")
     inner = Solid(solid.vertices + _inward(solid, thickness), solid.faces)

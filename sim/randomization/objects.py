@@ -3,8 +3,8 @@
     shelf = Shelf.of_primitives([mug, hammer, banana])      # assets.objects; attached to the scene
     Randomization(model=(AnyObject(shelf), Mass(Uniform(0.8, 1.2), "object")))
 
-Terms after it vary what was drawn. An object about which a range is believed, such as a mass predicted with its uncertainty, may
-stand on the shelf many times over, each as one draw of what is believed.
+Terms after it vary what was drawn. An object about which a range is believed, such as a mass predicted with its uncertainty,
+may stand on the shelf many times over, each as one draw of what is believed.
 """
 
 from dataclasses import dataclass

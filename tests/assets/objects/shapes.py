@@ -21,7 +21,11 @@ class Known:
 def box(a: float, b: float, c: float) -> Known:
     """Edges in m."""
     volume = a * b * c
-    return Known(creation.box((a, b, c)), volume, (volume * (b * b + c * c) / 12, volume * (a * a + c * c) / 12, volume * (a * a + b * b) / 12))
+    return Known(
+        creation.box((a, b, c)),
+        volume,
+        (volume * (b * b + c * c) / 12, volume * (a * a + c * c) / 12, volume * (a * a + b * b) / 12),
+    )
 
 
 def sphere(radius: float) -> Known:

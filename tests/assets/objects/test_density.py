@@ -61,7 +61,10 @@ def test_solids_weigh_and_turn_as_their_formulas_say(name: str, turn: np.ndarray
 @pytest.mark.parametrize("turn", [np.eye(4), TURNED], ids=["upright", "turned"])
 def test_walls_of_any_thickness_weigh_as_the_solid_without_its_inside(wall: float, turn: np.ndarray):
     inner = 2 * wall
-    for whole, inside in ((box(0.1, 0.08, 0.06), box(0.1 - inner, 0.08 - inner, 0.06 - inner)), (sphere(0.05), sphere(0.05 - wall))):
+    for whole, inside in (
+        (box(0.1, 0.08, 0.06), box(0.1 - inner, 0.08 - inner, 0.06 - inner)),
+        (sphere(0.05), sphere(0.05 - wall)),
+    ):
         voxels = voxels_of(whole, turn, wall)
         assert_is(inertial_of(voxels, uniform(voxels, DENSITY)), less(whole, inside), turn)
 

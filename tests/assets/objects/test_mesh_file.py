@@ -138,7 +138,11 @@ def test_parts_of_a_glb_lie_where_its_scene_puts_them(tmp_path: Path):
         ("a.obj", b"v 0 0 0\nv .1 0 0\nf 1 2 9\n", "damaged|refers to vertex"),
         ("a.stl", b"solid \xff\xfe", "damaged|triangles"),
         ("a.stl", b"\0" * 80 + struct.pack("<I", 2**31), "damaged"),
-        ("a.ply", b"ply\nformat binary_little_endian 1.0\nelement vertex 999999999999\nproperty float x\nend_header\n", "damaged"),
+        (
+            "a.ply",
+            b"ply\nformat binary_little_endian 1.0\nelement vertex 999999999999\nproperty float x\nend_header\n",
+            "damaged",
+        ),
         ("a.glb", b"glTF", "no GLB file, or is damaged"),
         ("a.glb", b"glTF" + struct.pack("<III", 2, 24, 4) + b"JSON[]  ", "damaged"),
     ],
