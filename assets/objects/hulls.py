@@ -34,7 +34,7 @@ class Decomposition:
     concavity: float = 0.08
     """What a part may deviate from its hull, in the solid's size."""
     max_hulls: int = 24
-    max_vertices: int = 48
+    max_vertices: int = 64
     """Of each hull."""
     seed: int = 0
 
@@ -93,7 +93,8 @@ def convex_parts(solid: Solid, settings: Decomposition) -> tuple[tuple[Hull, ...
         clouds = [solid.vertices[members] for members in _pieces(solid)]
         notes = ("each closed piece collides as its convex hull, as CoACD is not installed: pip install 'zerogap[objects]'",)
     thinnest = (_THINNEST * float(np.ptp(solid.bounds, axis=0).max())) ** 3
-    hulls = [hull for cloud in clouds if (hull := Hull.of(cloud)) is not None and hull.volume > thinnest]
+    found = (Hull.of(_corners(cloud, settings.max_vertices)) for cloud in clouds)
+    hulls = [hull for hull in found if hull is not None and hull.volume > thinnest]
     if not hulls:
         raise ObjectError("no convex part of it has a volume; is it thinner than a hair?")
     return tuple(sorted(hulls, key=lambda hull: -hull.volume)), notes
@@ -119,8 +120,7 @@ def _divide(solid: Solid, settings: Decomposition) -> list[np.ndarray]:
         coacd.Mesh(vertices, faces),
         threshold=settings.concavity,
         max_convex_hull=settings.max_hulls,
-        max_ch_vertex=settings.max_vertices,
-        decimate=True,
+        decimate=False,  # it cuts corners: `_corners` does not
         preprocess_mode="off",
         seed=settings.seed,
         **_SEARCH,
@@ -128,6 +128,29 @@ def _divide(solid: Solid, settings: Decomposition) -> list[np.ndarray]:
     if not parts:
         raise ObjectError("CoACD found no convex parts: the surface is too tangled; repair it first")
     return [np.asarray(corners, float) * size + center for corners, _ in parts]
+
+
+def _corners(points: np.ndarray, most: int) -> np.ndarray:
+    """Those points, (at most `most`, 3), that best tell the shape of their hull: each is the one furthest outside the hull of
+    those before."""
+    try:
+        whole = ConvexHull(points)
+    except QhullError:
+        return points
+    points = points[whole.vertices]
+    if len(points) <= most:
+        return points
+    along = points @ np.concatenate([np.eye(3), [[1, 1, 1], [1, -1, 1], [-1, 1, 1], [1, 1, -1]]]).T
+    chosen = sorted({*along.argmax(0).tolist(), *along.argmin(0).tolist()})
+    hull = ConvexHull(points[chosen], incremental=True)
+    while len(chosen) < most:
+        outside = (points @ hull.equations[:, :3].T + hull.equations[:, 3]).max(1)
+        furthest = int(outside.argmax())
+        if outside[furthest] <= 0 or furthest in chosen:
+            break
+        chosen.append(furthest)
+        hull.add_points(points[furthest : furthest + 1])
+    return points[chosen]
 
 
 def _packed(clouds: list[np.ndarray]) -> Arrays:

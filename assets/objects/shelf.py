@@ -182,7 +182,11 @@ def _few_hulls(thing: Object, most: int) -> tuple[Hull, ...]:
     if len(thing.hulls) <= most:
         return thing.hulls
     hulls, _ = convex_parts(thing.solid, replace(Decomposition(), max_hulls=most))
-    return hulls[:most]
+    if len(hulls) <= most:
+        return hulls
+    rest = Hull.of(np.concatenate([hull.vertices for hull in hulls[most - 1 :]]))
+    assert rest is not None
+    return (*hulls[: most - 1], rest)
 
 
 def _sorted_slots(parts: Sequence[Part], counts: dict[mujoco.mjtGeom, int]) -> tuple[Slot, ...]:

@@ -22,7 +22,7 @@ _BISECTIONS = 8
 
 
 def wall_of(solid: Solid, voxels: Voxels, thickness: float) -> Voxels:
-    """What is left of a solid's voxels where it is hollow, with walls of that thickness (m), which may be thinner than a voxel."""
+    """What is left of a solid's voxels where it is hollow, with walls of that thickness (m), even of less than a voxel."""
     if not 0 < thickness < math.inf:
         raise ObjectError(f"the wall's thickness must be positive (m), found {thickness:g}")
     inner = Solid(solid.vertices + _inward(solid, thickness), solid.faces)

@@ -51,6 +51,16 @@ def test_points_in_a_plane_have_no_hull():
     assert Hull.of(np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [1, 1, 0.0]])) is None
 
 
+def test_a_ball_of_few_corners_is_as_wide_as_the_ball(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(hulls, "can_divide", lambda: False)
+    ball = solid_of(creation.icosphere(4, 0.05))
+    (hull,), _ = convex_parts(ball, Decomposition(max_vertices=64))
+    assert len(hull.vertices) == 64
+    np.testing.assert_allclose(np.linalg.norm(hull.vertices, axis=1), 0.05, rtol=1e-6)
+    assert -hull.planes[:, 3].max() > 0.9 * 0.05  # none of its faces cuts deep
+    assert hull.volume > 0.85 * ball.volume
+
+
 @needs_coacd
 def test_an_l_is_two_boxes():
     found, notes = convex_parts(L, Decomposition(concavity=0.05))

@@ -178,4 +178,4 @@ def test_scanned_objects_become_bodies(name: str, shared: Callable[[str], Path])
     assert (thing.inertial.com < high).all()
     # what collides is what is seen, but for what the division leaves out
     points = np.concatenate([hull.vertices for hull in thing.hulls])
-    np.testing.assert_allclose([points.min(0), points.max(0)], [low, high], atol=0.06 * float(np.ptp([low, high], 0).max()))
+    np.testing.assert_allclose([points.min(0), points.max(0)], [low, high], atol=0.02 * float(np.ptp([low, high], 0).max()))

@@ -55,21 +55,21 @@ def test_every_object_stands_where_the_body_is_put(how: str):
 @pytest.mark.parametrize("index", range(3))
 def test_hulls_move_as_the_object_alone_does(index: int):
     shelf, thing = MAKERS["hulls"], OBJECTS[index]
-    model = with_object(scene(shelf, 0.2), shelf, index)
+    model = with_object(scene(shelf, 0.01), shelf, index)
     spec = mujoco.MjSpec()
     flat_ground(spec)
-    thing.attach(spec, pos=tuple(np.array([0, 0, 0.2]) - shelf.seats[index]))
+    thing.attach(spec, pos=tuple(np.array([0, 0, 0.01]) - shelf.seats[index]))
     alone = compile_for_physics(spec)
     ours, theirs = mujoco.MjData(model), mujoco.MjData(alone)
     for data in (ours, theirs):
         data.qvel[:] = (0.4, 0.1, 0, 1.0, 2.0, 0.5)
     # the frames differ by the seat: the same motion has other velocities of their origins
     ours.qvel[:3] += np.cross(theirs.qvel[3:], shelf.seats[index])
-    for _ in range(20):
+    for _ in range(8):
         mujoco.mj_step(model, ours, 5)
         mujoco.mj_step(alone, theirs, 5)
         np.testing.assert_allclose(ours.body("object").xipos, theirs.body(thing.name).xipos, atol=1e-4)
-    assert ours.body("object").xipos[2] < 0.15
+    assert ours.ncon > 0
 
 
 def test_spare_geoms_are_out_of_the_way():
