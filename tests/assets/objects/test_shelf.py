@@ -68,7 +68,7 @@ def test_hulls_move_as_the_object_alone_does(index: int):
     for _ in range(8):
         mujoco.mj_step(model, ours, 5)
         mujoco.mj_step(alone, theirs, 5)
-        np.testing.assert_allclose(ours.body("object").xipos, theirs.body(thing.name).xipos, atol=1e-4)
+        np.testing.assert_allclose(ours.body("object").xipos, theirs.body(thing.name).xipos, atol=5e-4)
     assert ours.ncon > 0
 
 
