@@ -35,6 +35,13 @@ def ball() -> Object:
     return made("ball", creation.icosphere(3, 0.04), density=900.0, friction=0.6)
 
 
+def slab() -> Object:
+    """12 x 8 x 3 cm, turned about the vertical."""
+    mesh = creation.box((0.12, 0.08, 0.03))
+    mesh.apply_transform(trimesh.transformations.euler_matrix(0, 0, 0.7))
+    return made("slab", mesh, density=1500.0, friction=0.9)
+
+
 def ell() -> Object:
     """Two boxes, one standing on the other's end, leaning."""
     foot, post = creation.box((0.12, 0.06, 0.03)), creation.box((0.03, 0.06, 0.1))
