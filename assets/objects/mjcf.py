@@ -67,7 +67,8 @@ def add_body(spec: mujoco.MjSpec, name: str, inertial: Inertial, pos: Sequence[f
 
 def add_hull(spec: mujoco.MjSpec, name: str, hull: Hull) -> None:
     """A mesh for the convex part."""
-    mesh = spec.add_mesh(name=name, uservert=hull.vertices.ravel(), userface=hull.faces.ravel())
+    written = np.char.mod("%.6g", hull.vertices.ravel()).astype(float)  # what MJCF has room for: so it survives being written
+    mesh = spec.add_mesh(name=name, uservert=written, userface=hull.faces.ravel())
     mesh.inertia = mujoco.mjtMeshInertia.mjMESH_INERTIA_CONVEX
 
 
