@@ -15,11 +15,13 @@ from sim.randomization.fields import (
     joint_range,
 )
 from sim.randomization.geoms import GeomSize
+from sim.randomization.objects import AnyObject
 from sim.randomization.randomization import Randomization
 from sim.randomization.term import FieldSampler, ModelTerm, RandomizationError
 
 __all__ = [
     "ActuatorGains",
+    "AnyObject",
     "CenterOfMass",
     "Distribution",
     "Field",

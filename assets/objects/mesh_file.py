@@ -1,0 +1,224 @@
+"""Reads what others have modelled or scanned: OBJ, PLY, STL and GLB files, with textures and colours, in metres.
+
+    looks, notes = read_mesh(Path("mug/textured.obj"), units="m", scale=1.0)
+
+A file from elsewhere is data: sizes are bounded before anything is read, nothing is fetched, and what it refers to is looked
+for in its own folder only. `notes` tell what was left out.
+"""
+
+import json
+import math
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+from PIL import Image
+
+from assets.objects.errors import ObjectError
+
+FORMATS = ("obj", "ply", "stl", "glb")
+
+Units = Literal["m", "cm", "mm", "inch", "foot"]
+"""Of a file's coordinates."""
+
+METRES: dict[Units, float] = {"m": 1.0, "cm": 1e-2, "mm": 1e-3, "inch": 0.0254, "foot": 0.3048}
+
+SMALLEST, LARGEST = 2e-3, 5.0
+"""Longest edge of the box around an object that is taken for right (m)."""
+_LIKELY = (0.02, 2.0)
+
+MAX_FILE_BYTES = 256 * 2**20
+MAX_FACES = 1_000_000
+MAX_PIXELS = 8192 * 8192
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """A surface with one material."""
+
+    vertices: np.ndarray
+    """(n, 3) float64, m."""
+    faces: np.ndarray
+    """(m, 3) int32, counter-clockwise from outside."""
+    uv: np.ndarray | None = None
+    """Texture coordinates of the vertices, (n, 2), from the picture's lower left; None without a picture."""
+    image: Image.Image | None = None
+    """RGB or RGBA."""
+    rgba: tuple[float, float, float, float] = (0.7, 0.7, 0.7, 1.0)
+    """Where there is no picture; in [0, 1]."""
+
+
+def read_mesh(path: Path, units: Units = "m", scale: float = 1.0) -> tuple[tuple[Look, ...], tuple[str, ...]]:
+    """The surfaces in a file, in metres, and notes on what of it was left out.
+
+    Raises ObjectError where the file can't be read, is too large, or holds an object of an unlikely size.
+    """
+    if units not in get_args(Units):
+        raise ObjectError(f"{path}: unknown units {units!r}, expected one of {', '.join(get_args(Units))}")
+    if not 0 < scale < math.inf:
+        raise ObjectError(f"{path}: scale must be positive and finite, found {scale:g}")
+    notes: list[str] = []
+    looks = tuple(_looks(path, METRES[units] * scale, notes))
+    if not looks:
+        raise ObjectError(f"{path}: it has no triangles; expected a surface mesh, not points or lines")
+    _check_size(path, looks, units, scale)
+    return looks, tuple(notes)
+
+
+def _looks(path: Path, scale: float, notes: list[str]) -> Iterator[Look]:
+    import trimesh
+
+    scene = _load(path, notes)
+    faces = sum(len(mesh.faces) for mesh in scene.geometry.values() if isinstance(mesh, trimesh.Trimesh))
+    placed = len(scene.graph.nodes_geometry)
+    if faces * max(1, placed) > MAX_FACES * max(1, len(scene.geometry)):
+        raise ObjectError(f"{path}: it has {faces} faces, at most {MAX_FACES} are read; simplify it")
+    for node in scene.graph.nodes_geometry:
+        pose, name = scene.graph[node]
+        mesh = scene.geometry[name]
+        if not isinstance(mesh, trimesh.Trimesh) or not len(mesh.faces):
+            notes.append(f"left out {name!r}: it has no triangles")
+            continue
+        vertices = scale * (np.asarray(mesh.vertices, float) @ pose[:3, :3].T + pose[:3, 3])
+        triangles = np.asarray(mesh.faces, np.int32)
+        if not np.isfinite(vertices).all():
+            raise ObjectError(f"{path}: {np.count_nonzero(~np.isfinite(vertices).all(1))} of its vertices are not finite")
+        if len(triangles) and (triangles.min() < 0 or triangles.max() >= len(vertices)):
+            raise ObjectError(f"{path}: a face refers to vertex {triangles.max()}, but there are {len(vertices)}")
+        if np.linalg.det(pose[:3, :3]) < 0:
+            triangles = triangles[:, ::-1]
+        yield _look(path, vertices, triangles, mesh.visual, notes)
+
+
+def _load(path: Path, notes: list[str]) -> Any:
+    import trimesh
+
+    kind = path.suffix.lower().removeprefix(".")
+    if kind not in FORMATS:
+        raise ObjectError(f"{path}: unknown format {path.suffix!r}, expected a file that ends in .{', .'.join(FORMATS)}")
+    try:
+        size = path.stat().st_size
+        if size > MAX_FILE_BYTES:
+            raise ObjectError(f"{path}: it has {size >> 20} MiB, at most {MAX_FILE_BYTES >> 20} are read; simplify it")
+        content = path.read_bytes()
+    except OSError as error:
+        raise ObjectError(f"{path}: it can't be read: {error.strerror}") from error
+    if kind == "glb":
+        _check_glb(path, content)
+    resolver = _own_folder(path, notes)
+    try:
+        return trimesh.load_scene(BytesIO(content), file_type=kind, resolver=resolver, process=False)
+    except Exception as error:  # whatever a parser makes of a damaged file
+        what = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+        raise ObjectError(f"{path}: it is no {kind.upper()} file that can be read, or is damaged ({what})") from error
+
+
+def _check_glb(path: Path, content: bytes) -> None:
+    """Raise ObjectError where it claims more elements than it has bytes for: they would be made of nothing."""
+    try:
+        length = struct.unpack_from("<I", content, 12)[0]
+        accessors = json.loads(content[20 : 20 + length]).get("accessors", [])
+        count = sum(int(accessor["count"]) for accessor in accessors)
+    except (struct.error, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ObjectError(f"{path}: it is no GLB file, or is damaged") from error
+    if count > len(content):
+        raise ObjectError(f"{path}: it claims {count} elements, more than its {len(content)} bytes can hold")
+
+
+def _own_folder(path: Path, notes: list[str]) -> Any:
+    """Where a file's materials and textures are looked for."""
+    from trimesh.resolvers import Resolver
+
+    folder = path.parent.resolve()
+
+    class OwnFolder(Resolver):
+        def __init__(self) -> None:
+            pass
+
+        def get(self, key: str) -> bytes:
+            found = (folder / str(key).strip().replace("\\", "/")).resolve()
+            if not found.is_relative_to(folder):
+                notes.append(f"left out {key!r}: it lies outside the mesh's folder")
+            elif not found.is_file():
+                notes.append(f"left out {key!r}: there is no such file in the mesh's folder")
+            elif found.stat().st_size > MAX_FILE_BYTES:
+                notes.append(f"left out {key!r}: it has more than {MAX_FILE_BYTES >> 20} MiB")
+            else:
+                return found.read_bytes()
+            raise FileNotFoundError(key)
+
+        def write(self, name: str, data: Any) -> None:
+            raise NotImplementedError
+
+        def namespaced(self, namespace: str) -> "OwnFolder":
+            return self
+
+        def keys(self) -> list[str]:
+            return [found.name for found in folder.iterdir() if found.is_file()]
+
+    return OwnFolder()
+
+
+# Looks
+
+
+def _look(path: Path, vertices: np.ndarray, faces: np.ndarray, visual: Any, notes: list[str]) -> Look:
+    from trimesh.visual.material import PBRMaterial
+
+    if visual.kind in ("vertex", "face"):
+        return _coloured(vertices, faces, np.asarray(visual.face_colors))
+    material = getattr(visual, "material", None)
+    if material is None:
+        return Look(vertices, faces)
+    is_pbr = isinstance(material, PBRMaterial)
+    image = material.baseColorTexture if is_pbr else getattr(material, "image", None)
+    uv = None if getattr(visual, "uv", None) is None else np.asarray(visual.uv, float)
+    colour = np.asarray(material.main_color, float)[:4] / 255
+    rgba = (float(colour[0]), float(colour[1]), float(colour[2]), float(colour[3]))
+    if image is None or uv is None or len(uv) != len(vertices) or not np.isfinite(uv).all():
+        return Look(vertices, faces, rgba=rgba)
+    if image.width * image.height > MAX_PIXELS:
+        notes.append(f"left out a texture of {image.width} x {image.height} pixels: at most {MAX_PIXELS} are read")
+        return Look(vertices, faces, rgba=rgba)
+    try:
+        image = image.convert("RGBA" if image.mode in ("RGBA", "LA", "PA") else "RGB")
+    except Exception as error:  # PIL decodes only now
+        raise ObjectError(f"{path}: its texture is damaged: {error}") from error
+    return Look(vertices, faces, uv, image)
+
+
+def _coloured(vertices: np.ndarray, faces: np.ndarray, colours: np.ndarray) -> Look:
+    """MuJoCo's meshes have no colours of their own: each face gets a texel."""
+    width = math.ceil(math.sqrt(len(faces)))
+    texels = np.zeros((width, width, 4), np.uint8)
+    index = np.arange(len(faces))
+    row, column = index // width, index % width
+    texels[row, column] = colours
+    uv = np.stack([(column + 0.5) / width, 1 - (row + 0.5) / width], 1)
+    image = Image.fromarray(texels)
+    if (colours[:, 3] == 255).all():
+        image = image.convert("RGB")
+    corners = np.arange(3 * len(faces), dtype=np.int32).reshape(-1, 3)  # each face has vertices of its own, with its texel
+    return Look(vertices[faces].reshape(-1, 3), corners, uv.repeat(3, 0), image)
+
+
+# Size
+
+
+def _check_size(path: Path, looks: tuple[Look, ...], units: Units, scale: float) -> None:
+    points = np.concatenate([look.vertices[np.unique(look.faces)] for look in looks])
+    size = float(np.ptp(points, axis=0).max())
+    if SMALLEST <= size <= LARGEST:
+        return
+    as_is = size / METRES[units]
+    fitting = [name for name, metres in METRES.items() if _LIKELY[0] <= as_is * metres <= _LIKELY[1]]
+    hint = "give its units, or scale"
+    if fitting:
+        hint = f"its units are probably {' or '.join(fitting)}: give units={fitting[0]!r}"
+    told = f"{size:.3g} m" if size >= 0.01 else f"{1e3 * size:.3g} mm"
+    found = f"as units of {units}" + (f" times {scale:g}" if scale != 1 else "")
+    raise ObjectError(f"{path}: read {found}, it is {told} wide, expected {1e3 * SMALLEST:g} mm to {LARGEST:g} m; {hint}")

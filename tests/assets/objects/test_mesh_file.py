@@ -1,0 +1,173 @@
+import json
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+import trimesh
+from PIL import Image
+from trimesh import creation
+
+from assets.objects.errors import ObjectError
+from assets.objects.mesh_file import FORMATS, read_mesh
+
+BOX = creation.box((0.2, 0.1, 0.06))
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_every_format_gives_the_same_surface(tmp_path: Path, kind: str):
+    path = tmp_path / f"box.{kind}"
+    BOX.export(path)
+    (look,), notes = read_mesh(path)
+    assert notes == ()
+    found = trimesh.Trimesh(look.vertices, look.faces)
+    np.testing.assert_allclose(found.bounds, BOX.bounds, atol=1e-7)
+    assert found.volume == pytest.approx(BOX.volume, rel=1e-5)
+
+
+@pytest.mark.parametrize("units, metres", [("cm", 0.01), ("mm", 0.001), ("inch", 0.0254)])
+def test_units_and_scale_become_metres(tmp_path: Path, units, metres: float):
+    path = tmp_path / "box.stl"
+    creation.box((20, 10, 6)).export(path)
+    (look,), _ = read_mesh(path, units, scale=2.0)
+    np.testing.assert_allclose(np.ptp(look.vertices, axis=0), np.array([40, 20, 12]) * metres, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "width, units, hint",
+    [
+        (40.0, "m", "it is 40 m wide, expected 2 mm to 5 m; its units are probably cm or mm or inch: give units='cm'"),
+        (120.0, "m", "probably cm or mm"),
+        (0.1, "mm", "it is 0.1 mm wide.*probably m"),
+        (1e9, "m", "give its units, or scale"),
+    ],
+)
+def test_an_unlikely_size_is_refused_with_a_hint(tmp_path: Path, width: float, units, hint: str):
+    path = tmp_path / "box.stl"
+    creation.box((width, width / 2, width / 2)).export(path)
+    with pytest.raises(ObjectError, match=hint):
+        read_mesh(path, units)
+
+
+def textured(folder: Path, texture: str) -> Path:
+    """A triangle of 10 cm, its texture where the MTL file says."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "a.mtl").write_text(f"newmtl m\nmap_Kd {texture}\n")
+    corners = "v 0 0 0\nv .1 0 0\nv 0 .1 0\nv 0 0 .1\nvt 0 0\nvt 1 0\nvt 0 1\n"
+    faces = "f 1/1 3/2 2/3\nf 1/1 2/2 4/3\nf 2/1 3/2 4/3\nf 1/1 4/2 3/3\n"
+    (folder / "a.obj").write_text(f"mtllib a.mtl\nusemtl m\n{corners}{faces}")
+    return folder / "a.obj"
+
+
+def picture(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)).save(path)
+
+
+def test_a_texture_comes_with_its_coordinates(tmp_path: Path):
+    picture(tmp_path / "maps" / "t.png")
+    (look,), notes = read_mesh(textured(tmp_path, "maps/t.png"))
+    assert notes == ()
+    assert look.image is not None
+    np.testing.assert_array_equal(np.asarray(look.image), np.arange(72, dtype=np.uint8).reshape(4, 6, 3))
+    assert look.uv is not None
+    assert {tuple(row) for row in look.uv.tolist()} == {(0, 0), (1, 0), (0, 1)}
+
+
+@pytest.mark.parametrize("how", ["..", "absolute", "link"])
+def test_a_texture_outside_the_folder_is_not_followed(tmp_path: Path, how: str):
+    picture(tmp_path / "secret.png")
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    if how == "link":
+        (inside / "t.png").symlink_to(tmp_path / "secret.png")
+    name = {"..": "../secret.png", "absolute": str(tmp_path / "secret.png"), "link": "t.png"}[how]
+    (look,), notes = read_mesh(textured(inside, name))
+    assert look.image is None
+    assert any("outside the mesh's folder" in note for note in notes)
+
+
+def test_a_missing_texture_is_told(tmp_path: Path):
+    (look,), notes = read_mesh(textured(tmp_path, "gone.png"))
+    assert look.image is None
+    assert any("gone.png" in note and "no such file" in note for note in notes)
+
+
+@pytest.mark.parametrize("of", ["face", "vertex"])
+@pytest.mark.parametrize("kind", ["ply", "glb"])
+def test_colours_become_a_texture_with_a_texel_for_each_face(tmp_path: Path, of: str, kind: str):
+    mesh = creation.icosphere(2, 0.05)
+    top = mesh.triangles_center[:, 2] > 0
+    if of == "face" and kind == "ply":
+        mesh.visual.face_colors = np.where(top[:, None], [255, 0, 0, 255], [0, 0, 255, 255])
+    else:
+        mesh.visual.vertex_colors = np.where(mesh.vertices[:, 2:] > 0, [255, 0, 0, 255], [0, 0, 255, 255])
+    path = tmp_path / f"ball.{kind}"
+    mesh.export(path)
+    (look,), _ = read_mesh(path)
+    assert look.image is not None
+    assert look.uv is not None
+    pixels = np.asarray(look.image)[..., :3]
+    height, width = pixels.shape[:2]
+    middle = look.vertices[look.faces].mean(1)
+    uv = look.uv[look.faces[:, 0]]
+    colour = pixels[((1 - uv[:, 1]) * height).astype(int), (uv[:, 0] * width).astype(int)]
+    clear = np.abs(middle[:, 2]) > 0.01  # those in between have corners of both colours
+    np.testing.assert_array_equal(colour[clear, 0] > 200, middle[clear, 2] > 0)
+
+
+def test_parts_of_a_glb_lie_where_its_scene_puts_them(tmp_path: Path):
+    scene = trimesh.Scene()
+    scene.add_geometry(creation.box((0.1, 0.1, 0.1)), transform=trimesh.transformations.translation_matrix([0.5, 0, 0]))
+    mirrored = np.diag([-1.0, 1, 1, 1])
+    scene.add_geometry(creation.box((0.1, 0.2, 0.1)), transform=mirrored)
+    scene.export(tmp_path / "two.glb")
+    looks, _ = read_mesh(tmp_path / "two.glb")
+    places = sorted((look.vertices.min(0).round(4).tolist(), look.vertices.max(0).round(4).tolist()) for look in looks)
+    assert places == [([-0.05, -0.1, -0.05], [0.05, 0.1, 0.05]), ([0.45, -0.05, -0.05], [0.55, 0.05, 0.05])]
+    assert all(trimesh.Trimesh(look.vertices, look.faces).volume > 0 for look in looks)
+
+
+@pytest.mark.parametrize(
+    "name, content, told",
+    [
+        ("a.fbx", b"", "unknown format '.fbx', expected a file that ends in .obj, .ply, .stl, .glb"),
+        ("a.obj", b"", "no triangles|can't be read, or is damaged|can be read, or is damaged"),
+        ("a.obj", b"v 0 0 0\nv 1 0 0\n", "triangles|damaged"),
+        ("a.obj", b"v 0 0 0\nv .1 0 0\nv 0 nan 0\nf 1 2 3\n", "not finite"),
+        ("a.obj", b"v 0 0 0\nv .1 0 0\nf 1 2 9\n", "damaged|refers to vertex"),
+        ("a.stl", b"solid \xff\xfe", "damaged|triangles"),
+        ("a.stl", b"\0" * 80 + struct.pack("<I", 2**31), "damaged"),
+        (
+            "a.ply",
+            b"ply\nformat binary_little_endian 1.0\nelement vertex 999999999999\nproperty float x\nend_header\n",
+            "damaged",
+        ),
+        ("a.glb", b"glTF", "no GLB file, or is damaged"),
+        ("a.glb", b"glTF" + struct.pack("<III", 2, 24, 4) + b"JSON[]  ", "damaged"),
+    ],
+)
+def test_a_damaged_file_is_refused(tmp_path: Path, name: str, content: bytes, told: str):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ObjectError, match=told):
+        read_mesh(tmp_path / name)
+
+
+def test_a_glb_that_claims_more_than_it_holds_is_refused(tmp_path: Path):
+    text = json.dumps({"asset": {"version": "2.0"}, "accessors": [{"count": 10**12, "componentType": 5126, "type": "VEC3"}]})
+    content = text.encode()
+    (tmp_path / "a.glb").write_bytes(b"glTF" + struct.pack("<IIII", 2, 20 + len(content), len(content), 0x4E4F534A) + content)
+    with pytest.raises(ObjectError, match="it claims 1000000000000 elements"):
+        read_mesh(tmp_path / "a.glb")
+
+
+def test_a_file_that_is_not_there_is_told(tmp_path: Path):
+    with pytest.raises(ObjectError, match=r"gone\.obj: it can't be read: No such file"):
+        read_mesh(tmp_path / "gone.obj")
+
+
+def test_a_file_that_is_too_large_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("assets.objects.mesh_file.MAX_FILE_BYTES", 1000)
+    (tmp_path / "a.stl").write_bytes(b"\0" * 1001)
+    with pytest.raises(ObjectError, match="MiB, at most"):
+        read_mesh(tmp_path / "a.stl")
