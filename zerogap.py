@@ -15,6 +15,7 @@ import tyro
 from rich.console import Console
 from rich.markup import escape
 
+import assets.objects.commands
 import sim2real.commands
 
 Json = Annotated[Path | None, tyro.conf.arg(name="json", metavar="FILE")]
@@ -574,6 +575,7 @@ _COMMANDS: dict[str, Callable[..., Any]] = {
     "bench": bench,
     "demo": demo,
     **sim2real.commands.COMMANDS,
+    **assets.objects.commands.COMMANDS,
 }
 
 

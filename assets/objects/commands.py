@@ -1,4 +1,4 @@
-"""The verbs of the command line that concern objects: `zerogap objects import`.
+"""The verb of the command line that concerns objects: `zerogap import-mesh`.
 
 Heavy imports stay inside the functions, as `zerogap --help` reads this file.
 """
@@ -30,7 +30,7 @@ def import_(
 ) -> dict[str, Any]:
     """Make an object for simulation of a mesh: OBJ, PLY, STL or GLB, with its textures or colours.
 
-    Example: zerogap objects import mug/textured.obj --mass 0.118 --wall 0.004 --out objects/mug
+    Example: zerogap import-mesh mug/textured.obj --mass 0.118 --wall 0.004 --out objects/mug
 
     The folder has an MJCF file of a free body with its mass, inertia, looks and convex parts that collide. Two lines bring it
     into a scene, which lies beside the folder:
@@ -85,4 +85,4 @@ def import_(
     return told | {"hulls": len(made.hulls), "hull_volume": total_volume(made.hulls), "notes": list(made.notes)}
 
 
-COMMANDS: dict[str, Callable[..., Any]] = {"objects import": import_}
+COMMANDS: dict[str, Callable[..., Any]] = {"import-mesh": import_}
