@@ -1,6 +1,7 @@
 """Another object in each environment, on every engine, against MuJoCo's C engine with one model per object."""
 
 import copy
+from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +19,17 @@ from tests.assets.objects.made import ball, brick, ell, slab
 OBJECTS = (brick(), ball(), slab())
 SHELF = Shelf.of_primitives(OBJECTS)
 NUM_ENVS = 6
-THROW = np.array([0.5, 0.2, 0, 0.3, 0.2, 1.0], np.float32)
+
+
+@dataclass(frozen=True)
+class Throw:
+    height: float
+    """Of the object's lowest point above the ground (m)."""
+    qvel: tuple[float, ...]
+
+
+FLYING = Throw(1.0, (0.5, 0.2, 0.0, 3.0, 2.0, 1.0))
+SLIDING = Throw(0.0, (0.5, 0.2, 0.0, 0.0, 0.0, 1.0))
 
 
 def scene(shelf: Shelf) -> mujoco.MjModel:
@@ -54,22 +65,23 @@ class Started:
         self.physics = make_physics(model, len(fields["body_mass"]), engine)
         self.fields, self.state = fields, self.physics.init(fields)
 
-    def moved(self, height: float, steps: int = 25) -> np.ndarray:
-        """qpos of each environment some steps after it is thrown along the ground, `height` (m) above it, (envs, nq)."""
+    def moved(self, throw: Throw, steps: int = 25) -> np.ndarray:
+        """qpos of each environment some steps after its object is thrown, (envs, nq)."""
         physics, count = self.physics, self.physics.num_envs
-        qpos = jnp.tile(jnp.asarray(physics.model.qpos0, jnp.float32).at[2].set(height), (count, 1))
-        self.state = physics.reset(self.state, jnp.ones(count, bool), qpos, jnp.tile(THROW, (count, 1)), self.fields)
+        qpos = jnp.tile(jnp.asarray(physics.model.qpos0, jnp.float32).at[2].set(throw.height), (count, 1))
+        qvel = jnp.tile(jnp.array(throw.qvel), (count, 1))
+        self.state = physics.reset(self.state, jnp.ones(count, bool), qpos, qvel, self.fields)
         self.state = physics.step(self.state, jnp.zeros((count, 0)), steps)
         physics.check_overflow(self.state)
         assert not self.state.diverged.any()
         return np.asarray(self.state.qpos)
 
 
-def oracle(model: mujoco.MjModel, fields: dict[str, jax.Array], env: int, height: float, steps: int = 25) -> np.ndarray:
+def oracle(model: mujoco.MjModel, fields: dict[str, jax.Array], env: int, throw: Throw, steps: int = 25) -> np.ndarray:
     """The same by MuJoCo's C engine alone."""
     model = model_of(model, fields, env)
     data = mujoco.MjData(model)
-    data.qpos[2], data.qvel[:] = np.float32(height), THROW
+    data.qpos[2], data.qvel[:] = throw.height, np.float32(throw.qvel)
     mujoco.mj_step(model, data, steps)
     return data.qpos
 
@@ -80,12 +92,12 @@ def test_each_environment_moves_an_object_of_its_own(quick_to_compile: None, eng
     drawn = np.asarray(AnyObject(SHELF).index_of(MODEL, fields))
     assert set(drawn) == {0, 1, 2}
     started = Started(MODEL, fields, engine)
-    flying, sliding = started.moved(height=1.0), started.moved(height=0.0)
+    flying, sliding = started.moved(FLYING), started.moved(SLIDING)
     for env in range(NUM_ENVS):
         name = OBJECTS[drawn[env]].name
         # in the air inertia alone counts; on the ground, where engines find other points of contact, shape and friction as well
-        np.testing.assert_allclose(flying[env], oracle(MODEL, fields, env, 1.0), atol=2e-5, err_msg=name)
-        np.testing.assert_allclose(sliding[env], oracle(MODEL, fields, env, 0.0), atol=5e-3, err_msg=name)
+        np.testing.assert_allclose(flying[env], oracle(MODEL, fields, env, FLYING), atol=2e-5, err_msg=name)
+        np.testing.assert_allclose(sliding[env], oracle(MODEL, fields, env, SLIDING), atol=5e-3, err_msg=name)
     # which is little beside what tells the objects apart
     for found, least in ((flying, 1e-3), (sliding, 1e-2)):
         one, two, three = (found[drawn == index][0] for index in range(3))
@@ -96,9 +108,9 @@ def test_hulls_on_the_native_engine_are_mj_step_bit_for_bit():
     shelf = Shelf.of_hulls((brick(), ball(), ell()))
     model = scene(shelf)
     fields = draw(model, AnyObject(shelf))
-    found = Started(model, fields, "native").moved(height=0.0, steps=100)
+    found = Started(model, fields, "native").moved(SLIDING, steps=100)
     for env in range(NUM_ENVS):
-        np.testing.assert_array_equal(found[env], oracle(model, fields, env, 0.0, steps=100).astype(np.float32))
+        np.testing.assert_array_equal(found[env], oracle(model, fields, env, SLIDING, steps=100).astype(np.float32))
 
 
 def test_hulls_on_other_engines_are_refused():
