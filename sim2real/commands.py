@@ -136,7 +136,7 @@ def twin(
             default pose.
         view: show it in a browser.
         port: of that page; 0 for one that is free.
-        video: write an MP4 to this file at the end.
+        video: write an MP4 to this file at the end; of a time in which nobody commands, it shows a second.
         log: write what really happened to this file (.npz).
         json_file: write the figures to this file.
     """

@@ -15,7 +15,9 @@ from assets.errors import UserError
 from sim2real.logs.robot_log import RobotLog, Stream
 
 _AROUND = 0.02  # s to either side of a window's start that its state is fitted to, or four samples where those are longer
-_LARGEST_GAP = 4.0  # usual sample intervals without a sample, beyond which a window is left out
+# Time without a sample beyond which a window is left out: usual intervals, and s where those are shorter. The commands are
+# known within a gap, so that only what it would have been compared with is missing.
+_LARGEST_GAP, _SHORT_GAP = 4.0, 0.03
 
 
 class CalibrationError(UserError, ValueError):
@@ -123,7 +125,7 @@ def _window(
     within = slice(*np.searchsorted(time, [start, start + seconds], side="right"))
     stamps = time[within] - start
     edges = np.concatenate([[0.0], stamps, [seconds]])
-    if len(stamps) < 2 or np.diff(edges).max() > _LARGEST_GAP * period or not np.isfinite(position[within]).all():
+    if len(stamps) < 2 or np.diff(edges).max() > max(_LARGEST_GAP * period, _SHORT_GAP) or not np.isfinite(position[within]).all():
         return None
     state = state_at(time, position, start, period)
     return None if state is None else (state.position, state.velocity, stamps, position[within])

@@ -130,7 +130,7 @@ def _deployed(told: dict[str, Any], folder: Path) -> dict[str, Any]:
 def _findings(checked: dict[str, Any]) -> list[tuple[str, str]]:
     """Of all logs, those that spoil something."""
     return [
-        (finding["severity"], " ".join(finding[part] for part in ("joint", "stream", "text", "consequence") if finding[part]))
+        (finding["severity"], " ".join(finding[part] for part in ("joint", "text", "consequence") if finding[part]))
         for log in checked["logs"]
         for finding in log["findings"]
         if finding["severity"] != "note"
