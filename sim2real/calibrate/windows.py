@@ -125,7 +125,8 @@ def _window(
     within = slice(*np.searchsorted(time, [start, start + seconds], side="right"))
     stamps = time[within] - start
     edges = np.concatenate([[0.0], stamps, [seconds]])
-    if len(stamps) < 2 or np.diff(edges).max() > max(_LARGEST_GAP * period, _SHORT_GAP) or not np.isfinite(position[within]).all():
+    largest = max(_LARGEST_GAP * period, _SHORT_GAP)
+    if len(stamps) < 2 or np.diff(edges).max() > largest or not np.isfinite(position[within]).all():
         return None
     state = state_at(time, position, start, period)
     return None if state is None else (state.position, state.velocity, stamps, position[within])
