@@ -61,6 +61,10 @@ LONGEST_FIRST = (
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     places = {REPOSITORY / name: place for place, name in enumerate(LONGEST_FIRST)}
     items.sort(key=lambda item: places.get(item.path, len(places)))
+    if not os.environ.get("ZEROGAP_LONG_TESTS"):
+        for item in items:
+            if (mark := item.get_closest_marker("long")) is not None:
+                item.add_marker(pytest.mark.skip(reason=f"{mark.args[0]}: ZEROGAP_LONG_TESTS=1 make test runs it"))
 
 
 @pytest.fixture(scope="session")
