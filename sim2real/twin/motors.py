@@ -80,5 +80,7 @@ def quantise(values: np.ndarray, resolution: np.ndarray | float | None) -> np.nd
     """The nearest multiples of the resolution; the values themselves where that is 0 or None."""
     if resolution is None:
         return values
-    step = np.where(np.asarray(resolution) > 0, resolution, 1.0)
-    return np.where(np.asarray(resolution) > 0, np.round(values / step) * step, values)
+    if np.all(resolution):
+        return np.rint(values / resolution) * resolution
+    step = np.where(resolution, resolution, 1.0)
+    return np.where(resolution, np.rint(values / step) * step, values)

@@ -16,7 +16,7 @@ from tests.rl.untrained import untrained
 def evaluate() -> Callable[[int], Evaluation]:
     """Evaluates a policy that has learned nothing, and so holds the default pose, on the robots of a seed."""
     ppo = PPO(make_env(make_task("go2-velocity-flat"), 24, "native"), PPOConfig(minibatches=1))
-    policy, evaluator = untrained(ppo), Evaluator(ppo, seconds=3.0)
+    policy, evaluator = untrained(ppo), Evaluator(ppo, seconds=1.0)
     return lambda seed: evaluator(policy, seed=seed)
 
 
