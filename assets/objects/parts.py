@@ -17,7 +17,7 @@ from assets.robots.primitives import BOX, CAPSULE
 
 _GRID = 14  # points along each axis by which a primitive and a hull are compared
 _MARGIN = 1.15  # of that grid around the hull
-_AS_GOOD = 0.02  # a capsule must overlap so much better: a box stands on a table, a capsule rolls off it
+_AS_GOOD = 0.06  # a capsule must overlap so much better: a box stands on a table, a capsule rolls off it
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +85,7 @@ def _best_size(kind: mujoco.mjtGeom, grid: np.ndarray, inside: np.ndarray, half:
 
     def overlap(size: np.ndarray) -> float:
         if kind == BOX:
-            depth = (size - np.abs(grid)).min(1) / half.max()
+            depth = ((size - np.abs(grid)) / half).min(1)
         else:
             along = np.maximum(np.abs(grid[:, 2]) - size[1], 0)
             depth = (size[0] - np.sqrt(grid[:, 0] ** 2 + grid[:, 1] ** 2 + along**2)) / half.max()

@@ -8,6 +8,7 @@ arrived, and its targets are sent at the twin's rate. Same seed, same episodes, 
 training, from a stream of their own. What the policy earns is what the task's terms see of the twin's true state.
 """
 
+import math
 import multiprocessing
 import os
 from collections.abc import Callable, Sequence
@@ -37,6 +38,7 @@ from sim2real.twin.simulated import SimulatedRobot
 
 _RATE = 500.0  # Hz, as `zerogap twin` has by default
 _COMMAND_STREAM = 0x7121A1
+_WORTH_A_PROCESS = 60.0  # s simulated: to start one takes as long
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,8 @@ def try_policy(
     processes: int | None = None,
     progress: Callable[[float], None] = lambda share: None,
 ) -> Trial:
-    """Episode i is that of seed + i. `task` defaults to the policy's own, `processes` to one for each core.
+    """Episode i is that of seed + i. `task` defaults to the policy's own, `processes` to one for each core where there is
+    enough to do.
 
     Raises TwinError where the task cannot be judged on a twin, or the simulation diverges, and what reading the policy raises.
     """
@@ -116,7 +119,8 @@ def try_policy(
     spec = Policy.load(policy).spec
     name = task or spec.task
     Stage(make_task(name), gap)  # what is wrong is told before processes are started
-    workers = min(processes or os.cpu_count() or 1, episodes)
+    worth = math.ceil(episodes * seconds / _WORTH_A_PROCESS)
+    workers = processes or min(os.cpu_count() or 1, episodes, worth)
     seeds = range(seed, seed + episodes)
     told: list[Episode] = []
     if workers == 1:

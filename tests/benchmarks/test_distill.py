@@ -9,6 +9,8 @@ import pytest
 import benchmarks.distill as benchmark
 from rl.run import Run
 
+pytestmark = pytest.mark.long("it compiles and trains three policies")
+
 SMALL = {"TASK": "tests.rl.hidden:hidden_task", "SEEDS": (3,), "MINUTES": 0.02, "HISTORY": 5, "ROBOTS": 8, "SECONDS": 1.0}
 
 

@@ -109,6 +109,7 @@ def compared(tmp_path_factory):
     return out
 
 
+@pytest.mark.long("brax and we train")
 def test_a_comparison_has_all_figures(compared):
     figures = json.loads((compared / "ppo.json").read_text())
     names = ("ours_over_brax_mjx", "ours_over_brax_same_engine")
@@ -145,6 +146,7 @@ def interrupted(compared, tmp_path, monkeypatch):
     return tmp_path, trained
 
 
+@pytest.mark.long("brax and we train")
 def test_an_interrupted_comparison_goes_on(compared, interrupted):
     out, trained = interrupted
     compare(PLAN, out)
@@ -153,6 +155,7 @@ def test_an_interrupted_comparison_goes_on(compared, interrupted):
     assert told[0] == told[1]
 
 
+@pytest.mark.long("brax and we train")
 def test_another_plan_is_begun_anew(interrupted):
     out, trained = interrupted
     compare(dataclasses.replace(PLAN, minutes=0.02), out)

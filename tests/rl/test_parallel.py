@@ -74,6 +74,7 @@ def pair(tmp_path_factory):
     return directory, first, second
 
 
+@pytest.mark.long("processes compile and train four times")
 def test_two_processes_train_and_resume_together_as_one_would(pair, tmp_path):
     directory, *_ = pair
     alone = train(start_run(TASK, tmp_path / "alone", "native", 32, 0), Budget(steps=4 * UPDATE)).state
@@ -83,6 +84,7 @@ def test_two_processes_train_and_resume_together_as_one_would(pair, tmp_path):
         np.testing.assert_allclose(a, b, rtol=2e-3, atol=2e-4, err_msg=jax.tree_util.keystr(path))
 
 
+@pytest.mark.long("processes compile and train four times")
 def test_one_process_writes_and_tells(pair):
     directory, first, _ = pair
     assert "32 environments on native divided among 2 devices" in first[0]
@@ -90,6 +92,7 @@ def test_one_process_writes_and_tells(pair):
     assert len((directory / "progress.jsonl").read_text().splitlines()) >= 2
 
 
+@pytest.mark.long("processes compile and train four times")
 def test_where_the_first_process_cannot_begin_neither_does(pair):
     directory, *_ = pair
     told = together(_train(directory), status=2)

@@ -76,7 +76,10 @@ TERRAIN = rough_terrain()
 LEVEL = 3
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(
+    "engine",
+    [pytest.param(e, marks=[pytest.mark.long("its boxes compile for a minute")] if e == "mjx" else []) for e in ENGINES],
+)
 def test_on_every_kind_of_ground_too_and_stands_there(quick_to_compile, engine):
     """Standing across an edge of each kind where it has one near, the terrain's boxes set as each environment's own fields."""
     kinds = range(len(TERRAIN.kinds))

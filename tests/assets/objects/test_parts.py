@@ -64,4 +64,4 @@ def test_a_can_becomes_a_box_that_stands_as_high():
     assert part.kind == BOX
     height = np.abs(axes(part)[2]) @ part.size
     assert height == pytest.approx(0.05, rel=0.04)
-    assert part.volume == pytest.approx(math.pi * 0.04**2 * 0.1, rel=0.15)
+    assert part.overlap > math.pi / 4  # no less than the smallest box around it

@@ -20,6 +20,8 @@ from sim2real.logs.robot_log import RobotLog, Stream
 from sim2real.twin.gap import Gap
 from tests.sim2real.delta.leg import LEG, STRIBECK, multisine, record
 
+pytestmark = pytest.mark.long("networks learn for a minute")
+
 # Small networks, few steps and short logs: enough for what is measured here, and a tenth of the usual time.
 SETTINGS = Settings(Architecture(hidden=(16, 16), members=2), Schedule(updates=100, block_seconds=1.0), timestep=0.004)
 SECONDS, HELD_OUT_SECONDS = 17.0, 4.0
