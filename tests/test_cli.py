@@ -16,6 +16,7 @@ import zerogap
 
 WALK = "go2-velocity-flat"
 TASK, TASK_NAME = "tests.rl.hidden:hidden_task", "hinge-track"  # quick to compile
+ROUGH = "tests.rl.rough_ground:rough_ground"
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +77,7 @@ def fails(capsys, arguments: list[str], *expected: str) -> None:
 @pytest.fixture(scope="module")
 def trained_on_rough_ground(tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "rough"
-    arguments = ["train", "go2-velocity-rough", "--engine", "native", "--num-envs", "12", "--steps", "576", "--out", str(out)]
+    arguments = ["train", ROUGH, "--engine", "native", "--num-envs", "12", "--steps", "576", "--out", str(out)]
     assert zerogap.main(arguments) == 0
     return out
 
