@@ -23,7 +23,7 @@ from assets.objects.errors import ObjectError
 from assets.objects.solid import Solid
 
 _FACES = 1500  # of the solid that is divided: with more it takes minutes, and the parts are hardly others
-_SEARCH = {"mcts_iterations": 20, "mcts_max_depth": 2, "mcts_nodes": 8, "resolution": 500}
+_SEARCH: dict[str, Any] = {"mcts_iterations": 20, "mcts_max_depth": 2, "mcts_nodes": 8, "resolution": 500}
 _THINNEST = 1e-5  # of a hull, in sizes of the solid: thinner ones are no bodies for MuJoCo
 
 
@@ -78,7 +78,7 @@ class Hull:
 
     def contains(self, points: np.ndarray) -> np.ndarray:
         """Whether points (n, 3) lie in it, (n,) bool."""
-        return (points @ self.planes[:, :3].T + self.planes[:, 3] <= 0).all(1)
+        return (points @ self.planes[:, :3].T + self.planes[:, 3]).max(axis=1) <= 0
 
 
 def convex_parts(solid: Solid, settings: Decomposition) -> tuple[tuple[Hull, ...], tuple[str, ...]]:
@@ -114,7 +114,7 @@ def _divide(solid: Solid, settings: Decomposition) -> list[np.ndarray]:
     vertices: Any = ((solid.vertices - center) / size).astype(np.float32)
     faces: Any = solid.faces
     if len(faces) > _FACES:
-        vertices, faces = fast_simplification.simplify(vertices, faces, target_count=_FACES)
+        vertices, faces = fast_simplification.simplify(vertices, faces, target_count=_FACES)[:2]
     coacd.set_log_level("error")
     parts = coacd.run_coacd(
         coacd.Mesh(vertices, faces),

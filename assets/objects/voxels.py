@@ -47,7 +47,7 @@ class Voxels:
     @property
     def centers(self) -> np.ndarray:
         """Of the cubes, (nx, ny, nz, 3) m."""
-        return self.origin + self.size * (np.stack(np.indices(self.shape), -1) + 0.5)
+        return self.origin + self.size * (np.moveaxis(np.indices(self.shape), 0, -1) + 0.5)
 
 
 def voxelise(solid: Solid, resolution: int = 32) -> Voxels:
@@ -133,7 +133,7 @@ def _inside(triangles: np.ndarray, x_lines: _Lines, y_lines: _Lines) -> tuple[np
         cross[cross == 0] = np.finfo(float).tiny
         weights.append(np.where(swap[triangle], -cross, cross))
     w = np.stack(weights, -1)
-    up, down = (w > 0).all(1), (w < 0).all(1)
+    up, down = w.min(axis=1) > 0, w.max(axis=1) < 0
     hit = up | down
     w, triangle, line = w[hit], triangle[hit], i[hit] * len(y_lines.at) + j[hit]
     z = np.einsum("ij,ij->i", w / w.sum(1, keepdims=True), triangles[triangle, :, 2])

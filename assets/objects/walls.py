@@ -10,7 +10,7 @@ import math
 from dataclasses import replace
 
 import numpy as np
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from assets.objects.errors import ObjectError
 from assets.objects.solid import Solid, unit_normals
@@ -56,7 +56,7 @@ def _corner_angles(triangles: np.ndarray) -> np.ndarray:
 
 def _room(solid: Solid, move: np.ndarray, thickness: float) -> np.ndarray:
     """The share of its way that each vertex can go before it nears another side of the solid, (n,) in [0, 1]."""
-    surface = cKDTree(_samples(solid.triangles, float(np.ptp(solid.bounds, axis=0).max()) / 200))
+    surface = KDTree(_samples(solid.triangles, float(np.ptp(solid.bounds, axis=0).max()) / 200))
 
     def fits(share: np.ndarray, some: np.ndarray) -> np.ndarray:
         distance, _ = surface.query(solid.vertices[some] + share[:, None] * move[some])
