@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-_SECONDS = 300  # long enough for a machine that has much else to do
+_SECONDS = 900  # long enough for a machine that has much else to do
 
 
 def python(program: str, *arguments: str, devices: int = 1) -> str:
