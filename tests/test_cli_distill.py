@@ -20,6 +20,8 @@ from rl.run import Run
 from rl.train import start_run
 from tests.test_cli import fails
 
+pytestmark = pytest.mark.long("it trains teachers and students")
+
 TASK, OTHER = "tests.rl.hidden:hidden_task", "tests.rl.hidden:task_of_another_robot"
 SMALL = ["--engine", "native", "--num-envs", "16"]
 STEPS = 24 * 16

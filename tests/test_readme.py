@@ -86,6 +86,7 @@ def test_the_commands_are_those_that_there_are(commands: dict[str, list[str]]) -
     assert commands["train"][commands["train"].index("--out") + 1] == commands["eval"][1] == commands["play"][1]
 
 
+@pytest.mark.long("another quadruped compiles and trains")
 def test_another_quadruped_of_the_menagerie_trains_by_the_lines_shown(
     repository: Path, menagerie: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,6 +10,8 @@ import pytest
 from benchmarks.peers import Contender, PeerError, Process, interpreters, measure, paired_ratio
 from tests.rl.tracking import tracking_task
 
+pytestmark = pytest.mark.long("it builds and steps several contenders")
+
 TASK = tracking_task()
 OURS = ("zerogap", f"{__name__}:TASK", "8", "0.004")
 

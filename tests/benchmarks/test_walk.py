@@ -11,6 +11,8 @@ from rl.evaluate import Evaluation, Evaluator
 from rl.ppo import PPO, PPOConfig
 from tests.rl.untrained import untrained
 
+pytestmark = pytest.mark.long("it compiles the walk and its evaluation")
+
 
 @pytest.fixture(scope="module")
 def evaluate() -> Callable[[int], Evaluation]:

@@ -22,6 +22,8 @@ from rl.train import start_run
 from tests.rl.chromium import Chromium, Tab, find_chromium
 from tests.rl.untrained import untrained
 
+pytestmark = pytest.mark.long("a browser draws robots without a GPU")
+
 TASK, NUM_ENVS = "go2-velocity-flat", 3
 
 

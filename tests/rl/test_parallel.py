@@ -46,6 +46,7 @@ for name in told:
 """
 
 
+@pytest.mark.long("it compiles a training twice")
 def test_two_devices_give_the_training_state_of_one():
     python(DEVICES, devices=2)
 

@@ -15,6 +15,7 @@ def env():
     return make_env(make_task("go2-velocity-flat"), 4, "native")
 
 
+@pytest.mark.long("it compiles the walk")
 def test_what_would_let_a_real_robot_down_is_seen_in_simulation(env):
     """Of four robots one lies on its side, one's joint is far too fast, one's target is no number."""
     watchman = Watchman(env)

@@ -95,6 +95,7 @@ def test_the_lent_function_is_taken_back():
     assert not hasattr(jax, "device_put_replicated")
 
 
+@pytest.mark.long("brax's PPO compiles and learns")
 def test_braxs_ppo_learns(env):
     """Following an angle within reach: the cost of a policy that knows nothing falls by more than a third."""
     figures = []

@@ -16,6 +16,8 @@ from sim2real.delta.training import Schedule
 from sim2real.logs.store import write_log
 from tests.sim2real.delta.leg import LEG, STRIBECK, multisine, record
 
+pytestmark = pytest.mark.long("networks learn for half a minute")
+
 ROBOT = "tests.sim2real.delta.leg:LEG"
 
 
