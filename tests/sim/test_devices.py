@@ -43,6 +43,7 @@ for engine in ("native", "mjx"):
 """
 
 
+@pytest.mark.long("it compiles a simulation for each of several devices")
 def test_each_device_simulates_its_part_as_one_would_all():
     python(PHYSICS, devices=2)
 
