@@ -1,4 +1,4 @@
-"""The error that all of sim2real.delta raises."""
+"""The error that corrections raise, and whoever learns them."""
 
 from assets.errors import UserError
 

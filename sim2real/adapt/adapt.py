@@ -4,9 +4,9 @@
     adapted.kept, adapted.scores["corrected"].simulated
 
 The corrected candidate learns where robots are drawn from what the calibration leaves open and move by the learned correction,
-of which there is more or less from episode to episode (Asap, arXiv 2502.01143, section III-C, with one scale for all). The
-control begins with the same policy and goes through as many control steps of the task that the policy was trained on. Both are
-judged on the corrected simulation, and on a twin where one is given, and so is the policy that they began with.
+of which there is more or less from episode to episode; it is frozen, as in ASAP (arXiv 2502.01143). The control begins with
+the same policy and goes through as many control steps of the task that the policy was trained on. Both are judged on the
+corrected simulation, and on a twin where one is given, and so is the policy that they began with.
 """
 
 import dataclasses

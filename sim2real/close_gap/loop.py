@@ -25,9 +25,10 @@ from typing import Any
 
 from assets.errors import UserError
 from assets.json_file import write_json
-from envs.registry import make_task
+from envs.registry import make_robot, make_task
 from envs.task import Task
 from rl.run import Run
+from sim2real.calibrate.calibrate import quantities_of
 from sim2real.twin.gap_file import load_gap
 from sim2real.twin.trial import draw_commands
 
@@ -41,9 +42,9 @@ _ATTEMPTS = 3  # to play a motion
 _MOTIONS = {"multisine": 40.0, "chirp": 20.0}
 """s of what is recorded: the first is learned from, the other held out."""
 
-_FREE = ("delay", "armature", "damping", "frictionloss", "strength")
-"""What may differ. Where gears stick, a leg that hangs hardly tells the offset of its encoder from the play and friction that
-hide it, and a policy told of one that is not there stands askew."""
+# Where gears stick, a leg that hangs hardly tells the offset of its encoder from the play and friction that hide it, and a
+# policy told of one that is not there stands askew.
+_NOT_FREE = "offset"
 
 Say = Callable[[str], None]
 
@@ -72,7 +73,9 @@ def close_gap(task: str, gap: Path, out: Path, settings: Settings, say: Say = pr
     """Returns all figures, which are in OUT/close_gap.json as well. Raises CloseGapError where a step fails, KeyboardInterrupt
     where someone interrupts."""
     load_gap(gap)  # what is wrong with it is told before anything is trained
-    loop = _Loop(make_task(task), task, gap, out, settings, say)
+    made = make_task(task)
+    make_robot(made.robot.name)  # by which name the steps' commands know it
+    loop = _Loop(made, task, gap, out, settings, say)
     _begin(out, loop.identity)
     for step in STEPS:
         if step == "delta" and not settings.delta:
@@ -91,13 +94,13 @@ def close_gap(task: str, gap: Path, out: Path, settings: Settings, say: Say = pr
 
 def _summary(told: dict[str, Any]) -> dict[str, Any]:
     adapted = told["adapt"]
-    nominal, before = (adapted[name]["return_per_second"] for name in ("nominal_twin", "original_twin"))
+    nominal, before = (trial["return_per_second"] for trial in (adapted["nominal_twin"], adapted["original"]["twin"]))
     figures = {
         "return_without_gap": nominal,
         "return_before": before,
         "return_after": adapted["corrected"]["twin"]["return_per_second"],
         "return_control": adapted["control"]["twin"]["return_per_second"],
-        "lost_share": 1.0 - before / nominal,
+        "lost_share": (nominal - before) / abs(nominal),
         "regained_corrected": adapted["regained_corrected"],
         "regained_control": adapted["regained_control"],
         "rmse_nominal_rad": told["calibrate"]["rmse_nominal_rad"],
@@ -110,7 +113,11 @@ def _summary(told: dict[str, Any]) -> dict[str, Any]:
 def _begin(out: Path, identity: dict[str, Any]) -> None:
     begun = out / _BEGUN
     if begun.is_file():
-        if json.loads(begun.read_text()) != identity:
+        try:
+            same = json.loads(begun.read_text()) == identity
+        except ValueError:
+            same = False
+        if not same:
             raise CloseGapError(
                 f"{out} holds another task's, gap's or policy's, or one with other settings: choose another --out"
             )
@@ -176,7 +183,8 @@ class _Loop:
         fitted, held = self._logs
         out = self._fresh("calibration")
         logs = ["--log", fitted, "--holdout", held]
-        self._zerogap("calibrate", "--robot", self._robot, *logs, "--free", *_FREE, "--out", out)
+        free = [quantity for quantity in quantities_of(self._task.robot) if quantity != _NOT_FREE]
+        self._zerogap("calibrate", "--robot", self._robot, *logs, "--free", *free, "--out", out)
         return json.loads((out / "calibration.json").read_text())
 
     def delta(self) -> dict[str, Any]:
@@ -203,12 +211,11 @@ class _Loop:
         ]
         known = ["--calibration", self._out / "calibration", *correction]
         self._zerogap("adapt", self.run, *known, "--gap", self._gap, *size, "--out", out)
-        told = json.loads((out / "adaptation.json").read_text())
-        return told | {"original_twin": told["original"]["twin"]}
+        return json.loads((out / "adaptation.json").read_text())
 
     def after(self) -> dict[str, Any]:
-        """the adapted policy on the robot"""
-        return self._deploy("after", self._out / "adapted" / "corrected.onnx")
+        """the policy that was kept on the robot"""
+        return self._deploy("after", self._out / "adapted" / "policy.onnx")
 
     # Behind the steps
 

@@ -9,12 +9,16 @@ import numpy as np
 import pytest
 
 import zerogap
+from assets.robots.robot import RobotError
 from sim2real.close_gap.loop import STEPS, CloseGapError, Settings, _script, close_gap
 from sim2real.close_gap.page import story
 from sim2real.deploy.sources import Script
 from sim2real.twin.gap import GapError
 from sim2real.twin.trial import draw_commands
-from tests.sim2real.adapt.hinge import NAME, task
+from tests.sim2real.adapt.hinge import NAME as OWN
+from tests.sim2real.adapt.hinge import task
+
+NAME = "go2-velocity-flat"
 
 HOSTILE = "<script>alert(1)</script>"
 
@@ -49,7 +53,6 @@ def figures(seconds: float = 60.0) -> dict[str, dict]:
         "delta": {"rmse_delta_rad": 0.01},
         "adapt": {
             "nominal_twin": trial(4.0),
-            "original_twin": trial(2.0),
             "original": {"twin": trial(2.0)},
             "corrected": {"twin": trial(3.5)},
             "control": {"twin": trial(2.2)},
@@ -102,6 +105,12 @@ def test_another_loop_is_not_gone_on_with(tmp_path: Path, gap: Path):
     (other / "mine.txt").write_text("x")
     with pytest.raises(CloseGapError, match="not empty"):
         close_gap(NAME, gap, other, Settings())
+
+
+def test_a_robot_that_the_commands_do_not_know_is_told_before_anything_is_done(tmp_path: Path, gap: Path):
+    with pytest.raises(RobotError, match="unknown robot 'hinge'"):
+        close_gap(OWN, gap, tmp_path / "out", Settings())
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_gap_that_is_none_is_told_before_a_policy_is_trained(tmp_path: Path):
