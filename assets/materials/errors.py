@@ -1,0 +1,7 @@
+"""What goes wrong with materials."""
+
+from assets.errors import UserError
+
+
+class MaterialError(UserError, ValueError):
+    """Materials can't be told, read or used; the message names what was expected and found, and what to do."""
