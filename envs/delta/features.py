@@ -2,10 +2,12 @@
 
     history = History.empty(8, num_joints)
     history = history.push(position, velocity, target)           # once each control step, before the target takes effect
-    seen = features(history, action_scale, gain)                  # (num_joints, 23)
+    seen = features(history, action_scale, period, gain)          # (num_joints, 29)
 
 A joint is told by how it is driven, not by where it is: its control error, its velocity and the changes of its target, each in
-multiples of its action scale. Neither the base's pose nor anything else that a hung-up robot does not measure is in it.
+multiples of its action scale. Friction and play turn with the sign of a velocity, far below the usual one, which a network
+finds hardly by itself: the latest velocities are there squashed as well. Neither the base's pose nor anything else that a
+hung-up robot does not measure is in it.
 """
 
 import jax
@@ -13,7 +15,13 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
-DEFINITION = "(target - position) gain / action scale; velocity control period / action scale; target changes / action scale"
+_SLOW = (0.01, 0.04)  # velocities in action scales per control period, at which the squashed ones bend
+_LATEST = 3  # control steps of which those are
+
+DEFINITION = (
+    "(target - position) gain / action scale; v = velocity control period / action scale; target changes / action scale;"
+    f" tanh(v / {_SLOW[0]}) and tanh(v / {_SLOW[1]}) of the latest {_LATEST}"
+)
 """Of each joint, newest first; for people and for files."""
 
 
@@ -52,7 +60,7 @@ class History(struct.PyTreeNode):
 
 def feature_count(steps: int) -> int:
     """Of each joint."""
-    return 3 * steps - 1
+    return 3 * steps - 1 + len(_SLOW) * min(_LATEST, steps)
 
 
 def features(history: History, scale: jax.Array, period: float, gain: jax.Array | np.ndarray | float = 1.0) -> jax.Array:
@@ -61,4 +69,5 @@ def features(history: History, scale: jax.Array, period: float, gain: jax.Array 
     error = (history.target - history.position) / scale * gain[..., None, :]
     velocity = history.velocity * period / scale
     change = (history.target[..., :-1, :] - history.target[..., 1:, :]) / scale
-    return jnp.swapaxes(jnp.concatenate([error, velocity, change], axis=-2), -1, -2)
+    slow = [jnp.tanh(velocity[..., :_LATEST, :] / bend) for bend in _SLOW]
+    return jnp.swapaxes(jnp.concatenate([error, velocity, change, *slow], axis=-2), -1, -2)

@@ -8,7 +8,7 @@ Support is judged by the Mahalanobis distance of a joint's features from those o
 both are measured against what they are on stretches of the logs that nothing was fitted to.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
@@ -30,9 +30,9 @@ USUAL = 0.1
 """Correction for a network's output of 1, in units of action."""
 
 _EMBEDDING = 4
-# Times the edge of the support: up to the first a correction is trusted whole, beyond the second not at all. A motion that is
-# twice as fast as those of the logs is still predicted well, one of another kind lies five and more edges away.
-_TRUSTED, _FADED = 2.0, 4.0
+# Times the edge of the support: up to the first a correction is trusted whole, beyond the second not at all. Motions of another
+# kind lie five and more edges away, but what is only faster than all logs lies near: it must fade soon.
+_TRUSTED, _FADED = 1.25, 2.0
 
 
 class SharedNetwork(nn.Module):
@@ -45,8 +45,13 @@ class SharedNetwork(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         joint = self.param("joint", nn.initializers.normal(0.5), (self.num_joints, _EMBEDDING))
-        x = jnp.concatenate([x, jnp.broadcast_to(joint, (*x.shape[:-1], _EMBEDDING))], axis=-1)
-        return _perceptron(x, self.hidden, self.outputs)
+        always = self.param("always", nn.initializers.zeros, (self.num_joints, self.outputs))
+        layers = _layers(self.hidden, self.outputs)
+
+        def one_way(x: jax.Array) -> jax.Array:
+            return _perceptron(layers, jnp.concatenate([x, jnp.broadcast_to(joint, (*x.shape[:-1], _EMBEDDING))], axis=-1))
+
+        return _either_way(one_way, x) + always
 
 
 class WholeBodyNetwork(nn.Module):
@@ -58,15 +63,27 @@ class WholeBodyNetwork(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        flat = x.reshape(*x.shape[:-2], -1)
-        return _perceptron(flat, self.hidden, self.num_joints * self.outputs).reshape(*x.shape[:-1], self.outputs)
+        always = self.param("always", nn.initializers.zeros, (self.num_joints, self.outputs))
+        layers = _layers(self.hidden, self.num_joints * self.outputs)
+        said = _either_way(lambda x: _perceptron(layers, x), x.reshape(*x.shape[:-2], -1))
+        return said.reshape(*x.shape[:-1], self.outputs) + always
 
 
-def _perceptron(x: jax.Array, hidden: Sequence[int], outputs: int) -> jax.Array:
-    for size in hidden:
-        x = nn.elu(nn.Dense(size)(x))
+def _layers(hidden: Sequence[int], outputs: int) -> list[nn.Dense]:
     # Nothing is corrected until something is learned.
-    return nn.Dense(outputs, kernel_init=nn.initializers.normal(0.01))(x)
+    return [*map(nn.Dense, hidden), nn.Dense(outputs, kernel_init=nn.initializers.normal(0.01))]
+
+
+def _perceptron(layers: Sequence[nn.Dense], x: jax.Array) -> jax.Array:
+    *hidden, last = layers
+    for layer in hidden:
+        x = nn.elu(layer(x))
+    return last(x)
+
+
+def _either_way(network: Callable[[jax.Array], jax.Array], x: jax.Array) -> jax.Array:
+    """A network's odd part: what friction, play and motors do to a motion, they do to its mirror image the other way round."""
+    return 0.5 * (network(x) - network(-x))
 
 
 def make_network(kind: Kind, hidden: Sequence[int], num_joints: int, outputs: int = 1) -> nn.Module:

@@ -23,7 +23,7 @@ from envs.delta.errors import DeltaError
 from envs.delta.features import DEFINITION, feature_count
 from envs.delta.model import DeltaModel, Support, make_network
 
-FORMAT = 1
+FORMAT = 2
 FILE, WEIGHTS = "delta.json", "weights.npz"
 _LARGEST_JSON, _LARGEST_WEIGHTS = 16 * 2**20, 256 * 2**20
 _LARGEST = {"steps": 1000, "bound": 100.0, "period": 10.0, "members": 64}

@@ -5,8 +5,10 @@
     judged = judge(problem, solution.x, np.cov(draws.T))
 
 The bootstrap resamples whole blocks of time, never single samples, as the errors of neighbours are alike. Each draw is one
-Gauss-Newton step from the solution, which the linearised problem of the resampled blocks asks for: a refit for the price of a
-small linear system.
+Newton step from the solution, which the linearised problem of the resampled blocks asks for: a refit for the price of a small
+linear system. Its Hessian is that of the robust loss, which is less than the weights that the fit itself descends with. By how
+much each block pulls the solution towards itself is taken back, as that hides how far off it would be without it (Cameron and
+Miller, "A practitioner's guide to cluster-robust inference", J. Human Resources 50, 2015, VI.B, CV3).
 
 What all blocks share no resampling shows: the simulation's own steps are wrong alike in each. How far the solution moves in
 steps of twice the size is by how much it may be wrong in these, in whole where steps are of first order and by a third where
@@ -37,23 +39,24 @@ def bootstrap(problem: Problem, solution: Solution, draws: int = 400, seed: int 
     blocks = _blocks(problem)
     count = int(blocks.max()) + 1
     n = len(solution.x)
-    weighted = solution.jacobian * solution.weights[..., None]
+    prior = RIDGE**2 * np.eye(n)
     information, gradient = np.zeros((count, n, n)), np.zeros((count, n))
     for block in range(count):
         rows = blocks == block
-        flat = solution.jacobian[rows].reshape(-1, n)
-        information[block] = weighted[rows].reshape(-1, n).T @ flat
-        gradient[block] = weighted[rows].reshape(-1, n).T @ solution.residuals[rows].ravel()
+        jacobian, weights = solution.jacobian[rows].reshape(-1, n), solution.weights[rows].reshape(-1, 1)
+        # of r²/2 -> s² (sqrt(1 + r²/s²) - 1) the second derivative is the weight to the third
+        information[block] = (weights**3 * jacobian).T @ jacobian
+        gradient[block] = (weights * jacobian).T @ solution.residuals[rows].ravel()
+    share = np.linalg.solve(information.sum(axis=0) + prior, information)
+    alone = np.linalg.solve(np.eye(n) - np.swapaxes(share, 1, 2), gradient[..., None])[..., 0]
     rng = np.random.default_rng(seed)
     times = rng.multinomial(count, np.full(count, 1.0 / count), size=draws)
-    prior = RIDGE**2 * np.eye(n)
-    away = RIDGE**2 * (solution.x - problem.nominal)
     low, high = problem.bounds
     # What the sample's own gradient leaves at the solution, at a bound above all, is no draw's business.
-    rest = gradient.sum(axis=0) + away
+    rest = alone.sum(axis=0)
     made = np.empty((draws, n))
     for i, counts in enumerate(times):
-        step = np.linalg.solve(np.tensordot(counts, information, 1) + prior, counts @ gradient + away - rest)
+        step = np.linalg.solve(np.tensordot(counts, information, 1) + prior, counts @ alone - rest)
         made[i] = np.clip(solution.x - step, low, high)
     # A bootstrap of few blocks is too sure: of their spread by the root, and of its ends as Student's t is wider than a normal.
     freedom = max(count - 1, 1)

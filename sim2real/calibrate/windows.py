@@ -69,8 +69,8 @@ class Windows:
         return float(self.time.max(initial=0.0))
 
 
-def cut(log: RobotLog, seconds: float = 0.5) -> Windows:
-    """One window after another, without overlap. Raises CalibrationError where there is none, or a stream is missing."""
+def cut(log: RobotLog, seconds: float = 0.5, every: float | None = None) -> Windows:
+    """One window after another, or one every so many s. Raises CalibrationError where there is none, or a stream is missing."""
     log.require("position", "target", "stiffness", "damping")
     position, target = log["position"], log["target"]
     if len(position) < 8 or len(target) < 1:
@@ -79,7 +79,7 @@ def cut(log: RobotLog, seconds: float = 0.5) -> Windows:
     time = 1e-9 * (position.stamps - origin)
     period = float(np.median(np.diff(time)))
     first, last = float(1e-9 * (target.stamps[0] - origin)), float(time[-1])
-    edges = np.arange(max(first, time[0]) + _margin(period), last - seconds - _margin(period), seconds)
+    edges = np.arange(max(first, time[0]) + _margin(period), last - seconds - _margin(period), every or seconds)
     gains = {name: log[name] for name in ("stiffness", "damping")}
     made, left_out = [], 0
     for start in edges:

@@ -25,7 +25,7 @@ from sim2real.calibrate.calibration import Calibration
 from sim2real.calibrate.fit import limbs
 from sim2real.calibrate.parameters import build_model, read_signals
 from sim2real.calibrate.replay import NOMINAL, Signals, suspended_spec
-from sim2real.calibrate.windows import cut
+from sim2real.calibrate.windows import Windows, cut
 from sim2real.delta.part import Part, rmse, rmse_per_joint
 from sim2real.delta.proof import Proof, prove
 from sim2real.delta.reinforced import learn_by_ppo
@@ -45,7 +45,7 @@ class Settings:
     window_seconds: float = 0.5
     """Of the windows that errors are of."""
     learning_steps: int = 8
-    """Control steps of the windows that are learned from."""
+    """Control steps of the windows that are learned from; each overlaps the one before by half."""
     ppo_share: float = 0.0
     """PPO learns the correction, too, in so many times the physics steps that its derivatives took; 0 for not at all."""
     timestep: float = 0.001
@@ -172,8 +172,8 @@ def learn(
     model, signals = simulator_of(robot, calibration, settings.timestep)
     bench = _Bench(robot, model, signals, settings)
     told("reading", 0.0)
-    parts = [bench.part(log, settings.window_seconds) for log in every]
-    learning = [bench.part(log, settings.learning_steps * settings.architecture.period) for log in every[: len(logs)]]
+    parts = [bench.part(log, cut(log, settings.window_seconds)) for log in every]
+    learning = [bench.learning(log) for log in every[: len(logs)]]
     trainer = Trainer(
         robot,
         learning,
@@ -264,8 +264,12 @@ class _Bench:
         self._robot, self._model, self._signals, self._settings = robot, model, signals, settings
         self.limbs = limbs(robot, suspended_spec(robot, settings.timestep))
 
-    def part(self, log: RobotLog, seconds: float) -> Part:
-        settings, windows = self._settings, cut(log, seconds)
+    def learning(self, log: RobotLog) -> Part:
+        steps, period = self._settings.learning_steps, self._settings.architecture.period
+        return self.part(log, cut(log, steps * period, every=-(-steps // 2) * period))
+
+    def part(self, log: RobotLog, windows: Windows) -> Part:
+        settings = self._settings
         samples = sample(self._robot, log, windows, settings.architecture.period)
         steps = settings.architecture.steps
         return Part(self._robot, windows, samples, self._model, self._signals, steps, settings.timestep, settings.threads)

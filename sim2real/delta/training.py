@@ -58,7 +58,7 @@ class Schedule:
 
     iterations: int = 2
     """Gauss-Newton steps."""
-    updates: int = 1500
+    updates: int = 3000
     """Steps along the gradient, in each."""
     batch: int = 32
     """Windows."""

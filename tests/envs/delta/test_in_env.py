@@ -88,7 +88,21 @@ def test_features_are_those_of_the_definition() -> None:
     assert found.shape == (2, feature_count(STEPS))
     np.testing.assert_allclose(found[1, :STEPS], 2.0 * (target - position)[:, 1] / 0.25, rtol=1e-5)
     np.testing.assert_allclose(found[1, STEPS : 2 * STEPS], velocity[:, 1] * 0.02 / 0.25, rtol=1e-5)
-    np.testing.assert_allclose(found[1, 2 * STEPS :], (target[:-1, 1] - target[1:, 1]) / 0.25, rtol=1e-4, atol=1e-5)
+    changes, slow = found[1, 2 * STEPS : 3 * STEPS - 1], found[1, 3 * STEPS - 1 :].reshape(2, 3)
+    np.testing.assert_allclose(changes, (target[:-1, 1] - target[1:, 1]) / 0.25, rtol=1e-4, atol=1e-5)
+    per_period = velocity[:3, 1] * 0.02 / 0.25
+    np.testing.assert_allclose(slow, [np.tanh(per_period / 0.01), np.tanh(per_period / 0.04)], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["shared", "whole-body"])
+def test_a_mirrored_motion_is_corrected_the_other_way(kind: Kind) -> None:
+    """But for what is always added, a servo's bias or the weight of a cable, say."""
+    model = made_model(ROBOT, kind=kind)
+    always = model.params["params"]["always"]
+    unbiased = model.replace(params={"params": {**model.params["params"], "always": jnp.zeros_like(always)}})
+    x = jnp.asarray(np.random.default_rng(1).normal(size=(4, ROBOT.num_joints, feature_count(STEPS))), jnp.float32)
+    np.testing.assert_allclose(unbiased.members(-x), -unbiased.members(x), atol=1e-6)
+    assert np.abs(model.members(-x) + model.members(x)).max() > 0.01
 
 
 def test_a_past_that_there_is_not_is_what_came_first() -> None:
