@@ -176,10 +176,10 @@ def _add(store: _InMemory | _AsFiles, thing: "Object", pos: Sequence[float], qua
         store.look(name, look).inertia = mujoco.mjtMeshInertia.mjMESH_INERTIA_SHELL
         geom = body.add_geom(name=name, type=mujoco.mjtGeom.mjGEOM_MESH, meshname=name, material=name, mass=0)
         geom.group, geom.contype, geom.conaffinity = LOOK_GROUP, 0, 0
-    for i, hull in enumerate(thing.hulls):
+    for i, (hull, contact) in enumerate(zip(thing.hulls, thing.contacts, strict=True)):
         name = f"{thing.name}_hull_{i}"
         store.hull(name, hull)
-        touching(body.add_geom(name=name, type=mujoco.mjtGeom.mjGEOM_MESH, meshname=name, mass=0), thing.contact)
+        touching(body.add_geom(name=name, type=mujoco.mjtGeom.mjGEOM_MESH, meshname=name, mass=0), contact)
 
 
 def _obj_text(vertices: np.ndarray, faces: np.ndarray, uv: np.ndarray | None = None) -> str:
