@@ -1,6 +1,4 @@
 """Tasks by name: a kind of task for a robot that it fits, written `robot-kind`; and those from outside (`envs.plugins`).
-
-Robots are made only when asked for, as one may need a model that is not at hand.
 """
 
 import difflib

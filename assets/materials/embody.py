@@ -10,14 +10,17 @@ of friction, restitution and Young's modulus, each on the scale that it is belie
 object's own values count and not the floor's. How stiff a part is in contact follows from Hertz's contact time, as far as the
 simulation's time step resolves it (`contact_frequency`); how much it gives back is measured (`restitution`).
 
-A rigid object does not yield, and does not flow: what is soft is written as a flex (`soft`), where it may yield as well.
+A rigid object does not yield: what is soft is written as a flex (`soft`), where it may yield as well. Nor does it flow: sand, snow
+and fluids become rigid, with a warning.
 """
 
 import math
+import warnings
 from dataclasses import replace
 
 import numpy as np
 
+from assets.materials.classes import CLASSES
 from assets.materials.errors import MaterialError
 from assets.materials.field import MaterialField
 from assets.materials.properties import FRICTION, INDEX, POISSON, RESTITUTION, YOUNG
@@ -30,6 +33,7 @@ TIMESTEP = 0.002
 
 _EMPTY = 1e-6  # of a voxel
 _FULL = 0.5
+_SOME = 0.02  # of an object's volume: less is not told of
 
 
 def embody(thing: Object, field: MaterialField, *, timestep: float = TIMESTEP) -> Object:
@@ -39,6 +43,7 @@ def embody(thing: Object, field: MaterialField, *, timestep: float = TIMESTEP) -
     another grid.
     """
     check_grid(thing, field)
+    thing = replace(thing, notes=(*thing.notes, *_told_rigid(thing, field)))
     return _made(thing, field, covered(thing), timestep)
 
 
@@ -47,6 +52,7 @@ def drawn(thing: Object, field: MaterialField, count: int, seed: int, *, timeste
     if count < 1:
         raise MaterialError(f"expected to draw at least one object, found {count}")
     check_grid(thing, field)
+    _told_rigid(thing, field)
     rng, places = np.random.default_rng(seed), covered(thing)
     return tuple(_made(thing, field.drawn(rng), places, timestep) for _ in range(count))
 
@@ -89,6 +95,21 @@ def covered(thing: Object) -> tuple[np.ndarray, ...]:
         outside = (centers @ hull.planes[:, :3].T + hull.planes[:, 3]).max(1)
         found.append(at_surface[outside <= max(thing.voxels.size / 2, outside.min())])
     return tuple(found)
+
+
+def _told_rigid(thing: Object, field: MaterialField) -> tuple[str, ...]:
+    """Notes on the parts of the object that are rigid here and nowhere else, of which it warns."""
+    volumes = thing.voxels.moments[..., 0]
+    likeliest = field.classes.argmax(-1)
+    notes = []
+    for i, material in enumerate(CLASSES):
+        share = volumes[likeliest == i].sum() / volumes.sum()
+        if not material.rigid and share > _SOME:
+            notes.append(
+                f"{share:.0%} of it is {material.name}, which is simulated as a rigid body: it won't flow or be dented"
+            )
+            warnings.warn(f"{thing.name!r}: {notes[-1]}", stacklevel=3)
+    return tuple(notes)
 
 
 def _made(thing: Object, field: MaterialField, places: tuple[np.ndarray, ...], timestep: float) -> Object:

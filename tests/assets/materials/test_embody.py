@@ -8,6 +8,7 @@ import mujoco
 import numpy as np
 import pytest
 
+from assets.materials.classes import FLUID, SAND, SNOW
 from assets.materials.embody import contact_frequency, covered, drawn, embody, surface
 from assets.materials.errors import MaterialError
 from assets.materials.properties import DENSITY, FILL, FRICTION, INDEX, RESTITUTION, YOUNG
@@ -164,3 +165,10 @@ def test_what_does_not_fit_is_told():
         embody(BRICK, field_of(ball(), WOOD))
     with pytest.raises(MaterialError, match="at least one object"):
         drawn(BRICK, field_of(BRICK, WOOD), 0, seed=0)
+
+
+@pytest.mark.parametrize("material", [SAND, SNOW, FLUID])
+def test_what_flows_becomes_rigid_with_a_warning(material):
+    with pytest.warns(UserWarning, match=f"'brick': 100% of it is {material.name}, which is simulated as a rigid body"):
+        made = embody(BRICK, field_of(BRICK, WOOD, material=material))
+    assert any(material.name in note for note in made.notes)
