@@ -55,7 +55,8 @@ def check_terms(task: Task, layout: Layout, episodes: EpisodeSampler, num_envs: 
         layout=layout,
         dt=task.control_seconds,
     )
-    seen = Proprioception(_array(actions), _array(actions), _array(4), _array(3), _array(*command), _array(actions))
+    tracked = None if layout.tracked is None else _array(7)
+    seen = Proprioception(_array(actions), _array(actions), _array(4), _array(3), _array(*command), _array(actions), tracked)
 
     def expect(term: Any, kind: str, function: Callable[..., Any], shape: Any = None, dtype: Any = None) -> int:
         name = f"task {task.name!r}: {kind} term {term.name!r}"

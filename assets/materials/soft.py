@@ -102,6 +102,17 @@ def soften(thing: Object, field: MaterialField, *, boxes: int = 6, yields: bool 
 
     Raises MaterialError where it is not soft, or the field is of another grid.
     """
+    soft = lattice(thing, field, boxes=boxes, yields=yields)
+    if soft.young >= SOFT:
+        raise MaterialError(
+            f"{thing.name!r} has a Young's modulus of {soft.young:.2g} Pa; soft is what has less than {SOFT:.0e} Pa: embody it"
+            " as a rigid object"
+        )
+    return soft
+
+
+def lattice(thing: Object, field: MaterialField, *, boxes: int = 6, yields: bool = True) -> Soft:
+    """The same, however hard it is: the harder, the shorter are the time steps with which it can be simulated."""
     check_grid(thing, field)
     if not 1 <= boxes <= 12:
         raise MaterialError(f"expected 1 to 12 boxes along the longest edge, found {boxes}")
@@ -110,22 +121,15 @@ def soften(thing: Object, field: MaterialField, *, boxes: int = 6, yields: bool 
     def mean(prop: Property) -> float:
         return float(prop.to_unit(np.average(field.mean[..., INDEX[prop]], weights=volumes)))
 
-    young = mean(YOUNG) * mean(FILL) ** 2
-    if young >= SOFT:
-        raise MaterialError(
-            f"{thing.name!r} has a Young's modulus of {young:.2g} Pa; soft is what has less than {SOFT:.0e} Pa: embody it as a"
-            " rigid object"
-        )
-    strain = mean(YIELD) / mean(YOUNG)
-    lattice = _boxes(thing, boxes)
-    at_surface = surface(thing.voxels)
-    friction = float(FRICTION.to_unit(field.mean[at_surface][:, INDEX[FRICTION]].mean()))
+    young, strain = mean(YOUNG) * mean(FILL) ** 2, mean(YIELD) / mean(YOUNG)
+    made = _boxes(thing, boxes)
+    friction = float(FRICTION.to_unit(field.mean[surface(thing.voxels)][:, INDEX[FRICTION]].mean()))
     longest = float(np.ptp(thing.solid.bounds, axis=0).max())
     return Soft(
         name=thing.name,
-        points=lattice.low + lattice.edge * lattice.points,
-        masses=_masses(thing, field.mass_density, lattice),
-        tetrahedra=lattice.corners[:, _TETRAHEDRA].reshape(-1, 4),
+        points=made.low + made.edge * made.points,
+        masses=_masses(thing, field.mass_density, made),
+        tetrahedra=made.corners[:, _TETRAHEDRA].reshape(-1, 4),
         young=young,
         poisson=min(mean(POISSON), _INCOMPRESSIBLE),
         yield_strain=strain if yields and strain < MOST_YIELD else 0.0,

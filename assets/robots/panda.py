@@ -2,12 +2,13 @@
 `panda_spec()`, its model.
 
 Joint frames (m), ranges (rad), speed limits (rad/s) and torque limits (N m) are those of Franka's documentation (FCI, "Robot
-and interface specifications"). Masses (kg), centres of mass (m) and inertias (kg m²) of the arm's links are the feasible parameters
-that Gaz et al. identified (2019, "Dynamic identification of the Franka Emika Panda robot with retrieval of feasible parameters
-using penalty-based optimization"); those of hand and fingers are Franka's own (franka_description). Rotor inertias and joint
-damping, of which neither tells, are those of MuJoCo Menagerie's model. Stiffnesses (N m/rad) are those that Franka's example of
-joint impedance control sets (libfranka). Gravity is compensated, as that controller does. Dampings (N m s/rad) are ours: the
-example's are too much for a scene's explicit time steps. The hand is closed and holds: a gripper has an interface of its own.
+and interface specifications"). Masses (kg), centres of mass (m) and inertias (kg m²) of the arm's links are the feasible
+parameters that Gaz et al. identified (2019, "Dynamic identification of the Franka Emika Panda robot with retrieval of feasible
+parameters using penalty-based optimization"); those of hand and fingers are Franka's own (franka_description). Rotor inertias
+and joint damping, of which neither tells, are those of MuJoCo Menagerie's model. Stiffnesses (N m/rad) are those that Franka's
+example of joint impedance control sets (libfranka). Gravity is compensated, as that controller does. Dampings (N m s/rad) are
+ours: the example's are too much for a scene's explicit time steps. The hand is closed and holds: a gripper has an interface of
+its own.
 Shapes are ours: few and cheap ones to collide with (group 3), better looking ones to see (group 2), neither with any mass.
 
 Frames: the base has x forward, y left, z up; each other link has its joint at its origin, along its z axis. The site `tool`
