@@ -11,12 +11,14 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 
-from assets.robots.robot import Robot
+from assets.robots.robot import Robot, RobotError
 from envs.kinematics import Kinematics
 from envs.terms.reaching import rotation_vector
 
 _TURN = 0.15  # rad, that is mended at once
 _PULL = 0.02  # of the way to the default pose
+_STEPS = 400  # to another posture
+_NEAR = 0.005  # m
 
 
 @dataclass(frozen=True)
@@ -54,3 +56,22 @@ class PlanarTool:
             return joints + pull + jacobian @ jnp.linalg.solve(square, wanted)
 
         return jnp.vectorize(one, signature="(n),(n)->(n)")(action, measured)
+
+
+def posture(arm: Kinematics, robot: Robot, place: tuple[float, float, float]) -> tuple[float, ...]:
+    """Joint positions (rad) with the tool at that place in the base's frame (m), turned as in the default pose.
+
+    Raises RobotError where the arm can't get there.
+    """
+    there = PlanarTool(arm, place[2], place[:2], place[:2])
+    low, high = jnp.asarray(robot.joint_ranges(), jnp.float32).T
+    nothing = jnp.zeros(robot.num_joints)
+
+    def nearer(_: int, joints: jax.Array) -> jax.Array:
+        return jnp.clip(there.target(robot, nothing, joints), low, high)
+
+    joints = jax.jit(lambda start: jax.lax.fori_loop(0, _STEPS, nearer, start))(jnp.asarray(robot.default_pose, jnp.float32))
+    position, _ = arm.end_effector(arm.poses(joints))
+    if not (off := float(jnp.linalg.norm(position - jnp.array(place)))) < _NEAR:
+        raise RobotError(f"robot {robot.name!r} can't bring its tool to {place}: it stays {off:.3f} m away")
+    return tuple(float(x) for x in joints)

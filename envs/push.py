@@ -7,6 +7,7 @@ Each environment has an object of the shelf, another one in each episode. The po
 it, late and noisy, the goal and its own joints; it sees nothing of what the object is made of, and has to push all of them.
 """
 
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ import numpy as np
 from assets.robots.robot import Robot
 from assets.scene import scene_spec
 from envs.kinematics import Kinematics
-from envs.planar import PlanarTool
+from envs.planar import PlanarTool, posture
 from envs.task import (
     CommandTerm,
     CriticTerm,
@@ -48,12 +49,13 @@ DESCRIPTION = "push an object over the table to a commanded place"
 TIMESTEP = 0.004
 """s: what a shelf's objects are to be embodied for."""
 
-LOW, HIGH = (0.38, -0.2), (0.62, 0.2)
+LOW, HIGH = (0.42, -0.2), (0.62, 0.2)
 """Where objects begin and goals are, in the base's frame (m)."""
 
-_TOOL_LOW, _TOOL_HIGH = (0.26, -0.34), (0.74, 0.34)
-_TABLE_LOW, _TABLE_HIGH = (0.2, -0.42), (0.82, 0.42)
+_TOOL_LOW, _TOOL_HIGH = (0.33, -0.3), (0.72, 0.3)
+_TABLE_LOW, _TABLE_HIGH = (0.24, -0.4), (0.84, 0.4)
 _TOOL_HEIGHT = 0.03
+_START = (0.35, 0.0, 0.12)  # of the tool: it comes down beside the objects, not upon them
 _GOAL = "goal"
 
 # Of the usual objects: kinds, and the share of their volume that is material.
@@ -77,6 +79,7 @@ def push(robot: Robot, shelf: "Shelf | None" = None) -> Task:
     from it the object lies, and the share within 3 cm of it. `distance` (m) is a mean over all steps.
     """
     arm = Kinematics.of(robot)
+    robot = replace(robot, default_pose=posture(arm, robot, _START))
     things = shelf or _usual_shelf()
     return Task(
         name=f"{robot.name}-push",
@@ -132,7 +135,7 @@ def push(robot: Robot, shelf: "Shelf | None" = None) -> Task:
             observation_latency=Latency(Uniform(0.01, 0.03), longest=0.03),
             noise=SensorNoise(joint_position=0.001, joint_velocity=0.05, tracked_position=0.003, tracked_orientation=0.03),
         ),
-        initial_state=InitialState(joint_position=0.1, placed=(Placed(things.name, LOW, HIGH, height=0.001),)),
+        initial_state=InitialState(joint_position=0.05, placed=(Placed(things.name, LOW, HIGH, height=0.001),)),
         episode_seconds=14.0,
         show=_show,
     )
