@@ -437,7 +437,7 @@ class Env:
         tracked = [] if self.layout.tracked is None else [in_base(self.layout, physics.qpos[:, self.layout.tracked])]
         return jnp.concatenate([position, velocity, quat, gyro, *tracked], axis=1)
 
-    def _measure(self, key: jax.Array, reading: jax.Array, episode: dict[str, jax.Array]) -> dict[str, jax.Array]:
+    def _measure(self, key: jax.Array, reading: jax.Array, episode: dict[str, jax.Array]) -> dict[str, Any]:
         """Readings with noise and bias, as Proprioception names them."""
         noise, n = self.task.randomization.noise, self.num_actions
         position, velocity, quat, gyro, tracked = jnp.split(reading, [n, 2 * n, 2 * n + 4, 2 * n + 7], axis=1)

@@ -17,6 +17,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import mujoco
 import numpy as np
@@ -179,8 +180,8 @@ def _boxes(thing: Object, count: int) -> _Boxes:
     edge = extent / counts
     share = np.zeros(tuple(counts))
     np.add.at(share, tuple(_box_of(thing, low, edge, counts).T), thing.voxels.moments[..., 0].ravel() / edge.prod())
-    pieces, found = label(share >= min(_LEAST_SHARE, share.max()))
-    largest = np.bincount(pieces.ravel(), minlength=found + 1)[1:].argmax() + 1
+    pieces: Any = label(share >= min(_LEAST_SHARE, share.max()))[0]  # pyright: ignore[reportIndexIssue]
+    largest = np.bincount(pieces.ravel())[1:].argmax() + 1
     kept = np.argwhere(pieces == largest)
     points, number = np.unique((kept[:, None] + _CORNERS).reshape(-1, 3), axis=0, return_inverse=True)
     return _Boxes(low, edge, kept, points, number.reshape(-1, 8))
