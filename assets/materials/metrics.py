@@ -77,8 +77,8 @@ def score(believer: Believer, data: Data, indices: np.ndarray, tell: Callable[[i
             )
         rows.append((np.array(accuracy), mean_error, held.mean(0), std.mean(0), np.array(classes.max(1).mean()), mass))
         tell(done + 1)
-    columns = (np.stack(column) for column in zip(*rows, strict=True))
-    return Scores(*columns, confusion, np.concatenate(told), by_class)
+    accuracy, error, held, doubt, sure, mass = (np.stack(column) for column in zip(*rows, strict=True))
+    return Scores(accuracy, error, held, doubt, sure, mass, confusion, np.concatenate(told), by_class)
 
 
 def figures(scores: Scores) -> dict[str, Any]:

@@ -197,7 +197,7 @@ class Data:
             return self
         if not len(indices):
             raise MaterialError("no sample is left: make more, or hold out fewer families")
-        rows = np.concatenate([np.arange(self.starts[i], self.starts[i + 1]) for i in indices])
+        rows = np.concatenate([np.arange(int(self.starts[i]), int(self.starts[i + 1])) for i in indices])
         count = np.diff(self.starts)[indices]
         return Data(
             self.resolution,
