@@ -14,7 +14,7 @@ import numpy as np
 from scipy.ndimage import distance_transform_edt
 
 OCCUPANCY, COLOUR, SPREAD, ALPHA, KNOWN = 0, slice(1, 4), 4, 5, 6
-"""Along the last axis of `values`: share inside; sRGB; the colour's standard deviation, fourfold; opacity; whether it was seen."""
+"""Places along the last axis of `values`: share inside; sRGB; the colour's deviation, fourfold; opacity; whether seen."""
 CHANNELS = 7
 
 LEAST = 0.01
@@ -70,7 +70,7 @@ def seen_of(occupancy: np.ndarray, size: float, cells: np.ndarray, rgba: np.ndar
 
 
 def at_surface(occupancy: np.ndarray) -> np.ndarray:
-    """Which voxels of the object can be seen from outside, (r, r, r): those not full, or with a neighbour less than half full."""
+    """Which voxels of the object can be seen from outside, (r, r, r): not full, or with a neighbour less than half full."""
     bare = np.pad(occupancy < 0.5, 1, constant_values=True)
     beside = np.zeros(occupancy.shape, bool)
     for axis in range(3):

@@ -183,7 +183,7 @@ def _material(piece: Piece, fill: float, rng: np.random.Generator) -> np.ndarray
 def _surface(occupancy: np.ndarray, cube: Cube, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Points of the surface: flat number of their voxel, (n,), place, (n, 3) m, and outward normal, (n, 3)."""
     cells = np.flatnonzero(at_surface(occupancy))
-    gradient = np.stack(np.gradient(-occupancy), -1).reshape(-1, 3)[cells]
+    gradient = np.stack([*np.gradient(-occupancy)], -1).reshape(-1, 3)[cells]
     normals = gradient / np.maximum(np.linalg.norm(gradient, axis=1, keepdims=True), 1e-6)
     points = np.repeat(cube.centers(cells), _POINTS, axis=0)
     points += cube.size * rng.uniform(-0.5, 0.5, points.shape)

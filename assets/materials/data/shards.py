@@ -2,10 +2,10 @@
 
     write_shards(Path("data"), count=20_000, seed=0, jobs=2)
     data = Data.read(Path("data"))                          # all of it in memory, some 80 kB a sample
-    data.seen(7), data.part(7), data.materials(7), data.tags[7]
+    data.seen(7), data.truth(7), data.mass[7], data.tags[7]
 
-A shard is named by its number and made by it: writing goes on where it was stopped, and the same seed gives the same files. They
-are plain arrays, never pickles, and their sizes are checked before they are used.
+A shard is named by its number and made by it: writing goes on where it was stopped, and the same seed gives the same files.
+They are plain arrays, never pickles, and their sizes are checked before they are used.
 """
 
 import contextlib
@@ -197,7 +197,7 @@ class Data:
             return self
         if not len(indices):
             raise MaterialError("no sample is left: make more, or hold out fewer families")
-        rows = np.concatenate([np.arange(self.starts[i], self.starts[i + 1]) for i in indices])
+        rows = np.concatenate([np.arange(int(self.starts[i]), int(self.starts[i + 1])) for i in indices])
         count = np.diff(self.starts)[indices]
         return Data(
             self.resolution,

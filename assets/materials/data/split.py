@@ -32,7 +32,7 @@ class Split:
     def drawn(cls, tags: tuple[Tags, ...], seed: int) -> "Split":
         """One family of shapes, one of textures and a fifth of the combinations of materials, drawn.
 
-        Plain colours are never held out: they are no pattern. Nor are single materials: a class that was never seen can't be told.
+        Plain colours are never held out, being no pattern; nor single materials, as a class never seen can't be told.
         """
         rng = np.random.default_rng([seed, 7])
         several = sorted({tag.combination for tag in tags if len(tag.combination) > 1})
