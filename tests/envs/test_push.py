@@ -1,5 +1,7 @@
 """Pushing as a whole: a hand-written policy that goes behind the object and pushes brings it to its goal, whatever it is of."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import mujoco
@@ -11,8 +13,11 @@ from envs.kinematics import Kinematics
 from envs.planar import posture
 from envs.push import HIGH, LOW, push
 from envs.registry import make_env
+from envs.task import TaskError
 from envs.terms.pushing import SETTLING
+from rl.ppo import PPO, PPOConfig
 from sim.randomization import AnyObject
+from sim2real.export.program import ExportError, check_can_be_deployed
 
 NUM_ENVS, STEPS = 32, 260
 
@@ -124,6 +129,18 @@ def test_a_picture_shows_the_goal(task):
 def test_a_robot_without_an_end_effector_is_refused():
     with pytest.raises(RobotError, match="no end effector"):
         push(GO2)
+
+
+@pytest.mark.parametrize("body", ["ball", "hand"])
+def test_what_is_no_free_body_of_the_scene_is_told(task, body):
+    with pytest.raises(TaskError, match=f"task 'panda-push': tracked names '{body}', which is no free body"):
+        make_env(replace(task, tracked=body), 1, "native")
+
+
+def test_no_driver_has_a_camera_yet(env):
+    ppo = PPO(env, PPOConfig(minibatches=1))
+    with pytest.raises(ExportError, match=r"task 'panda-push' sees where 'object' is, which no driver can supply"):
+        check_can_be_deployed(env.task, ppo)
 
 
 @pytest.mark.long("compiling a Panda with MJX takes minutes")
