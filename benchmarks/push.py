@@ -46,7 +46,7 @@ _FEWER = "ZEROGAP_PUSH_SEEDS"
 MINUTES = 12.0
 ARMS = ("nominal", "blind", "predicted")
 OBJECTS, DRAWS = 3, 24
-ROBOTS, SECONDS = 256, 14.0
+ROBOTS, SECONDS = 256, 8.0
 _EVALUATION = 20261123
 METRICS = ("settled_distance", "arrived", "distance")
 

@@ -49,14 +49,18 @@ DESCRIPTION = "push an object over the table to a commanded place"
 TIMESTEP = 0.004
 """s: what a shelf's objects are to be embodied for."""
 
-LOW, HIGH = (0.42, -0.2), (0.62, 0.2)
-"""Where objects begin and goals are, in the base's frame (m)."""
+LOW, HIGH = (0.43, -0.12), (0.5, 0.12)
+"""Where objects begin, in the base's frame (m)."""
+
+GOAL_LOW, GOAL_HIGH = (0.56, -0.2), (0.68, 0.2)
+"""Where goals are: beyond, so that what slides too far is hard to bring back."""
 
 _TOOL_LOW, _TOOL_HIGH = (0.33, -0.3), (0.72, 0.3)
 _TABLE_LOW, _TABLE_HIGH = (0.24, -0.4), (0.84, 0.4)
 _TOOL_HEIGHT = 0.03
 _START = (0.35, 0.0, 0.12)  # of the tool: it comes down beside the objects, not upon them
 _GOAL = "goal"
+_EPISODE = 8.0  # s
 
 # Of the usual objects: kinds, and the share of their volume that is material.
 _MATERIALS = {
@@ -73,7 +77,7 @@ _DRAWS = 2
 
 
 def push(robot: Robot, shelf: "Shelf | None" = None) -> Task:
-    """Push the object to a goal, another one every few seconds.
+    """Push the object to a goal, another one in each episode.
 
     The metrics `settled_distance` (m) and `arrived` are means over the steps that come 4 s or more after a new goal: how far
     from it the object lies, and the share within 3 cm of it. `distance` (m) is a mean over all steps.
@@ -86,7 +90,11 @@ def push(robot: Robot, shelf: "Shelf | None" = None) -> Task:
         description=DESCRIPTION,
         robot=robot,
         scene=lambda: _scene(robot, things),
-        command=CommandTerm(names=("x (m)", "y (m)"), sample=pushing.anywhere(LOW, HIGH), seconds=(6.0, 8.0)),
+        command=CommandTerm(
+            names=("x (m)", "y (m)"),
+            sample=pushing.anywhere(GOAL_LOW, GOAL_HIGH),
+            seconds=(_EPISODE, _EPISODE),
+        ),
         tracked=things.name,
         policy_observation=(
             PolicyTerm("object_and_goal", pushing.object_and_goal(arm), scale=3.0),
@@ -111,7 +119,7 @@ def push(robot: Robot, shelf: "Shelf | None" = None) -> Task:
             RewardTerm("far_from_goal", pushing.near_goal(0.3), 1.0),
             RewardTerm("near_goal", pushing.near_goal(0.1), 1.5),
             RewardTerm("at_goal", pushing.near_goal(0.025), 2.5),
-            RewardTerm("behind_object", pushing.behind_object(0.07, 0.12), 0.7),
+            RewardTerm("behind_object", pushing.behind_object(0.07, 0.15), 1.0),
             RewardTerm("action_rate", pushing.action_rate, -0.03),
         ),
         terminations=(TerminationTerm("lost", pushing.is_lost(_TABLE_LOW, _TABLE_HIGH)),),
@@ -136,7 +144,7 @@ def push(robot: Robot, shelf: "Shelf | None" = None) -> Task:
             noise=SensorNoise(joint_position=0.001, joint_velocity=0.05, tracked_position=0.003, tracked_orientation=0.03),
         ),
         initial_state=InitialState(joint_position=0.05, placed=(Placed(things.name, LOW, HIGH, height=0.001),)),
-        episode_seconds=14.0,
+        episode_seconds=_EPISODE,
         show=_show,
     )
 

@@ -15,7 +15,7 @@ from envs.view import View
 if TYPE_CHECKING:
     from assets.objects.shelf import Shelf
 
-# A new goal is some way off: what counts as settled starts this long after it (s).
+# An object is some way off its goal: what counts as settled starts this long after it was set (s).
 SETTLING = 4.0
 
 # Farther than that from its goal the object has not arrived (m).
