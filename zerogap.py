@@ -15,6 +15,7 @@ import tyro
 from rich.console import Console
 from rich.markup import escape
 
+import assets.materials.commands
 import assets.objects.commands
 import sim2real.commands
 
@@ -576,10 +577,14 @@ _COMMANDS: dict[str, Callable[..., Any]] = {
     "demo": demo,
     **sim2real.commands.COMMANDS,
     **assets.objects.commands.COMMANDS,
+    **assets.materials.commands.COMMANDS,
 }
 
 
-_GROUPS = {"logs": "Read, check, list and draw recordings of robots."}
+_GROUPS = {
+    "logs": "Read, check, list and draw recordings of robots.",
+    "materials": assets.materials.commands.GROUP,
+}
 """What the verbs of two words are about, by their first word."""
 
 

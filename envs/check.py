@@ -7,11 +7,12 @@ from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
+import mujoco
 
 from envs.episode import EpisodeSampler
 from envs.proprioception import Proprioception
 from envs.task import Task, TaskError
-from envs.view import Layout, View
+from envs.view import Layout, View, free_pose
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,8 @@ def check_terms(task: Task, layout: Layout, episodes: EpisodeSampler, num_envs: 
         layout=layout,
         dt=task.control_seconds,
     )
-    seen = Proprioception(_array(actions), _array(actions), _array(4), _array(3), _array(*command), _array(actions))
+    tracked = None if layout.tracked is None else _array(7)
+    seen = Proprioception(_array(actions), _array(actions), _array(4), _array(3), _array(*command), _array(actions), tracked)
 
     def expect(term: Any, kind: str, function: Callable[..., Any], shape: Any = None, dtype: Any = None) -> int:
         name = f"task {task.name!r}: {kind} term {term.name!r}"
@@ -82,6 +84,17 @@ def check_terms(task: Task, layout: Layout, episodes: EpisodeSampler, num_envs: 
         name = f"task {task.name!r}: policy observation term {term.name!r}"
         frame += _expect(name, lambda t=term: jax.eval_shape(lambda sensed: t.function(sensed, robot), seen), None, None)
     return Sizes(frame, critic, tuple(figures))
+
+
+def check_bodies(task: Task, model: mujoco.MjModel) -> None:
+    """Raises TaskError where what is tracked or placed is no free body of the scene."""
+    named = [("tracked", task.tracked), *(("initial_state.placed", placed.body) for placed in task.initial_state.placed)]
+    for field, body in named:
+        try:
+            if body is not None:
+                free_pose(model, body)
+        except KeyError as error:
+            raise TaskError(f"task {task.name!r}: {field} names {body!r}, which is no free body of its scene") from error
 
 
 def _check_base(task: Task, layout: Layout) -> None:

@@ -18,14 +18,14 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from envs.check import check_terms
+from envs.check import check_bodies, check_terms
 from envs.episode import EpisodeSampler
 from envs.judgement import judge
 from envs.proprioception import Proprioception, multiply, rotate, small_rotation
 from envs.recorder import Recorder
 from envs.start import Progress, Start
 from envs.task import Task, TaskError
-from envs.view import Layout, View
+from envs.view import Layout, View, in_base
 from sim.devices import Devices
 from sim.physics import Physics, PhysicsState
 from sim.randomization.actuators import joint_offset
@@ -85,7 +85,8 @@ class Env:
         self.physics = physics
         self.devices = devices or Devices()
         self.num_envs = physics.num_envs
-        self.layout = Layout.of(task.robot, physics.model, task.terrain)
+        check_bodies(task, physics.model)
+        self.layout = Layout.of(task.robot, physics.model, task.terrain, task.tracked)
         timestep = float(physics.model.opt.timestep)
         self.num_substeps = round(task.control_seconds / timestep)
         if self.num_substeps < 1 or abs(self.num_substeps * timestep - task.control_seconds) > 1e-9:
@@ -146,7 +147,7 @@ class Env:
             last_action=jnp.zeros((n, self.num_actions)),
             targets=jnp.zeros((n, self._target_history, self.num_actions)),
             correction=self._first_correction(),
-            sensed=jnp.zeros((n, self._sensed_history, 2 * self.num_actions + 7)),
+            sensed=jnp.zeros((n, self._sensed_history, 2 * self.num_actions + 7 + (0 if self.task.tracked is None else 7))),
             measured=jnp.zeros((n, self.num_actions)),
             frames=jnp.zeros((n, self.task.observation_history, self._sizes.frame)),
             memory={term.name: jnp.stack([term.initial(self.layout)] * n) for term in self.task.memory},
@@ -427,18 +428,20 @@ class Env:
         return position, physics.qvel[:, self.layout.qvel_index]
 
     def _sense(self, physics: PhysicsState, episode: dict[str, jax.Array]) -> jax.Array:
-        """What perfect sensors would read now: joint position and velocity, IMU quaternion and angular velocity."""
+        """What perfect sensors would read now: joint position and velocity, IMU quaternion and angular velocity, and the pose
+        of what is tracked."""
         position, velocity = self._joints(physics)
         if self.layout.floating:
             quat, gyro = multiply(physics.qpos[:, 3:7], self._imu_quat), physics.qvel[:, 3:6] @ self._imu_rotation
         else:
             quat, gyro = jnp.broadcast_to(jnp.array([1.0, 0, 0, 0]), (self.num_envs, 4)), jnp.zeros((self.num_envs, 3))
-        return jnp.concatenate([position, velocity, quat, gyro], axis=1)
+        tracked = [] if self.layout.tracked is None else [in_base(self.layout, physics.qpos[:, self.layout.tracked])]
+        return jnp.concatenate([position, velocity, quat, gyro, *tracked], axis=1)
 
-    def _measure(self, key: jax.Array, reading: jax.Array, episode: dict[str, jax.Array]) -> dict[str, jax.Array]:
+    def _measure(self, key: jax.Array, reading: jax.Array, episode: dict[str, jax.Array]) -> dict[str, Any]:
         """Readings with noise and bias, as Proprioception names them."""
         noise, n = self.task.randomization.noise, self.num_actions
-        position, velocity, quat, gyro = jnp.split(reading, [n, 2 * n, 2 * n + 4], axis=1)
+        position, velocity, quat, gyro, tracked = jnp.split(reading, [n, 2 * n, 2 * n + 4, 2 * n + 7], axis=1)
         half = jnp.array([noise.joint_position] * n + [noise.joint_velocity] * n + [noise.angular_velocity] * 3)
         half = jnp.concatenate([half, jnp.full(3, noise.orientation)])
         draw = jax.random.uniform(key, (self.num_envs, 2 * n + 6), minval=-1.0) * half
@@ -449,7 +452,16 @@ class Env:
             "joint_velocity": velocity + draw[:, n : 2 * n],
             "imu_quaternion": quat,
             "angular_velocity": gyro + draw[:, 2 * n : 2 * n + 3] + episode["angular_velocity_bias"],
+            "tracked": None if self.layout.tracked is None else self._seen(jax.random.fold_in(key, 1), tracked),
         }
+
+    def _seen(self, key: jax.Array, pose: jax.Array) -> jax.Array:
+        """Poses as a camera tells them, (num_envs, 7)."""
+        noise = self.task.randomization.noise
+        half = jnp.array([noise.tracked_position] * 3 + [noise.tracked_orientation] * 3)
+        draw = jax.random.uniform(key, (self.num_envs, 6), minval=-1.0) * half
+        quat = pose[:, 3:] / jnp.maximum(jnp.linalg.norm(pose[:, 3:], axis=1, keepdims=True), 1e-6)
+        return jnp.concatenate([pose[:, :3] + draw[:, :3], multiply(quat, small_rotation(draw[:, 3:]))], axis=1)
 
 
 def _matrix(quat: jax.Array) -> jax.Array:

@@ -12,8 +12,8 @@ import jax.numpy as jnp
 
 from envs.proprioception import multiply, small_rotation
 from envs.start import Progress, Start
-from envs.task import Task
-from envs.view import Layout
+from envs.task import Placed, Task
+from envs.view import Layout, free_pose
 from sim.randomization.term import FieldSampler
 
 Tree = TypeVar("Tree")
@@ -101,7 +101,16 @@ class EpisodeSampler:
             qpos = qpos.at[3:7].set(multiply(turn, tilt))
             qvel = qvel.at[:3].set(around(keys[4], spread.linear_velocity, 3))
             qvel = qvel.at[3:6].set(around(keys[5], spread.angular_velocity, 3))
+        for i, placed in enumerate(spread.placed):
+            place = self._place(jax.random.fold_in(key, len(keys) + i), placed)
+            qpos = qpos.at[free_pose(layout.model, placed.body)].set(place)
         return qpos, qvel
+
+    def _place(self, key: jax.Array, placed: Placed) -> jax.Array:
+        key_place, key_turn = jax.random.split(key)
+        x, y = jax.random.uniform(key_place, (2,), minval=jnp.array(placed.low), maxval=jnp.array(placed.high))
+        half = jax.random.uniform(key_turn, (), minval=-jnp.pi, maxval=jnp.pi) / 2
+        return jnp.stack([x, y, jnp.float32(placed.height), jnp.cos(half), 0.0, 0.0, jnp.sin(half)])
 
 
 def _replace_where(draw: Callable[[jax.Array], Tree], old: Tree, mask: jax.Array) -> Tree:

@@ -140,9 +140,18 @@ class Kinematics:
     def position_jacobian(self, poses: Poses) -> jax.Array:
         """How far the end effector moves with each joint, (num_joints, 3) m/rad."""
         position, _ = self.end_effector(poses)
+        return self._of_joints @ jnp.cross(poses.axis, position - poses.anchor)
+
+    def jacobian(self, poses: Poses) -> jax.Array:
+        """How far the end effector moves (m/rad) and turns (rad/rad) with each joint, (num_joints, 6)."""
+        return jnp.concatenate([self.position_jacobian(poses), self._of_joints @ poses.axis], axis=1)
+
+    @property
+    def _of_joints(self) -> jax.Array:
+        """From links to the joints that move the end effector, (num_joints, links)."""
         to_joint = np.zeros((self.num_joints, len(self.links.joint)), np.float32)
         to_joint[self.links.joint, np.arange(len(self.links.joint))] = self.moves_tool
-        return jnp.asarray(to_joint) @ jnp.cross(poses.axis, position - poses.anchor)
+        return jnp.asarray(to_joint)
 
     def heights(self, poses: Poses) -> jax.Array:
         """Of the corners of the boxes around all moving parts, above the world's origin, (corners,) m."""

@@ -24,6 +24,9 @@ class Proprioception(struct.PyTreeNode):
     """What the robot is asked to do; the task says what it holds."""
     last_action: jax.Array
     """(num_joints,) the policy's last output"""
+    tracked: jax.Array | None = None
+    """(7,) where a camera sees what the task tracks, in the base's frame: position (m) and w, x, y, z; None where it tracks
+    nothing."""
 
 
 def rotate(quat: jax.Array, vector: jax.Array) -> jax.Array:

@@ -1,7 +1,4 @@
-"""Tasks by name: a kind of task for a robot that it fits, written `robot-kind`; and those from outside (`envs.plugins`).
-
-Robots are made only when asked for, as one may need a model that is not at hand.
-"""
+"""Tasks by name: a kind of task for a robot that it fits, written `robot-kind`; and those from outside (`envs.plugins`)."""
 
 import difflib
 from collections.abc import Callable
@@ -10,7 +7,7 @@ from dataclasses import dataclass
 from assets.robots.built_in import ROBOTS
 from assets.robots.robot import Robot, RobotError
 from assets.scene import compile_for_physics
-from envs import plugins, reach, rough, velocity
+from envs import plugins, push, reach, rough, velocity
 from envs.env import Env
 from envs.task import Task, TaskError
 from sim.devices import Devices
@@ -31,6 +28,7 @@ KINDS: dict[str, Kind] = {
     "velocity-flat": Kind(velocity.DESCRIPTION, velocity.velocity_flat, robots=("go2",)),
     "velocity-rough": Kind(rough.DESCRIPTION, rough.velocity_rough, robots=("go2",)),
     "reach": Kind(reach.DESCRIPTION, reach.reach, robots=("so101", "panda")),
+    "push": Kind(push.DESCRIPTION, push.push, robots=("panda",)),
 }
 
 _MAKERS = {name: kind.task for name, kind in KINDS.items()}

@@ -115,6 +115,18 @@ class CommandTerm:
 
 
 @dataclass(frozen=True)
+class Placed:
+    """Where a free body lies at the start of an episode: anywhere in a rectangle, turned any way about the vertical."""
+
+    body: str
+    low: tuple[float, float]
+    """Corner of the rectangle in the world (m)."""
+    high: tuple[float, float]
+    height: float = 0.0
+    """Of the body's origin (m)."""
+
+
+@dataclass(frozen=True)
 class InitialState:
     """Half widths of the uniform spread of an episode's first state around the default pose."""
 
@@ -128,6 +140,8 @@ class InitialState:
     """rad/s"""
     tilt: float = 0.0
     """rad about x and y; the heading is always uniform"""
+    placed: tuple[Placed, ...] = ()
+    """Things besides the robot."""
 
 
 @dataclass(frozen=True)
@@ -146,6 +160,8 @@ class Task:
     """Besides the end of `episode_seconds`."""
     memory: tuple[MemoryTerm, ...] = ()
     metrics: tuple[MetricTerm, ...] = ()
+    tracked: str | None = None
+    """A free body whose pose the policy is given, as a camera sees it; None where it sees nothing but its robot."""
     randomization: Randomization = field(default_factory=Randomization)
     initial_state: InitialState = field(default_factory=InitialState)
     action: ActionMapping = JointPosition()

@@ -37,9 +37,13 @@ class Layout:
     floating: bool
     ground: np.ndarray
     """Geoms that are the boxes of a terrain; none where the ground is a plane at height 0."""
+    tracked: slice | None = None
+    """In qpos: the pose of the free body that the task tracks."""
+    tracked_motion: slice | None = None
+    """In qvel: its velocities."""
 
     @classmethod
-    def of(cls, robot: Robot, model: mujoco.MjModel, terrain: Terrain | None = None) -> "Layout":
+    def of(cls, robot: Robot, model: mujoco.MjModel, terrain: Terrain | None = None, tracked: str | None = None) -> "Layout":
         joints = [model.joint(name) for name in robot.joints]
         base = model.body(robot.base)
         floating = bool(model.body_dofnum[base.id] == 6 and model.body_dofadr[base.id] == 0)
@@ -62,6 +66,8 @@ class Layout:
             base_body=int(base.id),
             floating=floating,
             ground=terrain.geom_ids(model) if terrain is not None else np.zeros(0, int),
+            tracked=free_pose(model, tracked) if tracked is not None else None,
+            tracked_motion=_free_motion(model, tracked) if tracked is not None else None,
         )
 
     def start_qpos(self) -> np.ndarray:
@@ -71,6 +77,20 @@ class Layout:
             qpos[2] = self.robot.standing_height
         qpos[self.qpos_index] = self.robot.default_pose
         return qpos
+
+
+def free_pose(model: mujoco.MjModel, body: str) -> slice:
+    """Where in qpos a free body's pose is. Raises KeyError where there is no free body of that name."""
+    joint = int(model.body(body).jntadr[0])
+    if joint < 0 or model.jnt_type[joint] != mujoco.mjtJoint.mjJNT_FREE:
+        raise KeyError(f"body {body!r} does not move freely")
+    start = int(model.jnt_qposadr[joint])
+    return slice(start, start + 7)
+
+
+def _free_motion(model: mujoco.MjModel, body: str) -> slice:
+    start = int(model.body(body).dofadr[0])
+    return slice(start, start + 6)
 
 
 class View(struct.PyTreeNode):
@@ -195,6 +215,22 @@ class View(struct.PyTreeNode):
         return multiply(into_base, self.sensor(f"{self.layout.robot.end_effector}_quat"))
 
     @property
+    def tracked_position(self) -> jax.Array:
+        """Of what the task tracks, in the base's frame (m)."""
+        return self.tracked_pose[:3]
+
+    @property
+    def tracked_pose(self) -> jax.Array:
+        """Likewise, position and w, x, y, z, (7,)."""
+        return in_base(self.layout, self.qpos[self.layout.tracked])
+
+    @property
+    def tracked_velocity(self) -> jax.Array:
+        """Of its origin, m/s in the base's frame."""
+        base = self.layout.model.body_quat[self.layout.base_body]
+        return rotate_inverse(jnp.asarray(base, jnp.float32), self.qvel[self.layout.tracked_motion][:3])
+
+    @property
     def foot_position(self) -> jax.Array:
         """(feet, 3) m in the world."""
         return jnp.stack([self.sensor(f"{foot}_pos") for foot in self.layout.robot.feet])
@@ -223,3 +259,12 @@ class View(struct.PyTreeNode):
     def limb_contact_force(self) -> jax.Array:
         """Of each collision geom of the robot's other bodies, but for the feet (N)."""
         return self.sensordata[self.layout.limb_touch]
+
+
+def in_base(layout: Layout, pose: jax.Array) -> jax.Array:
+    """Poses in the world as seen from the fixed base of an arm: position (m) and w, x, y, z, (..., 7)."""
+    base = layout.model.body_pos[layout.base_body], layout.model.body_quat[layout.base_body]
+    position, turn = (jnp.asarray(part, jnp.float32) for part in base)
+    turn = jnp.broadcast_to(turn, (*pose.shape[:-1], 4))
+    inverse = turn * jnp.array([1.0, -1.0, -1.0, -1.0])
+    return jnp.concatenate([rotate_inverse(turn, pose[..., :3] - position), multiply(inverse, pose[..., 3:])], axis=-1)

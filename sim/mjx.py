@@ -22,6 +22,7 @@ from mujoco import mjx
 
 from sim.constants import DerivedConstants
 from sim.physics import MAX_POSITION, MAX_VELOCITY, Fields, PhysicsError, PhysicsState, nominal_field
+from sim.plasticity import plastic_parts
 
 # Fields that turn a part of the physics on where they are not zero. That part is compiled in, or not, from the model that is
 # put on the device; where environments differ in such a field it must be in, whatever the nominal value.
@@ -230,6 +231,12 @@ class MjxPhysics:
                 raise PhysicsError(
                     f"the {self.name} engine has no code for {name}, which the model uses: set it to 0, or use another engine"
                 )
+        if parts := plastic_parts(self.model):
+            more = f" and {len(parts) - 3} more" if len(parts) > 3 else ""
+            raise PhysicsError(
+                f"the {self.name} engine lets spring back what is to yield: {', '.join(parts[:3])}{more}. Use the native"
+                " engine, or make them elastic: springyield or yield of 0"
+            )
 
     def _put_model(self, model: mujoco.MjModel) -> mjx.Model:
         return mjx.put_model(model, impl="jax")

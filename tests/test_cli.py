@@ -202,19 +202,6 @@ def test_list_names_the_tasks(capsys):
     assert WALK in capsys.readouterr().out
 
 
-def test_list_needs_no_models(capsys, tmp_path, monkeypatch):
-    monkeypatch.setenv("MENAGERIE_ROOT", str(tmp_path))
-    assert zerogap.main(["list"]) == 0
-    told = capsys.readouterr().out
-    assert all(task in told for task in ("so101-reach", "panda-reach"))
-
-
-def test_a_robot_whose_model_is_absent_says_how_to_get_it(capsys, tmp_path, monkeypatch):
-    monkeypatch.setenv("MENAGERIE_ROOT", str(tmp_path))
-    fails(capsys, ["train", "panda-reach", "--out", str(tmp_path / "run")], "franka_emika_panda", "set MENAGERIE_ROOT")
-    assert not (tmp_path / "run").exists()
-
-
 def test_sigterm_saves_and_ends_cleanly(repository, tmp_path):
     out = tmp_path / "run"
     command = [sys.executable, "-m", "zerogap", "train", TASK, "--engine", "native", "--num-envs", "16", "--minutes", "5"]

@@ -13,7 +13,7 @@ that is the body's, with its full inertia.
 
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -98,22 +98,33 @@ def write_mjcf(thing: "Object", folder: Path) -> Path:
         text = spec.to_xml()
     except ValueError as error:
         raise ObjectError(f"MuJoCo can't make a model of {thing.name!r}: {error}") from error
+    return publish(folder, thing.name, text, store.files)
+
+
+def publish(folder: Path, name: str, text: str, files: Mapping[str, bytes]) -> Path:
+    """Write `name`.xml and, in the folder "assets", what it refers to into a new folder; gives the MJCF file.
+
+    Raises ObjectError where there is something already; nothing is left behind where it can't be written.
+    """
+    if folder.exists():
+        raise ObjectError(f"{folder} exists already; give a new folder, or delete it first")
     try:
         folder.absolute().parent.mkdir(parents=True, exist_ok=True)
         beside = Path(tempfile.mkdtemp(dir=folder.absolute().parent, prefix=f".{folder.name}"))
         try:
             beside.chmod(0o755)
-            (beside / "assets").mkdir()
-            for name, content in store.files.items():
-                (beside / "assets" / name).write_bytes(content)
-            (beside / f"{thing.name}.xml").write_text(text)
+            if files:
+                (beside / "assets").mkdir()
+            for file, content in files.items():
+                (beside / "assets" / file).write_bytes(content)
+            (beside / f"{name}.xml").write_text(text)
             beside.rename(folder)
         except BaseException:
             shutil.rmtree(beside, ignore_errors=True)
             raise
     except OSError as error:
         raise ObjectError(f"{folder} can't be written: {error.strerror}") from error
-    return folder / f"{thing.name}.xml"
+    return folder / f"{name}.xml"
 
 
 class _InMemory:
@@ -176,10 +187,10 @@ def _add(store: _InMemory | _AsFiles, thing: "Object", pos: Sequence[float], qua
         store.look(name, look).inertia = mujoco.mjtMeshInertia.mjMESH_INERTIA_SHELL
         geom = body.add_geom(name=name, type=mujoco.mjtGeom.mjGEOM_MESH, meshname=name, material=name, mass=0)
         geom.group, geom.contype, geom.conaffinity = LOOK_GROUP, 0, 0
-    for i, hull in enumerate(thing.hulls):
+    for i, (hull, contact) in enumerate(zip(thing.hulls, thing.contacts, strict=True)):
         name = f"{thing.name}_hull_{i}"
         store.hull(name, hull)
-        touching(body.add_geom(name=name, type=mujoco.mjtGeom.mjGEOM_MESH, meshname=name, mass=0), thing.contact)
+        touching(body.add_geom(name=name, type=mujoco.mjtGeom.mjGEOM_MESH, meshname=name, mass=0), contact)
 
 
 def _obj_text(vertices: np.ndarray, faces: np.ndarray, uv: np.ndarray | None = None) -> str:

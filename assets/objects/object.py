@@ -54,9 +54,14 @@ class Object:
     voxels: Voxels
     """Where its material is: without the inside, where it is hollow."""
     inertial: Inertial
-    contact: Contact = Contact()
+    contact: Contact | tuple[Contact, ...] = Contact()
+    """The same all over, or that of each hull."""
     notes: tuple[str, ...] = ()
     """What was left out, repaired or taken for granted."""
+
+    def __post_init__(self) -> None:
+        if isinstance(self.contact, tuple) and len(self.contact) != len(self.hulls):
+            raise ObjectError(f"{self.name!r} has {len(self.hulls)} hulls, but {len(self.contact)} contacts; give one for each")
 
     def with_density(self, field: np.ndarray) -> "Object":
         """Of that density in each voxel, (nx, ny, nz) kg/m³."""
@@ -66,8 +71,14 @@ class Object:
         """Of that mass (kg), distributed as before."""
         return replace(self, inertial=with_mass(self.inertial, mass))
 
-    def with_contact(self, contact: Contact) -> "Object":
+    def with_contact(self, contact: Contact | tuple[Contact, ...]) -> "Object":
+        """Touching so all over, or so by each hull."""
         return replace(self, contact=contact)
+
+    @property
+    def contacts(self) -> tuple[Contact, ...]:
+        """Of each hull."""
+        return self.contact if isinstance(self.contact, tuple) else (self.contact,) * len(self.hulls)
 
     @property
     def bottom(self) -> float:

@@ -23,7 +23,7 @@ import numpy as np
 from assets.objects.errors import ObjectError
 from assets.objects.hulls import Decomposition, Hull, convex_parts
 from assets.objects.mjcf import add_body, add_hull, touching
-from assets.objects.object import Object, Vector
+from assets.objects.object import Contact, Object, Vector
 from assets.objects.parts import Part, fit_parts
 from assets.robots.primitives import BOX, CAPSULE
 
@@ -43,6 +43,7 @@ class Slot:
     pos: np.ndarray
     quat: np.ndarray
     size: np.ndarray
+    contact: Contact
     hull: Hull | None = None
     """Of a mesh."""
 
@@ -60,9 +61,17 @@ class Shelf:
     @classmethod
     def of_primitives(cls, objects: Sequence[Object], parts: int = 8, name: str = "object") -> "Shelf":
         """Of boxes and capsules, at most `parts` for each object, fitted to its convex parts."""
-        fitted = [fit_parts(_few_hulls(thing, parts)) for thing in _several(objects)]
-        counts = {kind: max(sum(part.kind == kind for part in row) for row in fitted) for kind in (BOX, CAPSULE)}
-        return cls(tuple(objects), tuple(_sorted_slots(row, counts) for row in fitted), name)
+        known: dict[int, tuple[tuple[Part, ...], tuple[int, ...]]] = {}
+        for thing in _several(objects):  # which may be one object, of another material each time
+            if id(thing.hulls) not in known:
+                hulls = _few_hulls(thing, parts)
+                known[id(thing.hulls)] = fit_parts(hulls), tuple(_nearest(hull, thing.hulls) for hull in hulls)
+        rows = []
+        for thing in objects:
+            fitted, nearest = known[id(thing.hulls)]
+            rows.append([(part, thing.contacts[i]) for part, i in zip(fitted, nearest, strict=True)])
+        counts = {kind: max(sum(part.kind == kind for part, _ in row) for row in rows) for kind in (BOX, CAPSULE)}
+        return cls(tuple(objects), tuple(_sorted_slots(row, counts) for row in rows), name)
 
     @classmethod
     def of_hulls(cls, objects: Sequence[Object], name: str = "object") -> "Shelf":
@@ -73,8 +82,9 @@ class Shelf:
             middle = thing.hulls[0].vertices.mean(0)  # of the largest
             speck = Hull.of(middle + _SPECK * np.array([[1, 1, 1], [-1, -1, 1], [-1, 1, -1], [1, -1, -1]]))
             assert speck is not None
-            hulls = [*thing.hulls, *[speck] * (most - len(thing.hulls))]
-            rows.append(tuple(Slot(mujoco.mjtGeom.mjGEOM_MESH, np.zeros(3), _UNTURNED, np.zeros(3), hull) for hull in hulls))
+            spare = most - len(thing.hulls)
+            hulls, contacts = [*thing.hulls, *[speck] * spare], [*thing.contacts, *thing.contacts[:1] * spare]
+            rows.append(tuple(map(_mesh_slot, contacts, hulls)))
         return cls(tuple(objects), tuple(rows), name)
 
     @property
@@ -162,7 +172,7 @@ class Shelf:
             if slot.hull is not None:
                 add_hull(spec, mesh, slot.hull)
                 geom.meshname = mesh
-            touching(geom, thing.contact)
+            touching(geom, slot.contact)
         return body
 
 
@@ -189,14 +199,24 @@ def _few_hulls(thing: Object, most: int) -> tuple[Hull, ...]:
     return (*hulls[: most - 1], rest)
 
 
-def _sorted_slots(parts: Sequence[Part], counts: dict[mujoco.mjtGeom, int]) -> tuple[Slot, ...]:
+def _nearest(hull: Hull, hulls: Sequence[Hull]) -> int:
+    """Which of the hulls has its middle nearest to that of the first."""
+    middle = hull.vertices.mean(0)
+    return int(np.argmin([np.linalg.norm(other.vertices.mean(0) - middle) for other in hulls]))
+
+
+def _mesh_slot(contact: Contact, hull: Hull) -> Slot:
+    return Slot(mujoco.mjtGeom.mjGEOM_MESH, np.zeros(3), _UNTURNED, np.zeros(3), contact, hull)
+
+
+def _sorted_slots(parts: Sequence[tuple[Part, Contact]], counts: dict[mujoco.mjtGeom, int]) -> tuple[Slot, ...]:
     """An object's parts by kind, with specks in its largest where it has fewer of a kind than are needed."""
-    largest = max(parts, key=lambda part: part.volume)
+    largest, usual = max(parts, key=lambda part: part[0].volume)
     slots = []
     for kind, count in counts.items():
-        own = [Slot(kind, part.pos, part.quat, part.size) for part in parts if part.kind == kind]
-        speck = Slot(kind, largest.pos, largest.quat, np.array([_SPECK, _SPECK, _SPECK if kind == BOX else 0.0]))
-        slots += [*own, *[speck] * (count - len(own))]
+        own = [Slot(kind, part.pos, part.quat, part.size, contact) for part, contact in parts if part.kind == kind]
+        size = np.array([_SPECK, _SPECK, _SPECK if kind == BOX else 0.0])
+        slots += [*own, *[Slot(kind, largest.pos, largest.quat, size, usual)] * (count - len(own))]
     return tuple(slots)
 
 

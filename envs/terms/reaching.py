@@ -79,7 +79,7 @@ def way_to_go(arm: Kinematics, length: float) -> Callable[[Proprioception, Robot
     def term(sensed: Proprioception, robot: Robot) -> jax.Array:
         poses = arm.poses(sensed.joint_position)
         position, quat = arm.end_effector(poses)
-        shift, turn = sensed.command[:3] - position, _rotation_vector(sensed.command[3:], quat)
+        shift, turn = sensed.command[:3] - position, rotation_vector(sensed.command[3:], quat)
         angle = jnp.linalg.norm(turn)
         descent = arm.along_joints(poses, shift / length**2, turn * jnp.sinc(angle / jnp.pi))
         return jnp.concatenate([shift, turn, descent])
@@ -146,7 +146,8 @@ def _postures(robot: Robot, count: int) -> tuple[np.ndarray, ...]:
     return tuple(np.array(part) for part in zip(*found, strict=True))
 
 
-def _rotation_vector(target: jax.Array, quat: jax.Array) -> jax.Array:
+def rotation_vector(target: jax.Array, quat: jax.Array) -> jax.Array:
+    """Of the turn from one orientation to the other, (3,) rad."""
     relative = multiply(target, quat * jnp.array([1.0, -1.0, -1.0, -1.0]))
     relative = jnp.where(relative[0] < 0, -relative, relative)
     sine = jnp.linalg.norm(relative[1:])

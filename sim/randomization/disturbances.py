@@ -40,6 +40,10 @@ class SensorNoise:
     """rad/s"""
     orientation: float = 0.0
     """rad, about each axis"""
+    tracked_position: float = 0.0
+    """Of what a camera tracks, m along each axis."""
+    tracked_orientation: float = 0.0
+    """rad, about each axis"""
 
 
 @dataclass(frozen=True)

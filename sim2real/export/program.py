@@ -101,6 +101,10 @@ def check_can_be_deployed(task: Task, ppo: PPO) -> None:
             f"the policy sees the critic's observation, which no driver can supply: {names}. It is a teacher: distill it into a"
             " student with `zerogap distill RUN`, and export that"
         )
+    if task.tracked is not None:
+        raise ExportError(
+            f"task {task.name!r} sees where {task.tracked!r} is, which no driver can supply: there is no camera among them yet"
+        )
     if not task.robot.motors:
         raise ExportError(
             f"the robot {task.robot.name!r} of task {task.name!r} names no motors, so no driver can move it: set Robot.motors"

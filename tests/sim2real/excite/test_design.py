@@ -68,7 +68,7 @@ def test_a_motion_of_all_joints_keeps_within_the_limits(whole):
     assert_within_limits(whole)
 
 
-def test_a_motion_keeps_within_the_panda_s_limits(menagerie):
+def test_a_motion_keeps_within_the_panda_s_limits():
     assert_within_limits(made("panda", kind="multisine", seed=1, seconds=8.0))
 
 

@@ -1,0 +1,1 @@
+"""What the predictor is compared with: simpler ways to tell materials, each a `believed.Believer`."""

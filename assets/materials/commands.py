@@ -1,0 +1,274 @@
+"""The verbs of the command line that concern materials: `zerogap materials make-data | train | predict | eval`.
+
+Heavy imports stay inside the functions, as `zerogap --help` reads this file.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+Json = Annotated[Path | None, tyro.conf.arg(name="json", metavar="FILE")]
+
+GROUP = "What objects are made of: data, training, prediction, and how good it is."
+
+
+def make_data(
+    out: Path,
+    samples: int = 16_384,
+    seed: int = 0,
+    resolution: Literal[32, 64] = 32,
+    jobs: int = 1,
+    json_file: Json = None,
+) -> dict[str, Any]:
+    """Make objects of known materials by rule, for training and testing a predictor.
+
+    Example: zerogap materials make-data --out data/materials --jobs 2
+
+    Stopped, it goes on where it was when it is called again. The same seed makes the same files.
+
+    Args:
+        out: the folder of the shards.
+        samples: objects, some 40 kB each.
+        seed: of all that is drawn.
+        resolution: voxels along the edge of the cube.
+        jobs: processes.
+        json_file: write the figures to this file.
+    """
+    from rich.progress import Progress
+
+    from assets.materials.data.shards import write_shards
+
+    made = 0
+    with Progress() as bar:
+        task = bar.add_task("objects", total=samples)
+        for made in write_shards(out, samples, seed, resolution, jobs):
+            bar.update(task, completed=made)
+    print(f"data       {out}, {made} objects")
+    return {"folder": str(out), "samples": made, "seed": seed, "resolution": resolution}
+
+
+def train(
+    data: tyro.conf.Positional[Path],
+    /,
+    out: Path,
+    samples: int = 40_000,
+    members: int = 3,
+    batch: int = 16,
+    rate: float = 2e-3,
+    base: int = 24,
+    seed: int = 0,
+    split_seed: int = 0,
+    objects: int | None = None,
+    json_file: Json = None,
+) -> dict[str, Any]:
+    """Train a predictor of materials; stopped, it goes on when it is called again with the same settings.
+
+    Example: zerogap materials train data/materials --out runs/materials
+
+    A family of shapes, one of textures and some combinations of materials are held out, for `zerogap materials eval`.
+
+    Args:
+        data: the folder that `make-data` wrote.
+        out: the folder of the trainings and of the predictor, predictor.npz.
+        samples: that each member passes; the data are gone through several times, turned at random.
+        members: of the ensemble.
+        batch: samples a step.
+        rate: of learning, at its highest.
+        base: channels of the network's finest level.
+        seed: of the first member's weights and order; the others follow.
+        split_seed: which families are held out.
+        objects: use the first so many of the data.
+        json_file: write the figures to this file.
+    """
+    from rich.progress import Progress
+
+    from assets.materials.data.shards import Data
+    from assets.materials.data.split import Split
+    from assets.materials.model.fit import PREDICTOR, fit
+    from assets.materials.model.train import TrainConfig
+
+    config = TrainConfig(samples=samples, batch=batch, rate=rate, base=base, seed=seed)
+    read = Data.read(data, objects)
+    split = Split.drawn(read.tags, split_seed)
+    with Progress() as bar:
+        task = bar.add_task("training", total=members * config.steps)
+
+        def tell(member: int, step: int, metrics: dict[str, float]) -> None:
+            text = f"member {member}, entropy {metrics['entropy']:.3f}, right {metrics['accuracy']:.1%}"
+            bar.update(task, completed=member * config.steps + step, description=text)
+
+        predictor = fit(read, split, out, config, members, tell)
+    size = (out / PREDICTOR).stat().st_size
+    print(f"predictor  {out / PREDICTOR}, {size / 1e6:.1f} MB")
+    for what, names in split.held_out.items():
+        print(f"held out   {what}: {', '.join(names)}")
+    told = {"file": str(out / PREDICTOR), "bytes": size, "temperature": predictor.temperature, "held_out": split.held_out}
+    return told | {"samples": samples, "members": members}
+
+
+def predict(
+    mesh: tyro.conf.Positional[Path],
+    /,
+    out: Path | None = None,
+    picture: Path | None = None,
+    model: Path | None = None,
+    name: str | None = None,
+    units: Literal["m", "cm", "mm", "inch", "foot"] = "m",
+    scale: float = 1.0,
+    onnx: Path | None = None,
+    pixie: Path | None = None,
+    json_file: Json = None,
+) -> dict[str, Any]:
+    """Tell what a mesh is made of, from its shape, size and looks, and how sure that is.
+
+    Example: zerogap materials predict mug/textured.obj --out objects/mug
+
+    The folder has an MJCF file of a free body with the predicted mass and inertia, and a picture of the object coloured by each
+    property with its uncertainty. Two lines bring it into a scene: see `zerogap import-mesh --help`.
+
+    Args:
+        mesh: an OBJ, PLY, STL or GLB file; textures are looked for in its folder.
+        out: the folder to write, which must be new.
+        picture: a PNG file for the picture; by default materials.png in the folder.
+        model: a file that `zerogap materials train` wrote; by default the one that comes with zerogap.
+        name: of the body; by default that of the file, or of its folder where the file's says nothing.
+        units: of the file's coordinates.
+        scale: by which they are multiplied, besides.
+        onnx: an encoder of pictures that gives the features which the model was trained with.
+        pixie: a folder of Pixie's with the object's features, likewise.
+        json_file: write the figures to this file.
+    """
+    from assets.materials.classes import CLASSES
+    from assets.materials.errors import MaterialError
+    from assets.materials.model.predictor import load_predictor
+    from assets.materials.picture import draw
+    from assets.materials.predict import predict_object
+    from assets.materials.properties import PROPERTIES
+    from assets.materials.providers import OnnxFeatures, PixieFeatures
+    from assets.objects.mjcf import write_mjcf
+    from assets.objects.object import load_object
+
+    if onnx is not None and pixie is not None:
+        raise MaterialError("give one source of features, --onnx or --pixie, not both")
+    if out is not None and out.exists():
+        raise MaterialError(f"{out} exists already; give a new folder, or delete it first")
+    provider = OnnxFeatures(onnx) if onnx is not None else PixieFeatures(pixie) if pixie is not None else None
+    predictor = load_predictor(model)
+    thing = load_object(mesh, name=name, units=units, scale=scale)
+    field = predict_object(thing, predictor, provider)
+    made = thing.with_density(field.mass_density)
+    told: dict[str, Any] = {"name": made.name, "mass": made.inertial.mass, "com": list(made.inertial.com)}
+    told |= {"inertia": list(made.inertial.inertia)}
+    weight = made.voxels.moments[..., 0] / made.voxels.moments[..., 0].sum()
+    share = (field.classes * weight[..., None]).sum((0, 1, 2))
+    told["classes"] = {material.name: float(p) for material, p in zip(CLASSES, share, strict=True)}
+    print(f"mass       {made.inertial.mass:.4g} kg")
+    print(f"class      {', '.join(f'{CLASSES[i].name} {share[i]:.0%}' for i in (-share).argsort()[:3])}")
+    told["properties"] = {}
+    for i, prop in enumerate(PROPERTIES):
+        mean, std = float((field.mean[..., i] * weight).sum()), float((field.std[..., i] * weight).sum())
+        low, value, high = (float(prop.to_unit(mean + away * std)) for away in (-1, 0, 1))
+        told["properties"][prop.name] = {"value": value, "low": low, "high": high, "unit": prop.unit}
+        print(f"{prop.name:10} {value:.3g} {prop.unit}, probably {low:.3g} to {high:.3g}")
+    if out is not None:
+        told["file"] = str(write_mjcf(made, out))
+        print(f"object     {told['file']}")
+        picture = picture or out / "materials.png"
+    if picture is not None:
+        draw(thing, field, picture)
+        told["picture"] = str(picture)
+        print(f"picture    {picture}")
+    return told
+
+
+def evaluate(
+    data: Path | None = None,
+    meshes: Path | None = None,
+    model: Path | None = None,
+    split_seed: int = 0,
+    objects: int | None = None,
+    json_file: Json = None,
+) -> dict[str, Any]:
+    """Measure a predictor: on held-out made objects, or on real ones whose masses are known.
+
+    Example: zerogap materials eval --meshes objects/ycb --json masses.json
+
+    Example: zerogap materials eval --data data/materials --model runs/materials/predictor.npz
+
+    A folder of real objects has `mass_kg.json`, masses by name, and for each name a mesh or a folder with one. ALDE is the mean
+    of |ln p - ln g|, the less the better; MnRE that of min(p/g, g/p), the more the better.
+
+    Args:
+        data: the folder that `make-data` wrote; what the model's training has held out is measured.
+        meshes: the folder of real objects.
+        model: a file that `zerogap materials train` wrote; by default the one that comes with zerogap.
+        split_seed: the one that the model was trained with.
+        objects: at most so many of the held-out objects.
+        json_file: write the figures to this file.
+    """
+    from rich.console import Console
+
+    from assets.materials.errors import MaterialError
+    from assets.materials.model.predictor import load_predictor
+
+    if (data is None) == (meshes is None):
+        raise MaterialError("give either --data, made objects, or --meshes, real ones")
+    predictor = load_predictor(model)
+    if meshes is not None:
+        from assets.materials.weigh import weigh
+
+        with Console(stderr=True).status("weighing") as status:
+            told = weigh(meshes, predictor, predictor.card.resolution, lambda name: status.update(f"weighing {name}"))
+        for name, row in told["objects"].items():
+            print(f"{name:24} {row['predicted']:.4g} kg of {row['mass']:.4g}, {row['class']}")
+        print(f"ALDE       {told['alde']:.3f}\nMnRE       {told['mnre']:.3f}")
+        return told
+    assert data is not None
+    return _eval_data(data, predictor, split_seed, objects)
+
+
+def _eval_data(folder: Path, predictor: Any, split_seed: int, objects: int | None) -> dict[str, Any]:
+    from rich.progress import Progress
+
+    from assets.materials.data.shards import Data
+    from assets.materials.data.split import Split
+    from assets.materials.errors import MaterialError
+    from assets.materials.metrics import figures, score
+
+    read = Data.read(folder)
+    split = Split.drawn(read.tags, split_seed)
+    known = predictor.card.held_out
+    if {what: set(names) for what, names in known.items()} != {what: set(names) for what, names in split.held_out.items()}:
+        raise MaterialError(
+            f"the model was trained with other families held out ({known}) than split seed {split_seed} of these data gives"
+            f" ({split.held_out}): give the data and the split seed of its training"
+        )
+    _, _, test = split.parts(read)
+    test = test[:objects]
+    with Progress() as bar:
+        task = bar.add_task("objects", total=len(test))
+        scores = score(predictor, read, test, lambda done: bar.update(task, completed=done))
+    told = figures(scores)
+    for name in (
+        "objects",
+        "class_accuracy",
+        "mean_iou",
+        "interval_coverage",
+        "class_calibration_error",
+        "mass_alde",
+        "mass_mnre",
+    ):
+        print(f"{name:24} {told[name]:.4g}")
+    for name, value in told["error"].items():
+        print(f"error of {name:15} {value:.4g}")
+    return told
+
+
+COMMANDS: dict[str, Callable[..., Any]] = {
+    "materials make-data": make_data,
+    "materials train": train,
+    "materials predict": predict,
+    "materials eval": evaluate,
+}

@@ -1,0 +1,1 @@
+"""Objects made by rule, with known materials: what the predictor is trained and tested on."""

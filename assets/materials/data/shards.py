@@ -1,0 +1,253 @@
+"""Samples on disk: a folder of shards, each some hundreds of samples in one .npz file.
+
+    write_shards(Path("data"), count=20_000, seed=0, jobs=2)
+    data = Data.read(Path("data"))                          # all of it in memory, some 80 kB a sample
+    data.seen(7), data.truth(7), data.mass[7], data.tags[7]
+
+A shard is named by its number and made by it: writing goes on where it was stopped, and the same seed gives the same files.
+They are plain arrays, never pickles, and their sizes are checked before they are used.
+"""
+
+import contextlib
+import json
+import os
+import tempfile
+import zipfile
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from assets.json_file import write_json
+from assets.materials.data.sample import MAX_PARTS, Sample, make_sample
+from assets.materials.errors import MaterialError
+from assets.materials.properties import PROPERTIES
+from assets.materials.seen import CHANNELS, Seen
+
+PER_SHARD = 256
+MAX_SHARD_BYTES = 2 * 2**30
+_ROW = 1 + len(PROPERTIES)
+_CARD = "data.json"
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Tags:
+    """What splits of the data go by."""
+
+    recipe: str
+    shapes: tuple[str, ...]
+    textures: tuple[str, ...]
+    combination: tuple[str, ...]
+
+
+def write_shards(folder: Path, count: int, seed: int = 0, resolution: int = 32, jobs: int = 1) -> Iterator[int]:
+    """Make samples 0 to `count` - 1, gives after each shard how many there are. Shards that are there already stay.
+
+    Raises MaterialError where the folder holds other data, or can't be written.
+    """
+    if count < 1 or jobs < 1:
+        raise MaterialError(f"at least one sample and one job are needed, found {count} and {jobs}")
+    if resolution not in (32, 64):
+        raise MaterialError(f"the resolution is 32 or 64 voxels, found {resolution}")
+    card = {"format": _FORMAT, "seed": seed, "resolution": resolution, "source": "procedural"}
+    stored = _card(folder) if (folder / _CARD).exists() else None
+    if stored is not None and stored != card:
+        raise MaterialError(f"{folder} holds data made with {stored}, not with {card}; give another folder")
+    if stored is None and folder.is_dir() and any(folder.iterdir()):
+        raise MaterialError(f"{folder} is not empty and holds no data; give a new folder")
+    write_json(folder / _CARD, card)
+    starts = range(0, count, PER_SHARD)
+    asked = [(folder, start, min(PER_SHARD, count - start), seed, resolution) for start in starts]
+    if jobs == 1:
+        made: Iterable[int] = map(_shard, asked)
+        yield from _running(made)
+        return
+    with ProcessPoolExecutor(jobs) as pool:
+        yield from _running(pool.map(_shard, asked))
+
+
+def _running(made: Iterable[int]) -> Iterator[int]:
+    total = 0
+    for number in made:
+        total += number
+        yield total
+
+
+def _shard(asked: tuple[Path, int, int, int, int]) -> int:
+    folder, start, count, seed, resolution = asked
+    path = folder / f"{start // PER_SHARD:05d}.npz"
+    if not (path.exists() and len(_read(path)["mass"]) == count):
+        write_samples(path, [make_sample(seed, index, resolution) for index in range(start, start + count)])
+    return count
+
+
+def write_samples(path: Path, samples: list[Sample]) -> None:
+    """One shard, whole or not at all."""
+    tags = [[s.recipe, "+".join(s.shapes), "+".join(s.textures), "+".join(s.combination)] for s in samples]
+    materials = np.full((len(samples), MAX_PARTS, _ROW), np.nan, np.float32)
+    for row, sample in zip(materials, samples, strict=True):
+        row[: len(sample.materials)] = sample.materials
+    arrays = {
+        "resolution": np.array(samples[0].seen.resolution),
+        "size": np.array([s.seen.size for s in samples], np.float32),
+        "count": np.array([len(s.part) for s in samples], np.int64),
+        "voxel": np.concatenate([s.seen.voxel for s in samples]).astype(np.uint32),
+        "values": np.concatenate([s.seen.values for s in samples]),
+        "extra": np.concatenate([s.seen.extra for s in samples]),
+        "part": np.concatenate([s.part for s in samples]),
+        "materials": materials,
+        "mass": np.array([s.mass for s in samples]),
+        "tags": np.array(tags, np.str_),
+    }
+    handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}", suffix=".npz")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            np.savez_compressed(file, allow_pickle=False, **arrays)
+        Path(beside).replace(path)
+    except OSError as error:
+        raise MaterialError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            Path(beside).unlink(missing_ok=True)
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """Many samples in memory, one after the other."""
+
+    resolution: int
+    size: np.ndarray
+    """Edges of the samples' voxels (m), (n,)."""
+    starts: np.ndarray
+    """Where each sample's voxels begin, (n + 1,)."""
+    voxel: np.ndarray
+    values: np.ndarray
+    extra: np.ndarray
+    parts: np.ndarray
+    material: np.ndarray
+    """(n, MAX_PARTS, 1 + properties), NaN where there is no part."""
+    mass: np.ndarray
+    tags: tuple[Tags, ...]
+
+    @classmethod
+    def read(cls, folder: Path, most: int | None = None) -> "Data":
+        """The samples of a folder, or the first so many. Raises MaterialError where there are none, or they are damaged."""
+        paths = sorted(folder.glob("[0-9]*.npz"))
+        if not paths:
+            raise MaterialError(f"{folder} holds no data; make some: zerogap materials make-data --out {folder}")
+        shards, total = [], 0
+        for path in paths:
+            shards.append(_read(path))
+            total += len(shards[-1]["mass"])
+            if most is not None and total >= most:
+                break
+        return cls._joined(shards).only(np.arange(total if most is None else min(most, total)))
+
+    @classmethod
+    def of(cls, samples: list[Sample], folder: Path) -> "Data":
+        """Of samples, by way of a file in that folder."""
+        write_samples(folder / "00000.npz", samples)
+        return cls.read(folder)
+
+    @classmethod
+    def _joined(cls, shards: list[dict[str, np.ndarray]]) -> "Data":
+        resolutions = {int(shard["resolution"]) for shard in shards}
+        if len(resolutions) > 1:
+            raise MaterialError(f"the shards have several resolutions: {sorted(resolutions)}; keep each in a folder of its own")
+        joined = {name: np.concatenate([shard[name] for shard in shards]) for name in shards[0] if name != "resolution"}
+        starts = np.concatenate([[0], np.cumsum(joined["count"])])
+        tags = tuple(Tags(row[0], *(tuple(cell.split("+")) for cell in row[1:])) for row in joined["tags"].tolist())
+        return cls(
+            resolutions.pop(),
+            joined["size"],
+            starts,
+            joined["voxel"],
+            joined["values"],
+            joined["extra"],
+            joined["part"],
+            joined["materials"],
+            joined["mass"],
+            tags,
+        )
+
+    def __len__(self) -> int:
+        return len(self.mass)
+
+    def _of(self, index: int) -> slice:
+        return slice(int(self.starts[index]), int(self.starts[index + 1]))
+
+    def seen(self, index: int) -> Seen:
+        own = self._of(index)
+        return Seen(self.resolution, float(self.size[index]), self.voxel[own], self.values[own], self.extra[own])
+
+    def part(self, index: int) -> np.ndarray:
+        """Of the sample's voxels, (v,)."""
+        return self.parts[self._of(index)]
+
+    def truth(self, index: int) -> np.ndarray:
+        """Class and properties of the sample's voxels, (v, 1 + properties)."""
+        return self.material[index][self.part(index)]
+
+    def only(self, indices: np.ndarray) -> "Data":
+        """Some of the samples."""
+        if len(indices) == len(self) and (indices == np.arange(len(self))).all():
+            return self
+        if not len(indices):
+            raise MaterialError("no sample is left: make more, or hold out fewer families")
+        rows = np.concatenate([np.arange(int(self.starts[i]), int(self.starts[i + 1])) for i in indices])
+        count = np.diff(self.starts)[indices]
+        return Data(
+            self.resolution,
+            self.size[indices],
+            np.concatenate([[0], np.cumsum(count)]),
+            self.voxel[rows],
+            self.values[rows],
+            self.extra[rows],
+            self.parts[rows],
+            self.material[indices],
+            self.mass[indices],
+            tuple(self.tags[i] for i in indices),
+        )
+
+
+def _card(folder: Path) -> dict[str, object]:
+    try:
+        stored = json.loads((folder / _CARD).read_text())
+    except (OSError, ValueError) as error:
+        raise MaterialError(f"{folder / _CARD} can't be read ({error}); remove the folder and make the data anew") from error
+    return stored
+
+
+_KINDS = {"size": 1, "count": 1, "voxel": 1, "values": 2, "extra": 2, "part": 1, "materials": 3, "mass": 1, "tags": 2}
+
+
+def _read(path: Path) -> dict[str, np.ndarray]:
+    """A shard's arrays, checked."""
+    try:
+        if path.stat().st_size > MAX_SHARD_BYTES:
+            raise MaterialError(f"{path} has {path.stat().st_size >> 20} MiB, at most {MAX_SHARD_BYTES >> 20} are read")
+        with np.load(path, allow_pickle=False) as file:
+            shard = {name: file[name] for name in ("resolution", *_KINDS)}
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise MaterialError(
+            f"{path} is no shard of samples, or is damaged ({error}); remove it and make the data anew"
+        ) from error
+    n, v, r = len(shard["mass"]), len(shard["voxel"]), int(shard["resolution"])
+    sound = (
+        all(shard[name].ndim == rank for name, rank in _KINDS.items())
+        and all(len(shard[name]) == n for name in ("size", "count", "materials", "tags"))
+        and all(len(shard[name]) == v for name in ("values", "extra", "part"))
+        and shard["count"].sum() == v
+        and shard["values"].shape[1:] == (CHANNELS,)
+        and shard["materials"].shape[1:] == (MAX_PARTS, _ROW)
+        and v > 0
+        and int(shard["voxel"].max()) < r**3
+        and int(shard["part"].max()) < MAX_PARTS
+        and shard["tags"].shape[1:] == (4,)
+    )
+    if not sound:
+        raise MaterialError(f"{path}: its arrays don't fit together; remove it and make the data anew")
+    return shard

@@ -1,0 +1,74 @@
+"""Which samples are held out: by families of shapes and textures and by combinations of materials, never by chance alone.
+
+    split = Split.drawn(data.tags, seed=0)
+    train, calibration, test = split.parts(data)            # indices; nothing held out is in the first two
+    split.held_out                                          # {"shapes": ("torus",), ...}
+
+A sample is for testing where any of its parts has a held-out family, or its materials are a held-out combination: the predictor
+has then never seen that shape, that pattern, or those materials together.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+
+from assets.materials.data import shapes, textures
+from assets.materials.data.shards import Data, Tags
+from assets.materials.errors import MaterialError
+
+_CALIBRATION = 0.08  # of what is not held out
+
+
+@dataclass(frozen=True)
+class Split:
+    shapes: tuple[str, ...]
+    textures: tuple[str, ...]
+    combinations: tuple[tuple[str, ...], ...]
+    seed: int = 0
+    """Which of the others are for calibration."""
+
+    @classmethod
+    def drawn(cls, tags: tuple[Tags, ...], seed: int) -> "Split":
+        """One family of shapes, one of textures and a fifth of the combinations of materials, drawn.
+
+        Plain colours are never held out, being no pattern; nor single materials, as a class never seen can't be told.
+        """
+        rng = np.random.default_rng([seed, 7])
+        several = sorted({tag.combination for tag in tags if len(tag.combination) > 1})
+        if not several:
+            raise MaterialError("the data have no object of several materials: make more")
+        chosen = rng.choice(len(several), max(1, len(several) // 5), replace=False)
+        solids = [family for family in shapes.FAMILIES if family != "cylinder"]  # a part of too many things
+        patterns = [family for family in textures.FAMILIES if family != "plain"]
+        return cls((str(rng.choice(solids)),), (str(rng.choice(patterns)),), tuple(several[i] for i in sorted(chosen)), seed)
+
+    @property
+    def held_out(self) -> dict[str, list[str]]:
+        return {
+            "shapes": list(self.shapes),
+            "textures": list(self.textures),
+            "combinations": ["+".join(names) for names in self.combinations],
+        }
+
+    def why(self, tag: Tags) -> tuple[str, ...]:
+        """What of a sample is held out: "shape", "texture", "combination"; nothing where it is for training."""
+        reasons = []
+        if set(tag.shapes) & set(self.shapes):
+            reasons.append("shape")
+        if set(tag.textures) & set(self.textures):
+            reasons.append("texture")
+        if tag.combination in self.combinations:
+            reasons.append("combination")
+        return tuple(reasons)
+
+    def parts(self, data: Data) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Indices of the samples for training, for calibration and for testing."""
+        held = np.array([bool(self.why(tag)) for tag in data.tags])
+        rest = np.flatnonzero(~held)
+        rest = np.random.default_rng([self.seed, 8]).permutation(rest)
+        count = max(1, round(_CALIBRATION * len(rest)))
+        if len(rest) < 2 or not held.any():
+            counts = Counter("held out" if h else "others" for h in held)
+            raise MaterialError(f"too few samples to split: {dict(counts)}; make more data")
+        return np.sort(rest[count:]), np.sort(rest[:count]), np.flatnonzero(held)

@@ -1,0 +1,1 @@
+"""The predictor: its network, training, calibration and files."""

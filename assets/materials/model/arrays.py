@@ -1,0 +1,80 @@
+"""Trees of arrays as one .npz file: `write_arrays(path, card, tree)`, and back. No pickles; whole or not at all."""
+
+import contextlib
+import io
+import os
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from assets.materials.errors import MaterialError
+
+MAX_BYTES = 512 * 2**20
+
+_CARD = "card"
+
+
+def named(tree: Any) -> dict[str, np.ndarray]:
+    """The leaves of a tree by their paths: "params/stem/kernel"."""
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    return {jax.tree_util.keystr(path, simple=True, separator="/"): np.asarray(leaf) for path, leaf in leaves}
+
+
+def write_arrays(path: Path, card: str, arrays: Mapping[str, np.ndarray], replace: bool = False) -> None:
+    """Raises MaterialError where there is such a file already (unless it may be replaced), or it can't be written."""
+    if path.exists() and not replace:
+        raise MaterialError(f"{path} exists already; give another name, or delete it first")
+    content = io.BytesIO()
+    np.savez_compressed(content, allow_pickle=False, **{_CARD: np.frombuffer(card.encode(), np.uint8)}, **dict(arrays))
+    try:
+        path.absolute().parent.mkdir(parents=True, exist_ok=True)
+        handle, beside = tempfile.mkstemp(dir=path.absolute().parent, prefix=f".{path.stem}", suffix=".npz")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content.getbuffer())
+            Path(beside).chmod(0o644)
+            Path(beside).replace(path)
+        finally:
+            with contextlib.suppress(OSError):
+                Path(beside).unlink(missing_ok=True)
+    except OSError as error:
+        raise MaterialError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def read_arrays(path: Path) -> tuple[str, dict[str, np.ndarray]]:
+    """The card and the arrays. Raises MaterialError where it can't be read."""
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise MaterialError(f"{path} has {path.stat().st_size >> 20} MiB, at most {MAX_BYTES >> 20} are read")
+        with zipfile.ZipFile(path) as archive:
+            size = sum(entry.file_size for entry in archive.infolist())
+        if size > 4 * MAX_BYTES:
+            raise MaterialError(f"{path} unpacks to {size >> 20} MiB, at most {4 * MAX_BYTES >> 20} are read")
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        card = arrays.pop(_CARD).tobytes().decode()
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        told = getattr(error, "strerror", None) or error
+        raise MaterialError(f"{path} can't be read as arrays with a card: {told}") from error
+    return card, arrays
+
+
+def filled(like: Any, arrays: Mapping[str, np.ndarray], where: str) -> Any:
+    """The tree `like` (arrays or shapes) with the named arrays for leaves. Raises MaterialError where they don't fit."""
+    expected = jax.tree_util.tree_leaves_with_path(like)
+    leaves = []
+    for path, leaf in expected:
+        name = jax.tree_util.keystr(path, simple=True, separator="/")
+        found = arrays.get(name)
+        if found is None or found.shape != leaf.shape:
+            shape = "absent" if found is None else f"of shape {found.shape}"
+            raise MaterialError(f"{where}: {name} is {shape}, expected {leaf.shape}; it is of another network, or damaged")
+        if np.issubdtype(found.dtype, np.floating) and not np.isfinite(found).all():
+            raise MaterialError(f"{where}: {name} is not finite")
+        leaves.append(found.astype(leaf.dtype))
+    return jax.tree_util.tree_unflatten(jax.tree_util.tree_structure(like), leaves)

@@ -1,0 +1,234 @@
+"""Pixie's files: its material grids, predictions, features and point clouds, read and written (github.com/vlongle/pixie).
+
+    grid = read_material_grid(Path("sample_0/material_grid.npy"))    # grid.density, grid.young, grid.poisson, grid.material
+    write_material_grid(path, grid)                                  # bit for bit the same
+    field_of(grid), grid_of(field, voxels)                           # to and from what we believe
+
+Three traps of theirs. Points of its grids are at `linspace(min, max, 64)`: the outermost ones lie on the bounds, so a step is
+1/63 of the box, not 1/64. A prediction's class channels are hard, one or zero, so its confidence says nothing. And the
+`_info.npy` beside it is a pickle, which can run anything when it is loaded: it is never read here.
+"""
+
+import contextlib
+import os
+import tempfile
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from assets.materials.errors import MaterialError
+
+SIDE = 64
+"""Of its grids, which it insists on."""
+
+NAMES = ("jelly", "metal", "sand", "visplas", "fluid", "snow", "stationary", "background")
+"""Its classes by their numbers."""
+
+BACKGROUND = 7
+
+MAX_BYTES = 4 * 2**30
+
+_TINY = 1e-6  # that it adds before it takes a logarithm
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """1st and 99th percentiles of the training set, by which predictions are normalised: Pixie's normalization_ranges.yaml."""
+
+    density: tuple[float, float] = (1.7032, 3.8714)
+    """log10 kg/m³"""
+    young: tuple[float, float] = (3.0183, 10.8817)
+    """log10 Pa"""
+    poisson: tuple[float, float] = (0.2103, 0.4493)
+
+    @property
+    def ends(self) -> np.ndarray:
+        """(2, 3): low and high of density, E and nu."""
+        return np.array([self.density, self.young, self.poisson]).T
+
+
+@dataclass(frozen=True, eq=False)
+class MaterialGrid:
+    density: np.ndarray
+    """kg/m³, (64, 64, 64) float32; 0 in the background."""
+    young: np.ndarray
+    """Pa"""
+    poisson: np.ndarray
+    material: np.ndarray
+    """Number of the class, 7 in the background."""
+
+    @property
+    def mask(self) -> np.ndarray:
+        return self.material != BACKGROUND
+
+    @property
+    def stacked(self) -> np.ndarray:
+        """(64, 64, 64, 4) float32, as it is stored."""
+        return np.stack([self.density, self.young, self.poisson, self.material], -1).astype(np.float32)
+
+
+def read_material_grid(path: Path) -> MaterialGrid:
+    """Raises MaterialError where the file is no such grid."""
+    grid = read_array(path, (SIDE, SIDE, SIDE, 4))
+    return _checked(path, grid.astype(np.float32))
+
+
+def write_material_grid(path: Path, grid: MaterialGrid) -> None:
+    """Raises MaterialError where there is a file already."""
+    write_array(path, grid.stacked)
+
+
+def _checked(path: Path, grid: np.ndarray) -> MaterialGrid:
+    material = grid[..., 3]
+    if not np.isfinite(grid).all():
+        raise MaterialError(f"{path}: it has values that are not finite")
+    if not np.isin(material, np.arange(len(NAMES))).all():
+        raise MaterialError(f"{path}: its fourth channel has {np.unique(material)[:9]}, expected classes 0 to {len(NAMES) - 1}")
+    inside = material != BACKGROUND
+    if (grid[inside, :3] <= 0).any() or (grid[inside, 2] >= 0.5).any():
+        raise MaterialError(f"{path}: inside the object density and E must be above zero and nu within 0 and 0.5")
+    return MaterialGrid(*np.moveaxis(grid, -1, 0))
+
+
+# Predictions
+
+
+def read_prediction(path: Path, mask: Path, scaling: Scaling | None = None) -> MaterialGrid:
+    """Of `sample_0_pred.npy`, (11, 64, 64, 64), where `sample_0_mask.npy` says the object is."""
+    raw = read_array(path, (3 + len(NAMES), SIDE, SIDE, SIDE))
+    inside = read_array(mask, (SIDE, SIDE, SIDE)).astype(bool)
+    if not np.isfinite(raw).all():
+        raise MaterialError(f"{path}: it has values that are not finite")
+    low, high = (scaling or Scaling()).ends
+    value = low + (np.moveaxis(raw[:3], 0, -1).astype(float) + 1) / 2 * (high - low)
+    density, young = 10 ** value[..., 0] - _TINY, 10 ** value[..., 1] - _TINY
+    material = raw[3:].argmax(0).astype(float)
+    inside &= material != BACKGROUND
+    grid = np.stack([density, young, value[..., 2], material], -1)
+    grid[~inside] = (0.0, 0.0, 0.0, BACKGROUND)
+    return MaterialGrid(*np.moveaxis(grid.astype(np.float32), -1, 0))
+
+
+def write_prediction(path: Path, mask: Path, grid: MaterialGrid, scaling: Scaling | None = None) -> None:
+    """As Pixie's networks give it: normalised and cut off at -1 and 1, classes as ones and zeros."""
+    low, high = (scaling or Scaling()).ends
+    value = np.stack([np.log10(grid.density + _TINY), np.log10(grid.young + _TINY), grid.poisson], -1)
+    normal = 2 * (np.clip(value, low, high) - low) / (high - low) - 1
+    hard = grid.material[..., None] == np.arange(len(NAMES))
+    write_array(path, np.moveaxis(np.concatenate([normal, hard], -1), -1, 0).astype(np.float32))
+    write_array(mask, grid.mask)
+
+
+# Features
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureGrid:
+    low: np.ndarray
+    """Of the outermost points, (3,)."""
+    high: np.ndarray
+    features: np.ndarray
+    """(n, n, n, c)"""
+    mask: np.ndarray
+    """(n, n, n)"""
+
+    @property
+    def bounds_of_mask(self) -> tuple[np.ndarray, np.ndarray]:
+        """Corners of the box around what is opaque."""
+        index = np.argwhere(self.mask)
+        step = (self.high - self.low) / (np.array(self.mask.shape) - 1)
+        return self.low + index.min(0) * step, self.low + index.max(0) * step
+
+    def at(self, points: np.ndarray) -> np.ndarray:
+        """Of the nearest grid points to points (n, 3), (n, c)."""
+        count = np.array(self.mask.shape)
+        index = np.round((points - self.low) / (self.high - self.low) * (count - 1)).astype(int)
+        x, y, z = np.clip(index, 0, count - 1).T
+        return np.asarray(self.features[x, y, z], np.float32)
+
+
+def read_features(folder: Path) -> FeatureGrid:
+    """Of `clip_features.npz` and the arrays beside it. The features stay on disk till they are asked for: 800 MB is usual."""
+    path = folder / "clip_features.npz"
+    try:
+        with np.load(path, allow_pickle=False) as card:
+            low, high = (np.asarray(card[name], float).reshape(-1) for name in ("min_bounds", "max_bounds"))
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise MaterialError(
+            f"{path} is no card of Pixie's features ({error}); expected min_bounds and max_bounds in it"
+        ) from error
+    if low.shape != (3,) or high.shape != (3,) or not (high > low).all():
+        raise MaterialError(f"{path}: its bounds {low} and {high} are none of a box")
+    mask = read_array(folder / "clip_features_mask.npy", (SIDE, SIDE, SIDE)).astype(bool)
+    features = read_array(folder / "clip_features_features.npy", (SIDE, SIDE, SIDE, None), mapped=True)
+    if not mask.any():
+        raise MaterialError(f"{folder}: its mask is empty")
+    return FeatureGrid(low, high, features, mask)
+
+
+def write_features(folder: Path, grid: FeatureGrid, rgb: np.ndarray, alphas: np.ndarray) -> None:
+    """In Pixie's layout, into a folder that has none yet."""
+    write_array(folder / "clip_features_features.npy", grid.features.astype(np.float32))
+    write_array(folder / "clip_features_mask.npy", grid.mask)
+    write_array(folder / "clip_features_rgb.npy", rgb.astype(np.float32))
+    write_array(folder / "clip_features_alphas.npy", alphas.astype(np.float32))
+    card = {
+        "min_bounds": grid.low,
+        "max_bounds": grid.high,
+        "voxel_size": np.array((grid.high - grid.low)[0] / (SIDE - 1)),
+        "feature_dim": np.array(grid.features.shape[3]),
+        "grid_shape": np.array(grid.mask.shape),
+        "alpha_weighted": np.array(False),
+        "alpha_threshold_for_mask": np.array(0.01),
+    }
+    _published(folder / "clip_features.npz", lambda file: np.savez(file, allow_pickle=False, **card))
+
+
+# Arrays
+
+
+def read_array(path: Path, shape: tuple[int | None, ...], mapped: bool = False) -> np.ndarray:
+    """An .npy file of numbers of that shape (None: any length). MaterialError where it is another, or a pickle, or huge."""
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise MaterialError(f"{path} has {path.stat().st_size >> 20} MiB, at most {MAX_BYTES >> 20} are read")
+        array = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise MaterialError(f"{path} can't be read as an array of numbers: {error}") from error
+    found = getattr(array, "shape", None)
+    fits = (
+        found is not None and len(found) == len(shape) and all(w is None or f == w for f, w in zip(found, shape, strict=True))
+    )
+    if not fits or array.dtype.kind not in "fiub":
+        expected = " x ".join("any" if want is None else str(want) for want in shape)
+        raise MaterialError(
+            f"{path}: expected numbers of shape {expected}, found {getattr(array, 'dtype', type(array))} of {found}"
+        )
+    return array
+
+
+def write_array(path: Path, array: np.ndarray) -> None:
+    """Whole or not at all, and over nothing. Raises MaterialError."""
+    _published(path, lambda file: np.save(file, array, allow_pickle=False))
+
+
+def _published(path: Path, write: Callable[[IO[bytes]], None]) -> None:
+    if path.exists():
+        raise MaterialError(f"{path} exists already; give another name, or delete it first")
+    try:
+        path.absolute().parent.mkdir(parents=True, exist_ok=True)
+        handle, beside = tempfile.mkstemp(dir=path.absolute().parent, prefix=f".{path.stem}")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                write(file)
+            Path(beside).chmod(0o644)
+            Path(beside).replace(path)
+        finally:
+            with contextlib.suppress(OSError):
+                Path(beside).unlink(missing_ok=True)
+    except OSError as error:
+        raise MaterialError(f"cannot write {path}: {error.strerror or error}") from error
