@@ -54,11 +54,12 @@ PPO_SEEDS = 3
 PPO_SHARE = 10.0  # of the supervised way's simulation steps
 _FEWER = "ZEROGAP_STRUCTURAL_SEEDS"
 BAND = (0.1, 5.0)
-"""Hz of the first: wider ones leave too little amplitude to come near the speed at which torque ends."""
+"""Hz of some: wider ones leave too little amplitude to come near the speed at which torque ends."""
 FITTED = (
     Wish("multisine", 30.0, band=BAND),
-    Wish("multisine", 20.0, stiffness=0.5, damping=0.7, seed=1000),
-    Wish("prbs", 20.0, seed=2000),
+    Wish("multisine", 30.0, band=BAND, stiffness=0.5, damping=0.7, seed=1000),
+    Wish("multisine", 20.0, seed=2000),
+    Wish("prbs", 30.0, seed=3000),
 )
 HELD_OUT = Wish("chirp", 15.0, stiffness=0.7, damping=0.85)
 ENCODER = Encoder(noise=Values.everywhere(5e-4), resolution=Values.everywhere(2 * np.pi / 2**14))

@@ -10,8 +10,8 @@ of friction, restitution and Young's modulus, each on the scale that it is belie
 object's own values count and not the floor's. How stiff a part is in contact follows from Hertz's contact time, as far as the
 simulation's time step resolves it (`contact_frequency`); how much it gives back is measured (`restitution`).
 
-A rigid object does not yield: what is soft is written as a flex (`soft`), where it may yield as well. Nor does it flow: sand, snow
-and fluids become rigid, with a warning.
+A rigid object does not yield: what is soft is written as a flex (`soft`), where it may yield as well. Nor does it flow: sand,
+snow and fluids become rigid, with a warning.
 """
 
 import math
