@@ -18,6 +18,7 @@ BENCHMARKS = {
     "recovery": "a leg's hidden constants found from 30 s of a multisine: errors, intervals, prediction; over twenty seeds",
     "structural": "a leg and the Go2 with gaps that no parameter explains: what calibration takes off, and what the correction",
     "close_gap": "the whole loop over five seeds: what a gap takes of a policy's return, and what adapting it regains",
+    "materials": "what objects are made of, on held-out families: the predictor beside four simpler ways; over three seeds",
     "deploy": "a policy on the twin: inference, latency, period error and overruns of 60 s at the robot's rate",
 }
 
