@@ -1,7 +1,7 @@
 """What objects are made of: the predictor beside simpler ways to tell, on made objects of families that it has never seen.
 
-For each of three seeds other families of shapes and textures and other combinations of materials are held out, and all are trained
-anew on what is left:
+For each of three seeds other families of shapes and textures and other combinations of materials are held out, and all are
+trained anew on what is left:
 
 predictor       the ensemble, calibrated
 class_mean      everything is what things are on average
@@ -9,9 +9,9 @@ nearest         each voxel as the voxels most alike
 per_point       a network that sees each voxel alone
 geometry_only   the ensemble without colours
 
-`gains` are what the predictor is better by than each of them, with 95 % intervals of a paired bootstrap over the objects. By the
-way the network is timed; and where ZEROGAP_MATERIALS_MESHES names a folder of real objects with `mass_kg.json`, their masses are
-predicted, each seed's predictor for itself. Scores on made objects do not promise skill on real ones.
+`gains` are what the predictor is better by than each of them, with 95 % intervals of a paired bootstrap over the objects. By
+the way the network is timed; and where ZEROGAP_MATERIALS_MESHES names a folder of real objects with `mass_kg.json`, their
+masses are predicted, each seed's predictor for itself. Scores on made objects do not promise skill on real ones.
 
 The sizes are those of the model that comes with zerogap; ZEROGAP_MATERIALS_SEEDS, _OBJECTS, _SAMPLES and _MEMBERS make it less.
 """

@@ -35,7 +35,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An untrained predictor of two small members."""
     card = Card(base=4, members=2)
-    members = [Network(base=4).init(jax.random.key(i), *(np.zeros(s.shape, s.dtype) for s in _shapes(card))) for i in (0, 1)]
+    begin = jax.jit(Network(base=4).init)
+    members = [begin(jax.random.key(i), *(np.zeros(s.shape, s.dtype) for s in _shapes(card))) for i in (0, 1)]
     path = tmp_path_factory.mktemp("model") / "predictor.npz"
     Predictor(card, members).write(path)
     return path
