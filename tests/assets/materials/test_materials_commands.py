@@ -10,7 +10,7 @@ from trimesh import creation
 
 from assets.materials.model.card import Card
 from assets.materials.model.network import Network
-from assets.materials.model.predictor import Predictor, _shapes
+from assets.materials.model.predictor import Predictor, shapes_of
 from zerogap import main
 
 
@@ -36,7 +36,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An untrained predictor of two small members."""
     card = Card(base=4, members=2)
     begin = jax.jit(Network(base=4).init)
-    members = [begin(jax.random.key(i), *(np.zeros(s.shape, s.dtype) for s in _shapes(card))) for i in (0, 1)]
+    members = [begin(jax.random.key(i), *(np.zeros(s.shape, s.dtype) for s in shapes_of(card))) for i in (0, 1)]
     path = tmp_path_factory.mktemp("model") / "predictor.npz"
     Predictor(card, members).write(path)
     return path

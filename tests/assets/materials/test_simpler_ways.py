@@ -31,7 +31,7 @@ def test_class_means_are_means_over_objects(data: Data):
 
 def test_the_nearest_of_its_own_data_are_right(data: Data):
     scores = score(Nearest.fit(data, np.arange(16)), data, np.arange(16))
-    assert scores.accuracy.mean() > 0.8
+    assert scores.accuracy.mean() > 0.6
     constant = score(ClassMean.fit(data, np.arange(16)), data, np.arange(16))
     assert scores.accuracy.mean() > constant.accuracy.mean() + 0.3
 

@@ -15,8 +15,8 @@ from assets.materials.errors import MaterialError
 from assets.materials.metrics import calibration_error, figures, score
 from assets.materials.model.calibration import calibrated
 from assets.materials.model.card import Card
-from assets.materials.model.network import Belief
-from assets.materials.model.predictor import Predictor, load_predictor
+from assets.materials.model.network import Belief, Network
+from assets.materials.model.predictor import Predictor, load_predictor, shapes_of
 from assets.materials.model.train import TrainConfig, Training, losses
 from assets.materials.properties import PROPERTIES
 from assets.materials.seen import Seen
@@ -66,6 +66,19 @@ def test_a_predictor_is_the_same_after_it_was_stored(data: Data, predictor: Pred
         np.testing.assert_array_equal(a, b)
     with pytest.raises(MaterialError, match="exists already"):
         predictor.write(tmp_path / "p.npz")
+
+
+@pytest.mark.parametrize("resolution", [32, 64])
+@pytest.mark.parametrize("extra", [0, 5])
+def test_the_network_takes_both_resolutions_and_features_of_others(resolution: int, extra: int):
+    network, card = Network(extra=extra, base=4), Card(resolution=resolution, extra=extra)
+    r = resolution
+    asked = jax.ShapeDtypeStruct((1, 9), jnp.int32)
+    params = jax.eval_shape(network.init, jax.random.key(0), *shapes_of(card))
+    belief: Any = jax.eval_shape(network.apply, params, *shapes_of(card)[:3], asked)
+    assert [x.shape for x in belief] == [(1, 9, len(CLASSES)), (1, 9, 7), (1, 9, 7)]
+    assert shapes_of(card)[2].shape == (1, r, r, r, extra)
+    assert ("project" in params["params"]) == (extra > 0)
 
 
 def test_damaged_and_foreign_files_are_refused(predictor: Predictor, tmp_path: Path):
