@@ -20,6 +20,7 @@ CHANNELS = 7
 LEAST = 0.01
 """Share of a voxel that is to be inside for it to be the object's."""
 
+_FULL = 0.98
 _SPREAD_SCALE = 4.0
 _GREY = 0.6
 
@@ -71,14 +72,24 @@ def seen_of(occupancy: np.ndarray, size: float, cells: np.ndarray, rgba: np.ndar
 
 def at_surface(occupancy: np.ndarray) -> np.ndarray:
     """Which voxels of the object can be seen from outside, (r, r, r): not full, or with a neighbour less than half full."""
-    bare = np.pad(occupancy < 0.5, 1, constant_values=True)
-    beside = np.zeros(occupancy.shape, bool)
+    return (occupancy > LEAST) & (_beside(occupancy < 0.5) | (occupancy < _FULL))
+
+
+def cut(occupancy: np.ndarray) -> np.ndarray:
+    """Which voxels the surface passes through or along, (r, r, r)."""
+    return (occupancy > LEAST) & (_beside(occupancy <= LEAST) | (occupancy < _FULL))
+
+
+def _beside(mask: np.ndarray) -> np.ndarray:
+    """Voxels with a neighbour of the mask, or outside the cube."""
+    bare = np.pad(mask, 1, constant_values=True)
+    beside = np.zeros(mask.shape, bool)
     for axis in range(3):
         for step in (0, 2):
             index = [slice(1, -1)] * 3
-            index[axis] = slice(step, step + occupancy.shape[axis])
+            index[axis] = slice(step, step + mask.shape[axis])
             beside |= bare[tuple(index)]
-    return (occupancy > LEAST) & (beside | (occupancy < 0.98))
+    return beside
 
 
 @dataclass(frozen=True)

@@ -100,7 +100,7 @@ def stack(shop: Workshop) -> list[Piece]:
     width = shop.size(0.03, 0.12)
     for _ in range(int(shop.rng.integers(2, 4))):
         half = (width * shop.share(0.5, 1), width * shop.share(0.5, 1), width * shop.share(0.2, 0.6))
-        family = shop.family("box", "cylinder", "extrusion", "superquadric", "union", "lathe")
+        family = shop.family("box", "cylinder", "extrusion", "superquadric", "lathe")
         pieces.append(shop.piece(family, half, shop.kind(_HARD | _SOFT), (0, 0, top + half[2])))
         top += 2 * half[2]
     return pieces

@@ -15,7 +15,7 @@ from assets.materials.classes import CLASS_INDEX, DRAWN
 from assets.materials.data.pieces import Piece
 from assets.materials.data.recipes import RECIPES, WEIGHTS, Workshop
 from assets.materials.properties import DENSITY, FILL, INDEX, PROPERTIES
-from assets.materials.seen import LEAST, Cube, Seen, at_surface, seen_of
+from assets.materials.seen import LEAST, Cube, Seen, cut, seen_of
 
 MAX_PARTS = 6
 
@@ -60,14 +60,14 @@ def _observed(recipe: str, pieces: list[Piece], rng: np.random.Generator, resolu
     """None where nothing of it can be seen: too thin for the grid."""
     axes = _turn(rng)
     pieces = [piece.turned(axes) for piece in pieces]
-    bounds = _bounds(pieces)
+    bounds = bounds_of(pieces)
     if bounds is None:
         return None
     cube = Cube.around(*bounds, resolution)
-    occupancy, part, fills = _on_grid(pieces, cube)
+    occupancy, part, fills = on_grid(pieces, cube)
     if (occupancy > LEAST).sum() < 16:
         return None
-    cells, points, normals = _surface(occupancy, cube, rng)
+    cells, points, normals = surface_points(occupancy, cube, rng)
     rgba = np.empty((len(points), 4))
     for i, piece in enumerate(pieces):
         own = part[cells] == i
@@ -105,7 +105,7 @@ def _turn(rng: np.random.Generator) -> np.ndarray:
     return axes * np.sign(np.linalg.det(axes))
 
 
-def _bounds(pieces: list[Piece]) -> tuple[np.ndarray, np.ndarray] | None:
+def bounds_of(pieces: list[Piece]) -> tuple[np.ndarray, np.ndarray] | None:
     """Corners of the box around what is inside, as near as a coarse grid and the distances on it tell."""
     low = np.min([piece.box[0] for piece in pieces], axis=0)
     high = np.max([piece.box[1] for piece in pieces], axis=0)
@@ -125,7 +125,7 @@ def _bounds(pieces: list[Piece]) -> tuple[np.ndarray, np.ndarray] | None:
     return found_low.astype(float), found_high.astype(float)
 
 
-def _on_grid(pieces: list[Piece], cube: Cube) -> tuple[np.ndarray, np.ndarray, list[float]]:
+def on_grid(pieces: list[Piece], cube: Cube) -> tuple[np.ndarray, np.ndarray, list[float]]:
     """Share of each voxel inside, (r, r, r); which piece it belongs to, (r^3,); and of each piece how much is material."""
     r, h = cube.resolution, cube.size
     occupancy, deepest = np.zeros((r, r, r), np.float32), np.full((r, r, r), np.inf, np.float32)
@@ -180,14 +180,18 @@ def _material(piece: Piece, fill: float, rng: np.random.Generator) -> np.ndarray
 # Pictures
 
 
-def _surface(occupancy: np.ndarray, cube: Cube, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def surface_points(occupancy: np.ndarray, cube: Cube, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Points of the surface: flat number of their voxel, (n,), place, (n, 3) m, and outward normal, (n, 3)."""
-    cells = np.flatnonzero(at_surface(occupancy))
+    cells = np.flatnonzero(cut(occupancy))
     gradient = np.stack([*np.gradient(-occupancy)], -1).reshape(-1, 3)[cells]
     normals = gradient / np.maximum(np.linalg.norm(gradient, axis=1, keepdims=True), 1e-6)
-    points = np.repeat(cube.centers(cells), _POINTS, axis=0)
-    points += cube.size * rng.uniform(-0.5, 0.5, points.shape)
-    return np.repeat(cells, _POINTS), points, np.repeat(normals, _POINTS, axis=0)
+    beyond = cube.size * (
+        0.5 - occupancy.ravel()[cells]
+    )  # of the voxel's centre outside the surface, which is about flat there
+    jitter = cube.size * rng.uniform(-0.5, 0.5, (len(cells), _POINTS, 3))
+    away = beyond[:, None] + np.einsum("ckx,cx->ck", jitter, normals)
+    points = (cube.centers(cells)[:, None] + jitter - away[..., None] * normals[:, None]).reshape(-1, 3)
+    return cube.cells(points), points, np.repeat(normals, _POINTS, axis=0)
 
 
 def _pictured(

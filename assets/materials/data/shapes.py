@@ -61,14 +61,18 @@ class Superquadric:
     around: float = 1.0
 
     def distance(self, points: np.ndarray) -> np.ndarray:
-        x, y, z = np.maximum(np.abs(points / self.reach.astype(points.dtype)), 1e-6).T
-        flat = (x ** (2 / self.around) + y ** (2 / self.around)) ** (self.around / self.vertical)
-        level = (flat + z ** (2 / self.vertical)) ** (self.vertical / 2)  # 1 at the surface, in proportion along a ray
-        radius = np.sqrt((points**2).sum(1))
-        along = radius * (1 - 1 / np.maximum(level, 1e-6))
-        # A ray meets a flat side at an angle: what is left is the way straight to it, about the least half edge over the ray's.
-        tilt = np.minimum(1, np.min(self.reach).astype(points.dtype) * level / np.maximum(radius, 1e-9))
-        return along * np.maximum(tilt, 0.3)
+        x, y, z = np.maximum(np.abs(points / self.reach.astype(points.dtype)), 1e-4).T
+        a, b = 2 / self.around, 2 / self.vertical
+        flat = x**a + y**a
+        level = (flat ** (b / a) + z**b) ** (1 / b)  # 1 at the surface, in proportion along a ray
+        # so its slope is the same all along the ray, and what is above 1 over the slope the distance of a plane that touches
+        common = flat ** (b / a - 1)
+        slope = np.sqrt(
+            (common * x ** (a - 1) / self.reach[0]) ** 2
+            + (common * y ** (a - 1) / self.reach[1]) ** 2
+            + (z ** (b - 1) / self.reach[2]) ** 2
+        )
+        return ((level - 1) / np.maximum(slope * level ** (1 - b), 1e-6)).astype(points.dtype)
 
 
 @dataclass(frozen=True, eq=False)

@@ -89,7 +89,7 @@ def load_predictor(path: Path | None = None) -> Predictor:
     text, arrays = read_arrays(path)
     card = Card.parsed(text, str(path))
     network = Network(extra=card.extra, base=card.base)
-    like = jax.eval_shape(network.init, jax.random.key(0), *_shapes(card))
+    like = jax.eval_shape(network.init, jax.random.key(0), *shapes_of(card))
     members = []
     for i in range(card.members):
         own = {name.removeprefix(f"member_{i}/"): leaf for name, leaf in arrays.items() if name.startswith(f"member_{i}/")}
@@ -109,7 +109,8 @@ def load_predictor(path: Path | None = None) -> Predictor:
     return Predictor(card, members, float(temperature), widths.astype(float))
 
 
-def _shapes(card: Card) -> tuple[jax.ShapeDtypeStruct, ...]:
+def shapes_of(card: Card) -> tuple[jax.ShapeDtypeStruct, ...]:
+    """What the network of that card is called with, for one object and one voxel."""
     r = card.resolution
     return (
         jax.ShapeDtypeStruct((1, r, r, r, CHANNELS), jnp.uint8),

@@ -1,0 +1,83 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from assets.materials.data.sample import make_sample
+from assets.materials.data.shards import Data, write_shards
+from assets.materials.data.split import Split
+from assets.materials.errors import MaterialError
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("data") / "made"
+    assert list(write_shards(path, 40, seed=3)) == [40]
+    return path
+
+
+@pytest.fixture(scope="module")
+def data(folder: Path) -> Data:
+    return Data.read(folder)
+
+
+def test_samples_come_back_as_they_were_made(data: Data):
+    for index in (0, 17, 39):
+        sample, seen = make_sample(3, index), data.seen(index)
+        np.testing.assert_array_equal(seen.voxel, sample.seen.voxel)
+        np.testing.assert_array_equal(seen.values, sample.seen.values)
+        np.testing.assert_array_equal(data.part(index), sample.part)
+        np.testing.assert_array_equal(data.truth(index), sample.materials[sample.part])
+        assert data.mass[index] == sample.mass
+        assert data.tags[index].combination == sample.combination
+
+
+def test_making_goes_on_where_it_stopped_and_makes_the_same_files(folder: Path, tmp_path: Path):
+    before = (folder / "00000.npz").stat().st_mtime_ns
+    assert list(write_shards(folder, 40, seed=3)) == [40]
+    assert (folder / "00000.npz").stat().st_mtime_ns == before
+    list(write_shards(tmp_path / "again", 40, seed=3))
+    assert (tmp_path / "again" / "00000.npz").read_bytes() == (folder / "00000.npz").read_bytes()
+
+
+def test_other_data_are_not_mixed_in(folder: Path, tmp_path: Path):
+    with pytest.raises(MaterialError, match="another folder"):
+        list(write_shards(folder, 40, seed=4))
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(MaterialError, match="not empty"):
+        list(write_shards(tmp_path, 8))
+
+
+def test_some_of_the_samples_are_those(data: Data):
+    some = data.only(np.array([5, 31]))
+    np.testing.assert_array_equal(some.seen(1).values, data.seen(31).values)
+    assert some.tags == (data.tags[5], data.tags[31])
+    assert len(Data.only(data, np.arange(3))) == 3
+
+
+def test_a_damaged_shard_is_refused_by_name(folder: Path, tmp_path: Path):
+    content = (folder / "00000.npz").read_bytes()
+    (tmp_path / "00000.npz").write_bytes(content[: len(content) // 2])
+    with pytest.raises(MaterialError, match=r"00000\.npz"):
+        Data.read(tmp_path)
+    with np.load(folder / "00000.npz") as file:
+        arrays = {name: file[name] for name in file.files}
+    np.savez(tmp_path / "00000.npz", **(arrays | {"part": arrays["part"] + 200}))
+    with pytest.raises(MaterialError, match="don't fit"):
+        Data.read(tmp_path)
+    with pytest.raises(MaterialError, match="make-data"):
+        Data.read(tmp_path / "nothing")
+
+
+def test_nothing_held_out_is_trained_or_calibrated_on(data: Data):
+    for seed in range(3):
+        split = Split.drawn(data.tags, seed)
+        train, calibration, test = split.parts(data)
+        assert sorted([*train, *calibration, *test]) == list(range(len(data)))
+        assert not any(split.why(data.tags[i]) for i in [*train, *calibration])
+        for i in test:
+            tag = data.tags[i]
+            held = set(tag.shapes) & set(split.shapes) or set(tag.textures) & set(split.textures)
+            assert held or tag.combination in split.combinations
+    assert Split.drawn(data.tags, 0) == Split.drawn(data.tags, 0)
+    assert len({Split.drawn(data.tags, seed) for seed in range(4)}) > 1

@@ -1,0 +1,171 @@
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from assets.materials.believed import INTERVAL, Believed
+from assets.materials.classes import CLASSES
+from assets.materials.data.sample import make_sample
+from assets.materials.data.shards import Data
+from assets.materials.errors import MaterialError
+from assets.materials.metrics import calibration_error, figures, score
+from assets.materials.model.calibration import calibrated
+from assets.materials.model.card import Card
+from assets.materials.model.network import Belief, Network
+from assets.materials.model.predictor import Predictor, load_predictor, shapes_of
+from assets.materials.model.train import TrainConfig, Training, losses
+from assets.materials.properties import PROPERTIES
+from assets.materials.seen import Seen
+
+TINY = TrainConfig(samples=8, batch=2, base=4, store_every=2)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Data:
+    return Data.of([make_sample(9, index) for index in range(10)], tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def training(data: Data, tmp_path_factory: pytest.TempPathFactory) -> Training:
+    made = Training(data, np.arange(8), TINY, tmp_path_factory.mktemp("run") / "member.npz")
+    list(made.run(until=2))
+    return made
+
+
+@pytest.fixture(scope="module")
+def predictor(training: Training) -> Predictor:
+    widths = np.tile(np.linspace(0.5, 2.0, len(PROPERTIES)), (len(CLASSES), 1))
+    return Predictor(Card(base=4, members=1), [jax.device_get(training.params)], 1.3, widths)
+
+
+def test_a_stopped_training_goes_on_exactly(data: Data, training: Training):
+    assert training.path is not None
+    resumed = Training(data, np.arange(8), TINY, training.path)
+    assert resumed.done == 2
+    list(resumed.run())
+    straight = Training(data, np.arange(8), TINY)
+    list(straight.run())
+    jax.tree.map(np.testing.assert_array_equal, resumed.state, straight.state)
+    with pytest.raises(MaterialError, match="other settings"):
+        Training(data, np.arange(8), replace(TINY, rate=1e-3), training.path)
+
+
+def test_a_predictor_is_the_same_after_it_was_stored(data: Data, predictor: Predictor, tmp_path: Path):
+    predictor.write(tmp_path / "p.npz")
+    loaded = load_predictor(tmp_path / "p.npz")
+    first, second = predictor.believe(data.seen(0)), loaded.believe(data.seen(0))
+    assert len(first.mean) == len(data.part(0))
+    for a, b in zip(first, second, strict=True):
+        np.testing.assert_allclose(a, b, rtol=0.02, atol=0.01)  # float16
+    np.testing.assert_allclose(first.classes.sum(1), 1.0)
+    for a, b in zip(second, loaded.believe(data.seen(0)), strict=True):
+        np.testing.assert_array_equal(a, b)
+    with pytest.raises(MaterialError, match="exists already"):
+        predictor.write(tmp_path / "p.npz")
+
+
+@pytest.mark.parametrize("resolution", [32, 64])
+@pytest.mark.parametrize("extra", [0, 5])
+def test_the_network_takes_both_resolutions_and_features_of_others(resolution: int, extra: int):
+    network, card = Network(extra=extra, base=4), Card(resolution=resolution, extra=extra)
+    r = resolution
+    asked = jax.ShapeDtypeStruct((1, 9), jnp.int32)
+    params = jax.eval_shape(network.init, jax.random.key(0), *shapes_of(card))
+    belief: Any = jax.eval_shape(network.apply, params, *shapes_of(card)[:3], asked)
+    assert [x.shape for x in belief] == [(1, 9, len(CLASSES)), (1, 9, 7), (1, 9, 7)]
+    assert shapes_of(card)[2].shape == (1, r, r, r, extra)
+    assert ("project" in params["params"]) == (extra > 0)
+
+
+def test_damaged_and_foreign_files_are_refused(predictor: Predictor, tmp_path: Path):
+    predictor.write(tmp_path / "p.npz")
+    content = (tmp_path / "p.npz").read_bytes()
+    (tmp_path / "half.npz").write_bytes(content[: len(content) // 2])
+    with pytest.raises(MaterialError, match=r"half\.npz"):
+        load_predictor(tmp_path / "half.npz")
+    for name, card in (("classes", replace(predictor.card, classes=("metal",))), ("base", replace(predictor.card, base=8))):
+        Predictor(card, predictor.members).write(tmp_path / f"{name}.npz")
+        with pytest.raises(MaterialError, match=rf"{name}\.npz"):
+            load_predictor(tmp_path / f"{name}.npz")
+    np.savez(tmp_path / "pickle.npz", card=np.array({"run": "me"}, object))
+    with pytest.raises(MaterialError, match=r"pickle\.npz"):
+        load_predictor(tmp_path / "pickle.npz")
+
+
+def test_features_of_another_provider_are_refused_by_name(data: Data, predictor: Predictor):
+    with pytest.raises(MaterialError, match=r"'colour'.*'dino'"):
+        predictor.card.expect_provider("dino", 8)
+    with pytest.raises(MaterialError, match="32 voxels"):
+        predictor.believe(replace(data.seen(0), resolution=64))
+
+
+def test_what_is_not_known_counts_for_nothing():
+    rng = np.random.default_rng(0)
+    belief = Belief(*(jnp.asarray(rng.normal(size=(2, 6, n)), jnp.float32) for n in (len(CLASSES), 7, 7)))
+    label, target = rng.integers(0, 4, (2, 6)), rng.normal(size=(2, 6, 7)).astype(np.float32)
+    known = Belief(*(x[:, :3] for x in belief))
+    first, _ = losses(known, jnp.asarray(label[:, :3]), jnp.asarray(target[:, :3]))
+    label[:, 3:], target[:, 3:] = -1, np.nan
+    second, _ = losses(belief, jnp.asarray(label), jnp.asarray(target))
+    assert float(first) == pytest.approx(float(second), rel=1e-5)
+    slope = jax.grad(lambda mean: losses(belief._replace(mean=mean), jnp.asarray(label), jnp.asarray(target))[0])(belief.mean)
+    assert np.isfinite(np.asarray(slope)).all()
+    assert (np.asarray(slope)[:, 3:] == 0).all()
+
+
+class _Boastful(Predictor):
+    """Believes the truth with errors twice as wide as it says, and is surer of classes than it should be."""
+
+    def __init__(self, data: Data, seed: int, card: Card | None = None, members: Any = (), *rest: Any):
+        super().__init__(card or Card(base=4), members, *rest)
+        self.truths = {data.seen(i).values.tobytes(): data.truth(i) for i in range(len(data))}
+        self.rng = np.random.default_rng(seed)
+
+    def uncalibrated(self, seen: Seen) -> Believed:
+        truth = self.truths[seen.values.tobytes()].astype(float)
+        away = self.rng.standard_normal(len(PROPERTIES))
+        classes = np.full((len(truth), len(CLASSES)), 0.001)
+        right = self.rng.random() < 0.7
+        classes[np.arange(len(truth)), truth[:, 0].astype(int) if right else (truth[:, 0].astype(int) + 1) % len(CLASSES)] = (
+            0.985
+        )
+        return Believed(classes, truth[:, 1:] + 0.2 * away, np.full((len(truth), len(PROPERTIES)), 0.1))
+
+
+def test_calibration_widens_what_boasts(data: Data):
+    many = data.only(np.resize(np.arange(10), 120))
+    boastful = _Boastful(many, 0)
+    fitted = calibrated(boastful, many, np.arange(120))
+    assert np.mean(fitted.widths) == pytest.approx(2.0, abs=0.3)
+    assert fitted.temperature > 1.5
+    checked = _Boastful(many, 1, boastful.card, (), fitted.temperature, fitted.widths)
+    before, after = (figures(score(p, many, np.arange(120))) for p in (_Boastful(many, 1), checked))
+    assert before["interval_coverage"] < 0.7
+    assert after["interval_coverage"] == pytest.approx(0.9, abs=0.05)
+    assert after["class_calibration_error"] < before["class_calibration_error"]
+
+
+def test_the_truth_scores_full_marks(data: Data):
+    truths = {data.seen(i).values.tobytes(): data.truth(i).astype(float) for i in range(len(data))}
+
+    class Oracle:
+        def believe(self, seen: Seen) -> Believed:
+            truth = truths[seen.values.tobytes()]
+            return Believed(np.eye(len(CLASSES))[truth[:, 0].astype(int)], truth[:, 1:], np.full((len(truth), 7), 1e-3))
+
+    told = figures(score(Oracle(), data, np.arange(len(data))))
+    assert told["class_accuracy"] == told["mean_iou"] == 1.0
+    assert max(told["error"].values()) < 1e-6
+    assert told["mass_alde"] < 0.01
+    assert told["mass_mnre"] > 0.99
+
+
+def test_calibration_error_is_the_gap_between_sure_and_right():
+    sure = np.repeat([0.95, 0.55], 1000)
+    right = np.concatenate([np.arange(1000) < 750, np.arange(1000) < 550])
+    assert calibration_error(np.stack([sure, right], 1)) == pytest.approx(0.1, abs=1e-9)
+    assert pytest.approx(1.6449, abs=1e-4) == INTERVAL

@@ -1,0 +1,94 @@
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+from trimesh import creation
+
+from assets.materials.errors import MaterialError
+from assets.materials.pixie import SIDE, FeatureGrid, write_features
+from assets.materials.predict import seen_object
+from assets.materials.providers import CallableFeatures, OnnxFeatures, PixieFeatures, with_features
+from assets.materials.seen import KNOWN
+from assets.objects.mesh_file import Look
+from assets.objects.object import Object
+from tests.assets.objects.made import made
+
+
+@pytest.fixture(scope="module")
+def halves() -> Object:
+    """A bar along x, red below x = 0.1 and blue above."""
+    red, blue = creation.box((0.1, 0.06, 0.06)), creation.box((0.1, 0.06, 0.06))
+    red.apply_translation([0.05, 0, 0])
+    blue.apply_translation([0.15, 0, 0])
+    plain = made("halves", red, blue)
+    looks = tuple(
+        Look(np.asarray(mesh.vertices), np.asarray(mesh.faces, np.int32), rgba=rgba)
+        for mesh, rgba in ((red, (1.0, 0.0, 0.0, 1.0)), (blue, (0.0, 0.0, 1.0, 1.0)))
+    )
+    return Object(plain.name, looks, plain.solid, plain.hulls, plain.voxels, plain.inertial)
+
+
+@pytest.fixture(scope="module")
+def pooling(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A network that gives the mean colour of each 8 x 8 pixels, as an encoder gives features of patches."""
+    pictures = helper.make_tensor_value_info("pictures", TensorProto.FLOAT, [None, 3, 224, 224])
+    patches = helper.make_tensor_value_info("patches", TensorProto.FLOAT, [None, 3, 28, 28])
+    node = helper.make_node("AveragePool", ["pictures"], ["patches"], kernel_shape=[8, 8], strides=[8, 8])
+    model = helper.make_model(
+        helper.make_graph([node], "pooling", [pictures], [patches]), opset_imports=[helper.make_opsetid("", 13)], ir_version=8
+    )
+    path = tmp_path_factory.mktemp("onnx") / "pooling.onnx"
+    onnx.save(model, path)
+    return path
+
+
+def test_voxels_have_the_features_of_the_pictures_that_show_them(halves: Object, pooling: Path):
+    provider = OnnxFeatures(pooling, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+    assert provider.channels == 3
+    assert provider.name == "onnx:pooling"
+    seen, cube, _ = seen_object(halves, 32, provider)
+    assert seen.extra.shape == (len(seen.voxel), 3)
+    x = cube.centers(seen.voxel.astype(int))[:, 0]
+    outside = seen.values[:, KNOWN] > 0
+    left, right = (seen.extra[outside & side].astype(float).mean(0) for side in (x < 0.07, x > 0.13))
+    assert left[0] - left[2] > 0.4
+    assert right[2] - right[0] > 0.4
+
+
+def test_a_function_of_pictures_is_asked_with_all_sides(halves: Object):
+    asked = []
+
+    def encode(pictures: np.ndarray) -> np.ndarray:
+        asked.append(pictures.shape)
+        return np.ones((len(pictures), 7, 7, 2))
+
+    seen, _, _ = seen_object(halves, 32, CallableFeatures("ones", 2, encode))
+    assert asked == [(6, 224, 224, 3)]
+    assert (seen.extra == 1).all()
+
+
+def test_what_a_provider_promises_is_checked(halves: Object, tmp_path: Path):
+    seen, cube, surface = seen_object(halves, 32)
+    with pytest.raises(MaterialError, match=r"expected \(6, rows, columns, 5\)"):
+        with_features(seen, CallableFeatures("short", 5, lambda pictures: np.ones((6, 7, 7, 2))), surface, cube)
+    with pytest.raises(MaterialError, match="not all finite"):
+        with_features(seen, CallableFeatures("nan", 1, lambda pictures: np.full((6, 7, 7, 1), np.nan)), surface, cube)
+    (tmp_path / "no.onnx").write_bytes(b"no network")
+    with pytest.raises(MaterialError, match=r"no\.onnx"):
+        OnnxFeatures(tmp_path / "no.onnx").channels  # noqa: B018
+    with pytest.raises(MaterialError, match="no such file"):
+        OnnxFeatures(tmp_path / "absent.onnx").channels  # noqa: B018
+
+
+def test_features_that_pixie_stored_lie_where_the_object_is(halves: Object, tmp_path: Path):
+    mask = np.zeros((SIDE,) * 3, bool)
+    mask[2:62, 23:41, 23:41] = True
+    values = np.where(np.arange(SIDE)[:, None, None, None] < 32, [1.0, 0.0], [0.0, 1.0]) * np.ones((SIDE, SIDE, SIDE, 1))
+    grid = FeatureGrid(np.full(3, -0.5), np.full(3, 0.5), values, mask)
+    write_features(tmp_path, grid, np.zeros((SIDE, SIDE, SIDE, 3)), np.ones((SIDE, SIDE, SIDE, 1)))
+    seen, cube, _ = seen_object(halves, 32, PixieFeatures(tmp_path))
+    x = cube.centers(seen.voxel.astype(int))[:, 0]
+    assert (seen.extra[x < 0.095, 0] == 1).all()
+    assert (seen.extra[x > 0.105, 1] == 1).all()
