@@ -15,7 +15,7 @@ from functools import cached_property
 
 import numpy as np
 
-from assets.materials.properties import DENSITY, FRICTION, POISSON, PROPERTIES, RESTITUTION, YIELD, YOUNG, Property
+from assets.materials.properties import DENSITY, FRICTION, POISSON, RESTITUTION, YIELD, YOUNG, Property
 
 Range = tuple[float, float]
 
@@ -125,5 +125,3 @@ CLASSES = (
 visplas)."""
 
 CLASS_INDEX = {material: i for i, material in enumerate(CLASSES)}
-
-assert tuple(PROPERTIES[: len(DRAWN)]) == DRAWN  # a table of draws is that of properties without its last column

@@ -41,8 +41,6 @@ _COLOURS = (
 )
 """Of CLASSES."""
 
-assert len(_COLOURS) == len(CLASSES)
-
 
 def draw(thing: Object, field: MaterialField, path: Path) -> None:
     """Write a PNG, also over one of before. Raises MaterialError where it can't be written."""

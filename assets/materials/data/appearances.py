@@ -7,8 +7,6 @@ They are set by hand, by the look of common things; `looks` draws from them.
 
 from dataclasses import dataclass
 
-from assets.materials.kinds import KINDS
-
 Colour = tuple[float, float, float]
 
 ANY: tuple[Colour, ...] = ()
@@ -180,5 +178,3 @@ APPEARANCES: dict[str, Appearance] = {
         paint=0.0,
     ),
 }
-
-assert APPEARANCES.keys() == KINDS.keys()

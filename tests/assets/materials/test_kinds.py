@@ -1,9 +1,11 @@
 import numpy as np
 import pytest
 
+from assets.materials import picture
 from assets.materials.classes import CLASSES, DRAWN
+from assets.materials.data.appearances import APPEARANCES
 from assets.materials.kinds import KINDS
-from assets.materials.properties import DENSITY, YOUNG
+from assets.materials.properties import DENSITY, FILL, PROPERTIES, YOUNG
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -20,8 +22,14 @@ def test_a_kinds_ranges_are_a_materials_and_its_draws_lie_in_them(name: str):
     assert kind.source
 
 
-def test_every_class_has_a_kind():
+def test_every_class_has_a_kind_and_a_colour_and_every_kind_a_look():
     assert {kind.material for kind in KINDS.values()} == set(CLASSES)
+    assert len(set(picture._COLOURS)) == len(CLASSES)
+    assert APPEARANCES.keys() == KINDS.keys()
+
+
+def test_a_draw_is_of_all_properties_but_the_last():
+    assert (*DRAWN, FILL) == PROPERTIES
 
 
 def test_dense_wood_is_stiff_wood():
