@@ -3,8 +3,8 @@
     Task(..., action=JointPosition())                # around the default pose
     Task(..., action=RelativeJointPosition(0.2))     # around where the joints are
 
-Both are pure functions of arrays (..., num_joints) in policy order, in radians, the same in training, in the exported policy
-and on the robot. The caller keeps targets within the joints' limits.
+Both are pure functions of arrays, joints in policy order and radians, the same in training, in the exported policy and on the
+robot. The caller keeps targets within the joints' limits.
 """
 
 from dataclasses import dataclass
@@ -22,8 +22,12 @@ class ActionMapping(Protocol):
         """The target in words, of an exported policy: "default pose + action scale x action"."""
         ...
 
+    def size(self, robot: Robot) -> int:
+        """Of an action."""
+        ...
+
     def target(self, robot: Robot, action: jax.Array, measured: jax.Array) -> jax.Array:
-        """The target of an action that was chosen when the joints were measured at these positions."""
+        """The target (..., num_joints) of an action (..., size) that was chosen when the joints were measured there, rad."""
         ...
 
 
@@ -34,6 +38,9 @@ class JointPosition:
     @property
     def description(self) -> str:
         return "default pose + action scale x action"
+
+    def size(self, robot: Robot) -> int:
+        return robot.num_joints
 
     def target(self, robot: Robot, action: jax.Array, measured: jax.Array) -> jax.Array:
         return jnp.asarray(robot.default_pose, jnp.float32) + jnp.asarray(robot.action_scale, jnp.float32) * action
@@ -49,6 +56,9 @@ class RelativeJointPosition:
     @property
     def description(self) -> str:
         return f"measured position + {self.share:g} x action scale x action"
+
+    def size(self, robot: Robot) -> int:
+        return robot.num_joints
 
     def target(self, robot: Robot, action: jax.Array, measured: jax.Array) -> jax.Array:
         return measured + self.share * jnp.asarray(robot.action_scale, jnp.float32) * action

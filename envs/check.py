@@ -37,7 +37,7 @@ def check_terms(task: Task, layout: Layout, episodes: EpisodeSampler, num_envs: 
         batch = jax.tree.map(lambda x: jax.ShapeDtypeStruct((num_envs, *x.shape), x.dtype), progress)
         figures = jax.eval_shape(task.curriculum.figures, batch)
     fresh = jax.eval_shape(episodes, jax.random.key(0), progress)
-    command, actions = fresh.command.shape, robot.num_joints
+    command, joints, actions = fresh.command.shape, robot.num_joints, task.action.size(robot)
     if command != (len(task.command.names),):
         raise TaskError(
             f"task {task.name!r}: its command has shape {command}, expected one entry for each of {task.command.names}"
@@ -57,7 +57,7 @@ def check_terms(task: Task, layout: Layout, episodes: EpisodeSampler, num_envs: 
         dt=task.control_seconds,
     )
     tracked = None if layout.tracked is None else _array(7)
-    seen = Proprioception(_array(actions), _array(actions), _array(4), _array(3), _array(*command), _array(actions), tracked)
+    seen = Proprioception(_array(joints), _array(joints), _array(4), _array(3), _array(*command), _array(actions), tracked)
 
     def expect(term: Any, kind: str, function: Callable[..., Any], shape: Any = None, dtype: Any = None) -> int:
         name = f"task {task.name!r}: {kind} term {term.name!r}"

@@ -94,7 +94,7 @@ class Env:
                 f"task {task.name!r}: control_seconds is {task.control_seconds}, expected a whole number of the scene's"
                 f" time steps of {timestep} s"
             )
-        self.num_actions = task.robot.num_joints
+        self.num_actions, self.num_joints = task.action.size(task.robot), task.robot.num_joints
         self._episodes = EpisodeSampler(task, self.layout)
         random = task.randomization
         self._target_history = math.ceil(random.action_latency.longest / task.control_seconds) + 2
@@ -145,15 +145,15 @@ class Env:
             command_left=fresh.command_left,
             push_left=fresh.push_left,
             last_action=jnp.zeros((n, self.num_actions)),
-            targets=jnp.zeros((n, self._target_history, self.num_actions)),
+            targets=jnp.zeros((n, self._target_history, self.num_joints)),
             correction=self._first_correction(),
-            sensed=jnp.zeros((n, self._sensed_history, 2 * self.num_actions + 7 + (0 if self.task.tracked is None else 7))),
-            measured=jnp.zeros((n, self.num_actions)),
+            sensed=jnp.zeros((n, self._sensed_history, 2 * self.num_joints + 7 + (0 if self.task.tracked is None else 7))),
+            measured=jnp.zeros((n, self.num_joints)),
             frames=jnp.zeros((n, self.task.observation_history, self._sizes.frame)),
             memory={term.name: jnp.stack([term.initial(self.layout)] * n) for term in self.task.memory},
             episode=fresh.episode,
             curriculum=fresh.curriculum,
-            recorder=Recorder.of(physics, (self._ctrl_per_step, self.num_actions)),
+            recorder=Recorder.of(physics, (self._ctrl_per_step, self.num_joints)),
         )
         state = self._begin(state, jnp.ones(n, bool))
         return self._observe(state, observe_key, jnp.ones(n, bool))
@@ -235,12 +235,12 @@ class Env:
         return state.replace(last_critic_observation=self._critic(state, physics)), (key_restart, key_observe)
 
     def follow(self, action: jax.Array) -> jax.Array:
-        """What of a policy's output the robot follows, and is told of as its last action, (..., num_joints)."""
+        """What of a policy's output the robot follows, and is told of as its last action, (..., num_actions)."""
         return jnp.clip(jnp.where(jnp.isnan(action), 0.0, action), -self.task.action_limit, self.task.action_limit)
 
     def joint_target(self, action: jax.Array, measured: jax.Array) -> jax.Array:
-        """Joint position targets of an action that was chosen at these measured positions, within the joints' limits; each
-        (..., num_joints), rad."""
+        """Joint position targets of an action (..., num_actions) that was chosen at these measured positions, within the
+        joints' limits; both (..., num_joints), rad."""
         low, high = jnp.asarray(self.layout.joint_range, jnp.float32).T
         return jnp.clip(self.task.action.target(self.task.robot, action, measured), low, high)
 
@@ -349,7 +349,7 @@ class Env:
             return jnp.where(mask.reshape(-1, *[1] * (old.ndim - 1)), new, old)
 
         position = state.physics.qpos[:, self.layout.qpos_index]
-        first = self.task.action.target(self.task.robot, jnp.zeros_like(position), position)
+        first = self.task.action.target(self.task.robot, jnp.zeros_like(state.last_action), position)
         return state.replace(
             time=where(0.0, state.time),
             command_time=where(0.0, state.command_time),
@@ -440,7 +440,7 @@ class Env:
 
     def _measure(self, key: jax.Array, reading: jax.Array, episode: dict[str, jax.Array]) -> dict[str, Any]:
         """Readings with noise and bias, as Proprioception names them."""
-        noise, n = self.task.randomization.noise, self.num_actions
+        noise, n = self.task.randomization.noise, self.num_joints
         position, velocity, quat, gyro, tracked = jnp.split(reading, [n, 2 * n, 2 * n + 4, 2 * n + 7], axis=1)
         half = jnp.array([noise.joint_position] * n + [noise.joint_velocity] * n + [noise.angular_velocity] * 3)
         half = jnp.concatenate([half, jnp.full(3, noise.orientation)])

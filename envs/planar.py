@@ -2,8 +2,8 @@
 
     Task(..., action=PlanarTool(Kinematics.of(robot), height=0.03, low=(0.3, -0.3), high=(0.7, 0.3)))
 
-The first two numbers of an action are the tool's way in x and y, in units of `step`; the others mean nothing. Joints follow by
-damped least squares (Wampler 1986), and what the tool leaves open brings them nearer to the default pose.
+An action is the tool's way in x and y, in units of `step`. Joints follow by damped least squares (Wampler 1986), and what the
+tool leaves open brings them nearer to the default pose.
 """
 
 from dataclasses import dataclass
@@ -37,6 +37,9 @@ class PlanarTool:
     def description(self) -> str:
         return f"measured position + the step that takes the tool {self.step:g} m x action in x and y, {self.height:g} m high"
 
+    def size(self, robot: Robot) -> int:
+        return 2
+
     def target(self, robot: Robot, action: jax.Array, measured: jax.Array) -> jax.Array:
         default = jnp.asarray(robot.default_pose, jnp.float32)
         _, down = self.arm.end_effector(self.arm.poses(default))
@@ -44,7 +47,7 @@ class PlanarTool:
         def one(action: jax.Array, joints: jax.Array) -> jax.Array:
             poses = self.arm.poses(joints)
             position, quat = self.arm.end_effector(poses)
-            ahead = position[:2] + self.step * jnp.clip(action[:2], -1.0, 1.0)
+            ahead = position[:2] + self.step * jnp.clip(action, -1.0, 1.0)
             ahead = jnp.clip(ahead, jnp.array(self.low), jnp.array(self.high))
             way = jnp.append(ahead, self.height) - position
             way = way * (2 * self.step / jnp.maximum(jnp.linalg.norm(way), 2 * self.step))
@@ -55,7 +58,7 @@ class PlanarTool:
             square = jacobian.T @ jacobian + self.damping**2 * jnp.eye(6)
             return joints + pull + jacobian @ jnp.linalg.solve(square, wanted)
 
-        return jnp.vectorize(one, signature="(n),(n)->(n)")(action, measured)
+        return jnp.vectorize(one, signature="(a),(n)->(n)")(action, measured)
 
 
 def posture(arm: Kinematics, robot: Robot, place: tuple[float, float, float]) -> tuple[float, ...]:
@@ -65,7 +68,7 @@ def posture(arm: Kinematics, robot: Robot, place: tuple[float, float, float]) ->
     """
     there = PlanarTool(arm, place[2], place[:2], place[:2])
     low, high = jnp.asarray(robot.joint_ranges(), jnp.float32).T
-    nothing = jnp.zeros(robot.num_joints)
+    nothing = jnp.zeros(there.size(robot))
 
     def nearer(_: int, joints: jax.Array) -> jax.Array:
         return jnp.clip(there.target(robot, nothing, joints), low, high)

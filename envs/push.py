@@ -100,7 +100,7 @@ def push(robot: Robot, shelf: "Shelf | None" = None) -> Task:
             PolicyTerm("object_and_goal", pushing.object_and_goal(arm), scale=3.0),
             PolicyTerm("joint_position", observations.joint_position),
             PolicyTerm("joint_velocity", observations.joint_velocity, scale=0.2),
-            PolicyTerm("last_action", lambda sensed, robot: sensed.last_action[:2]),
+            PolicyTerm("last_action", observations.last_action),
         ),
         observation_history=3,
         critic_observation=(
@@ -110,7 +110,7 @@ def push(robot: Robot, shelf: "Shelf | None" = None) -> Task:
             CriticTerm("object_velocity", lambda v: v.tracked_velocity),
             CriticTerm("joint_position", observations.true_joint_position),
             CriticTerm("joint_velocity", lambda v: v.joint_velocity, scale=0.2),
-            CriticTerm("last_action", lambda v: v.action[:2]),
+            CriticTerm("last_action", lambda v: v.action),
             CriticTerm("near_goal", pushing.near_goal(0.03)),
             CriticTerm("friction", pushing.friction(things)),
             CriticTerm("mass", pushing.mass(things)),

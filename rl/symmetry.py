@@ -58,6 +58,11 @@ def actor_mirror(env: Env, observation: str) -> ActorMirror:
     mirror = robot.mirror
     if mirror is None:
         raise TaskError(f"robot {robot.name!r} declares no mirror")
+    if env.num_actions != robot.num_joints:
+        raise TaskError(
+            f"task {env.task.name!r}: an action has {env.num_actions} entries, and only those with one for each of"
+            f" {robot.num_joints} joints have a known mirror image; train with --symmetry False"
+        )
     if not np.allclose(robot.default_pose, np.array(robot.default_pose)[list(mirror.index)] * np.array(mirror.sign)):
         raise TaskError(f"robot {robot.name!r}: its default pose is not its own mirror image")
     of_observation = {"policy": _of_policy_observation, "critic": _of_critic_observation}[observation]

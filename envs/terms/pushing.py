@@ -61,7 +61,7 @@ def object_speed(view: View) -> jax.Array:
 
 def action_rate(view: View) -> jax.Array:
     """Of what an action moves the tool by."""
-    return jnp.sum(jnp.square(jnp.clip(view.action[:2], -1, 1) - jnp.clip(view.last_action[:2], -1, 1)))
+    return jnp.sum(jnp.square(jnp.clip(view.action, -1, 1) - jnp.clip(view.last_action, -1, 1)))
 
 
 def friction(shelf: "Shelf") -> Callable[[View], jax.Array]:

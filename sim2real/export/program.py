@@ -65,7 +65,7 @@ def policy_program(ppo: PPO, learned: Policy) -> Program:
     following["last_action"] = followed
     read = graph.inputs_of(target)
     history = tuple(quantity for quantity in kept if quantity.name in read)
-    joints = (task.robot.num_joints,)
+    joints, actions = (task.robot.num_joints,), (env.num_actions,)
     return Program(
         graph=graph,
         terms=terms,
@@ -74,7 +74,7 @@ def policy_program(ppo: PPO, learned: Policy) -> Program:
         values={JOINT_TARGET: target, ACTION: action} | {NEXT + q.name: following[q.name] for q in history},
         outputs=(
             Quantity(JOINT_TARGET, joints, "rad"),
-            Quantity(ACTION, joints, "1"),
+            Quantity(ACTION, actions, "1"),
             *(Quantity(NEXT + q.name, q.shape, q.unit) for q in history),
         ),
     )
@@ -123,7 +123,7 @@ def _measured(task: Task) -> tuple[Quantity, ...]:
 
 
 def _kept(task: Task, observation_size: int) -> tuple[Quantity, ...]:
-    last_action = Quantity("last_action", (task.robot.num_joints,), "1")
+    last_action = Quantity("last_action", (task.action.size(task.robot),), "1")
     count = task.observation_history
     if count == 1:
         return (last_action,)

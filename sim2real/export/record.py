@@ -72,9 +72,8 @@ def record(ppo: PPO, learned: Learned, num_steps: int, seed: int = 0) -> Recordi
     steps = jax.jit(lambda state: jax.lax.scan(step, state, None, length=num_steps)[1], compiler_options=_QUICK_TO_COMPILE)
     rows = steps(start)
     read, fresh, frames, action, followed, target = jax.device_get(rows)
-    n = env.num_actions
-    lengths = {"imu_quaternion": 4, "angular_velocity": 3, "command": len(task.command.names)}
-    ends = np.cumsum([lengths.get(name, n) for name in _READINGS])
+    lengths = {"imu_quaternion": 4, "angular_velocity": 3, "command": len(task.command.names), "last_action": env.num_actions}
+    ends = np.cumsum([lengths.get(name, env.num_joints) for name in _READINGS])
     inputs = dict(zip(_READINGS, np.split(read, ends[:-1], axis=-1), strict=True))
     return Recording(inputs, fresh, frames, action, followed, target)
 

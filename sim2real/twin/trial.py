@@ -161,7 +161,7 @@ class Stage:
             )
         script = draw_commands(task, seed, seconds)
         judge_step, first = self._compiled(twin)
-        memory, last = first, np.zeros(task.robot.num_joints, np.float32)
+        memory, last = first, np.zeros(task.action.size(task.robot), np.float32)
         zero = np.zeros(task.robot.num_joints)
         state = twin.step(None)
         steps, total, sums = round(seconds * pilot.rate), 0.0, {term.name: [0.0, 0] for term in task.metrics}

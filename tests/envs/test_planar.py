@@ -17,7 +17,7 @@ POSE = jax.jit(lambda joints: ARM.end_effector(ARM.poses(joints)))
 
 
 def asked(x: float, y: float) -> jax.Array:
-    return jnp.array([x, y, 5.0, -5.0, 5.0, -5.0, 5.0])
+    return jnp.array([x, y], jnp.float32)
 
 
 @pytest.mark.parametrize("x, y", [(1.0, 0.0), (0.0, -1.0), (-0.5, 0.5), (3.0, 0.0)])
@@ -37,6 +37,12 @@ def test_a_tool_that_is_off_its_height_or_askew_comes_back():
     _, down = POSE(START)
     assert float(position[2]) == pytest.approx(0.1, abs=2e-3)
     assert abs(float(jnp.dot(quat, down))) > 0.9999
+
+
+def test_an_action_is_as_long_as_it_says():
+    assert ACTION.size(PANDA) == 2
+    with pytest.raises(TypeError, match="shape"):
+        ACTION.target(PANDA, jnp.zeros(7), START)
 
 
 def test_it_stops_at_the_edge():

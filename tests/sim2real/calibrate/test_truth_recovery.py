@@ -29,7 +29,7 @@ def at_rest() -> RobotLog:
 
 @pytest.fixture(scope="module")
 def fitted_to() -> RobotLog:
-    return recorded(5.0)
+    return recorded(8.0)
 
 
 @pytest.fixture(scope="module")
