@@ -9,18 +9,14 @@ Three traps of theirs. Points of its grids are at `linspace(min, max, 64)`: the 
 `_info.npy` beside it is a pickle, which can run anything when it is loaded: it is never read here.
 """
 
-import contextlib
-import os
-import tempfile
 import zipfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 
 from assets.materials.errors import MaterialError
+from assets.materials.publish import publish
 
 SIDE = 64
 """Of its grids, which it insists on."""
@@ -185,7 +181,7 @@ def write_features(folder: Path, grid: FeatureGrid, rgb: np.ndarray, alphas: np.
         "alpha_weighted": np.array(False),
         "alpha_threshold_for_mask": np.array(0.01),
     }
-    _published(folder / "clip_features.npz", lambda file: np.savez(file, allow_pickle=False, **card))
+    publish(folder / "clip_features.npz", lambda file: np.savez(file, allow_pickle=False, **card))
 
 
 # Arrays
@@ -213,22 +209,4 @@ def read_array(path: Path, shape: tuple[int | None, ...], mapped: bool = False) 
 
 def write_array(path: Path, array: np.ndarray) -> None:
     """Whole or not at all, and over nothing. Raises MaterialError."""
-    _published(path, lambda file: np.save(file, array, allow_pickle=False))
-
-
-def _published(path: Path, write: Callable[[IO[bytes]], None]) -> None:
-    if path.exists():
-        raise MaterialError(f"{path} exists already; give another name, or delete it first")
-    try:
-        path.absolute().parent.mkdir(parents=True, exist_ok=True)
-        handle, beside = tempfile.mkstemp(dir=path.absolute().parent, prefix=f".{path.stem}")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                write(file)
-            Path(beside).chmod(0o644)
-            Path(beside).replace(path)
-        finally:
-            with contextlib.suppress(OSError):
-                Path(beside).unlink(missing_ok=True)
-    except OSError as error:
-        raise MaterialError(f"cannot write {path}: {error.strerror or error}") from error
+    publish(path, lambda file: np.save(file, array, allow_pickle=False))

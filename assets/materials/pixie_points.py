@@ -4,15 +4,13 @@ points = read_points(Path("part_labels.ply"))
 points.xyz, points.rgba, points.part, points.density, points.young, points.poisson, points.material, points.conf
 """
 
-import contextlib
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from assets.materials.errors import MaterialError
+from assets.materials.publish import publish
 
 MAX_POINTS = 20_000_000
 
@@ -83,8 +81,6 @@ def read_points(path: Path) -> MaterialPoints:
 
 def write_points(path: Path, points: MaterialPoints) -> None:
     """Whole or not at all, and over nothing. Raises MaterialError."""
-    if path.exists():
-        raise MaterialError(f"{path} exists already; give another name, or delete it first")
     fields = (*_FIELDS, _CONF) if points.conf is not None else _FIELDS
     rows = np.empty(len(points.xyz), np.dtype([(name, kind) for name, _, kind in fields]))
     columns = [*points.xyz.T, *points.rgba.T, points.part, points.density, points.young, points.poisson, points.material]
@@ -92,19 +88,7 @@ def write_points(path: Path, points: MaterialPoints) -> None:
         rows[name] = column
     lines = ["ply", "format binary_little_endian 1.0", f"element vertex {len(rows)}"]
     lines += [f"property {told} {name}" for name, told, _ in fields]
-    try:
-        path.absolute().parent.mkdir(parents=True, exist_ok=True)
-        handle, beside = tempfile.mkstemp(dir=path.absolute().parent, prefix=f".{path.stem}")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write("\n".join([*lines, "end_header", ""]).encode() + rows.tobytes())
-            Path(beside).chmod(0o644)
-            Path(beside).replace(path)
-        finally:
-            with contextlib.suppress(OSError):
-                Path(beside).unlink(missing_ok=True)
-    except OSError as error:
-        raise MaterialError(f"cannot write {path}: {error.strerror or error}") from error
+    publish(path, lambda file: file.write("\n".join([*lines, "end_header", ""]).encode() + rows.tobytes()))
 
 
 def _header(path: Path, head: bytes) -> tuple[int, int, tuple[tuple[str, str, str], ...]]:

@@ -1,9 +1,5 @@
 """Trees of arrays as one .npz file: `write_arrays(path, card, tree)`, and back. No pickles; whole or not at all."""
 
-import contextlib
-import io
-import os
-import tempfile
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +9,7 @@ import jax
 import numpy as np
 
 from assets.materials.errors import MaterialError
+from assets.materials.publish import publish, publish_anew
 
 MAX_BYTES = 512 * 2**20
 
@@ -27,23 +24,8 @@ def named(tree: Any) -> dict[str, np.ndarray]:
 
 def write_arrays(path: Path, card: str, arrays: Mapping[str, np.ndarray], replace: bool = False) -> None:
     """Raises MaterialError where there is such a file already (unless it may be replaced), or it can't be written."""
-    if path.exists() and not replace:
-        raise MaterialError(f"{path} exists already; give another name, or delete it first")
-    content = io.BytesIO()
-    np.savez_compressed(content, allow_pickle=False, **{_CARD: np.frombuffer(card.encode(), np.uint8)}, **dict(arrays))
-    try:
-        path.absolute().parent.mkdir(parents=True, exist_ok=True)
-        handle, beside = tempfile.mkstemp(dir=path.absolute().parent, prefix=f".{path.stem}", suffix=".npz")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content.getbuffer())
-            Path(beside).chmod(0o644)
-            Path(beside).replace(path)
-        finally:
-            with contextlib.suppress(OSError):
-                Path(beside).unlink(missing_ok=True)
-    except OSError as error:
-        raise MaterialError(f"cannot write {path}: {error.strerror or error}") from error
+    told = {_CARD: np.frombuffer(card.encode(), np.uint8)} | dict(arrays)
+    (publish_anew if replace else publish)(path, lambda file: np.savez_compressed(file, allow_pickle=False, **told))
 
 
 def read_arrays(path: Path) -> tuple[str, dict[str, np.ndarray]]:
