@@ -1,8 +1,9 @@
 """What no parameter explains: friction that falls with speed, play in the gears, torque that falls with speed. A leg of the
 Go2, bolted down, and the whole Go2, hung up, differ from their models in these as well, and only their twins know.
 
-Each plays three multisines and a PRBS at 500 Hz, with its own gains and with lower ones, which calibration and correction are
-fitted to; a chirp with gains in between is held out. For each seed, of the motions, the encoders' noise, the fit and the networks:
+Each plays three multisines and a PRBS at 500 Hz, with its own gains and with lower ones, to which calibration and correction
+are fitted; a chirp with gains in between is held out. For each seed, of the motions, the encoders' noise, the fit and the
+networks:
 
 calibration_cut     open-loop error of 0.5 s of the chirp: 1 - calibrated / nominal
 delta_cut           1 - corrected / calibrated
