@@ -32,6 +32,7 @@ from rl.train import Budget, start_run, train
 from sim2real.export.export import export
 from sim2real.twin.gap import Gap
 from sim2real.twin.trial import Trial, try_policy
+from sim2real.unfinished import begin
 
 FILE, POLICY = "adaptation.json", "policy.onnx"
 ORIGINAL, CONTROL, CORRECTED = "original", "control", "corrected"
@@ -154,12 +155,12 @@ def adapt(
 ) -> Adapted:
     """Train both candidates in `out`, judge them, and make `out` the run of the better one, with its exported policy.
 
-    An adaptation that was interrupted goes on where it is. Raises RunError where the run cannot be adapted, or `out` holds
-    something else; KeyboardInterrupt where someone interrupts, after all that was learned is saved.
+    An adaptation that was interrupted goes on where it is. Raises RunError where the run cannot be adapted, UnfinishedError
+    where `out` holds something else; KeyboardInterrupt where someone interrupts, after all that was learned is saved.
     """
     _check(run, measured, correction)
     newest = Checkpoints(run.checkpoints).newest()
-    _begin(out, _identity(run, newest, settings, measured, correction, twin))
+    begin(out / _BEGUN, _identity(run, newest, settings, measured, correction, twin))
     world = _World(run, measured, correction)
     candidates = {
         name: _candidate(run, newest, out / name, settings, world if name == CORRECTED else None, say) for name in CANDIDATES
@@ -236,21 +237,6 @@ def _identity(
         "gap": gap,
     }
     return json.loads(json.dumps(all_of_it))
-
-
-def _begin(out: Path, identity: dict[str, Any]) -> None:
-    begun = out / _BEGUN
-    if begun.is_file():
-        try:
-            same = json.loads(begun.read_text()) == identity
-        except ValueError:
-            same = False
-        if not same:
-            raise RunError(f"{out} holds an unfinished adaptation of another run, or with other settings: choose another --out")
-        return
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise RunError(f"{out} is not empty: choose another --out")
-    write_json(begun, identity)
 
 
 def _candidate(run: Run, update: int, directory: Path, settings: Settings, world: _World | None, say: Say) -> Run:

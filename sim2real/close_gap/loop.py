@@ -31,6 +31,7 @@ from rl.run import Run
 from sim2real.calibrate.calibrate import quantities_of
 from sim2real.twin.gap_file import load_gap
 from sim2real.twin.trial import draw_commands
+from sim2real.unfinished import begin
 
 FILE = "close_gap.json"
 STEPS = ("policy", "before", "record", "check", "calibrate", "delta", "adapt", "after")
@@ -70,13 +71,13 @@ class Settings:
 
 
 def close_gap(task: str, gap: Path, out: Path, settings: Settings, say: Say = print) -> dict[str, Any]:
-    """Returns all figures, which are in OUT/close_gap.json as well. Raises CloseGapError where a step fails, KeyboardInterrupt
-    where someone interrupts."""
+    """Returns all figures, which are in OUT/close_gap.json as well. Raises CloseGapError where a step fails, UnfinishedError
+    where `out` holds something else, KeyboardInterrupt where someone interrupts."""
     load_gap(gap)  # what is wrong with it is told before anything is trained
     made = make_task(task)
     make_robot(made.robot.name)  # by which name the steps' commands know it
     loop = _Loop(made, task, gap, out, settings, say)
-    _begin(out, loop.identity)
+    begin(out / _BEGUN, loop.identity)
     for step in STEPS:
         if step == "delta" and not settings.delta:
             continue
@@ -108,23 +109,6 @@ def _summary(told: dict[str, Any]) -> dict[str, Any]:
         "seconds": sum(told[step]["step_seconds"] for step in STEPS if step in told),
     }
     return figures | ({"rmse_delta_rad": told["delta"]["rmse_delta_rad"]} if "delta" in told else {})
-
-
-def _begin(out: Path, identity: dict[str, Any]) -> None:
-    begun = out / _BEGUN
-    if begun.is_file():
-        try:
-            same = json.loads(begun.read_text()) == identity
-        except ValueError:
-            same = False
-        if not same:
-            raise CloseGapError(
-                f"{out} holds another task's, gap's or policy's, or one with other settings: choose another --out"
-            )
-        return
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise CloseGapError(f"{out} is not empty: choose another --out")
-    write_json(begun, identity)
 
 
 class _Loop:

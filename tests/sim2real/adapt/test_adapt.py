@@ -15,6 +15,7 @@ from rl.train import Budget, start_run, train
 from sim2real.adapt.adapt import CANDIDATES, FILE, POLICY, Adapted, Settings, adapt
 from sim2real.adapt.picture import plot_adaptation
 from sim2real.export.policy import Policy
+from sim2real.unfinished import UnfinishedError
 from tests.envs.delta.models import made_model
 from tests.sim2real.adapt.hinge import GAP, MEASURED, NAME, task
 
@@ -80,7 +81,7 @@ def _leaves(tree):
 
 
 def test_a_finished_one_is_not_written_over(adapted: Adapted, original: Run, out: Path):
-    with pytest.raises(RunError, match="not empty"):
+    with pytest.raises(UnfinishedError, match="not empty"):
         adapt(original, out, SETTINGS, MEASURED, None, GAP)
 
 
@@ -100,7 +101,7 @@ def test_an_interrupted_one_goes_on_and_another_is_refused(original: Run, tmp_pa
         patched.setattr(module, "train", first_only)
         with pytest.raises(KeyboardInterrupt):
             adapt(original, tmp_path / "out", brief, None, made_model(task().robot))
-    with pytest.raises(RunError, match="unfinished adaptation of another run, or with other settings"):
+    with pytest.raises(UnfinishedError, match="on something else, or with other settings"):
         adapt(original, tmp_path / "out", dataclasses.replace(brief, seed=1), None, made_model(task().robot))
     kept = (tmp_path / "out" / "corrected" / "progress.jsonl").read_bytes()
     found = adapt(original, tmp_path / "out", brief, None, made_model(task().robot))

@@ -15,6 +15,7 @@ from sim2real.close_gap.page import story
 from sim2real.deploy.sources import Script
 from sim2real.twin.gap import GapError
 from sim2real.twin.trial import draw_commands
+from sim2real.unfinished import UnfinishedError
 from tests.sim2real.adapt.hinge import NAME as OWN
 from tests.sim2real.adapt.hinge import task
 
@@ -95,15 +96,15 @@ def test_what_was_done_is_not_done_again_and_is_summed_up(tmp_path: Path, gap: P
 def test_another_loop_is_not_gone_on_with(tmp_path: Path, gap: Path):
     out = tmp_path / "out"
     finished(out, gap, Settings())
-    with pytest.raises(CloseGapError, match="with other settings: choose another --out"):
+    with pytest.raises(UnfinishedError, match="with other settings: choose another --out"):
         close_gap(NAME, gap, out, Settings(seed=1))
     gap.write_text("[motor]\nstrength = 0.6\n")
-    with pytest.raises(CloseGapError, match="gap's"):
+    with pytest.raises(UnfinishedError, match="on something else"):
         close_gap(NAME, gap, out, Settings())
     other = tmp_path / "other"
     other.mkdir()
     (other / "mine.txt").write_text("x")
-    with pytest.raises(CloseGapError, match="not empty"):
+    with pytest.raises(UnfinishedError, match="not empty"):
         close_gap(NAME, gap, other, Settings())
 
 
