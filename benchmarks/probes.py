@@ -2,6 +2,7 @@
 
     errors = compare(thing, truth, {"predicted": predicted, "class mean": table})
     errors["predicted"]["slide"]                            # 0.08: 8 % longer or shorter than the true object slides
+    probed(data, index, {"predictor": predictor, ...})      # the same of a made sample and what is believed of it
 
 Each probe answers to other properties: how far it slides to its friction, how fast a push makes it to its mass, how high it
 bounces to its restitution, at what angle it tips over to where its mass is, how much it gives to Young's modulus and Poisson's
@@ -14,12 +15,19 @@ from dataclasses import dataclass, replace
 
 import mujoco
 import numpy as np
+import trimesh
 
+from assets.materials.believed import Believed, Believer
+from assets.materials.classes import CLASSES
+from assets.materials.data.shards import Data
 from assets.materials.embody import embody
 from assets.materials.field import MaterialField
+from assets.materials.predict import believed_field
+from assets.materials.seen import Cube, Seen
 from assets.materials.soft import lattice
 from assets.objects.mjcf import add_hull, touching
 from assets.objects.object import Object
+from assets.objects.simple import of_pieces
 
 TIMESTEP = 0.001
 """s"""
@@ -66,6 +74,42 @@ class Outcomes:
 
 
 PROBES = ("slide", "push", "drop", "tilt", "squeeze")
+
+
+def of_sample(data: Data, index: int) -> tuple[Object, Cube]:
+    """A made sample as an object, each of its parts convex, and the cube that it was seen in.
+
+    Beliefs are compared on the same body, so that it need not have every dent of the sample's. Raises ObjectError where no part
+    of it has a volume.
+    """
+    seen, part = data.seen(index), data.part(index)
+    cube = Cube(seen.resolution, seen.size, (0, 0, 0), (0.0, 0.0, 0.0))
+    corners = cube.size / 2 * np.array([(x, y, z) for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)])
+    pieces = []
+    for number in np.unique(part):
+        centers = cube.centers(seen.voxel[part == number].astype(np.int64))
+        pieces.append(trimesh.PointCloud((centers[:, None] + corners).reshape(-1, 3)).convex_hull)
+    return of_pieces(f"sample_{index}", *pieces), cube
+
+
+@dataclass(frozen=True)
+class Truth:
+    """Believes of a made sample what it is."""
+
+    data: Data
+    index: int
+
+    def believe(self, seen: Seen) -> Believed:
+        truth = self.data.truth(self.index).astype(float)
+        return Believed(np.eye(len(CLASSES))[truth[:, 0].astype(int)], truth[:, 1:], np.zeros_like(truth[:, 1:]))
+
+
+def probed(data: Data, index: int, believers: Mapping[str, Believer]) -> dict[str, dict[str, float]]:
+    """`compare` of what is believed of a made sample."""
+    thing, cube = of_sample(data, index)
+    seen = data.seen(index)
+    fields = {name: believed_field(thing, believer, seen, cube) for name, believer in believers.items()}
+    return compare(thing, believed_field(thing, Truth(data, index), seen, cube), fields)
 
 
 def compare(thing: Object, truth: MaterialField, beliefs: Mapping[str, MaterialField]) -> dict[str, dict[str, float]]:

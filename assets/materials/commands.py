@@ -3,6 +3,7 @@
 Heavy imports stay inside the functions, as `zerogap --help` reads this file.
 """
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -16,15 +17,20 @@ GROUP = "What objects are made of: data, training, prediction, and how good it i
 
 def make_data(
     out: Path,
-    samples: int = 16_384,
+    samples: int = 32_768,
     seed: int = 0,
     resolution: Literal[32, 64] = 32,
     jobs: int = 1,
+    pixie: Path | None = None,
+    pixie_size: float = 0.5,
+    pixie_features: bool = False,
     json_file: Json = None,
 ) -> dict[str, Any]:
-    """Make objects of known materials by rule, for training and testing a predictor.
+    """Make objects of known materials by rule, for training and testing a predictor; or take PixieVerse's.
 
     Example: zerogap materials make-data --out data/materials --jobs 2
+
+    Example: zerogap materials make-data --out data/pixie --pixie render_outputs --resolution 64
 
     Stopped, it goes on where it was when it is called again. The same seed makes the same files.
 
@@ -34,30 +40,39 @@ def make_data(
         seed: of all that is drawn.
         resolution: voxels along the edge of the cube.
         jobs: processes.
+        pixie: a folder of Pixie's with those of its objects; all that have material labels are taken, none is made.
+        pixie_size: of an object's cube (m), which Pixie does not tell.
+        pixie_features: keep its CLIP features, for a model that is trained with them.
         json_file: write the figures to this file.
     """
     from rich.progress import Progress
 
-    from assets.materials.data.shards import write_shards
+    from assets.materials.data.shards import Procedural, write_shards
+    from assets.materials.pixie_field import Pixie
 
+    if pixie is not None:
+        source = Pixie.found(pixie, pixie_size, resolution, pixie_features)
+    else:
+        source = Procedural(samples, seed, resolution)
     made = 0
     with Progress() as bar:
-        task = bar.add_task("objects", total=samples)
-        for made in write_shards(out, samples, seed, resolution, jobs):
+        task = bar.add_task("objects", total=source.count)
+        for made in write_shards(out, source, jobs):
             bar.update(task, completed=made)
     print(f"data       {out}, {made} objects")
-    return {"folder": str(out), "samples": made, "seed": seed, "resolution": resolution}
+    return {"folder": str(out), "source": source.name, "samples": made, "resolution": resolution}
 
 
 def train(
     data: tyro.conf.Positional[Path],
     /,
     out: Path,
-    samples: int = 40_000,
+    samples: int = 120_000,
     members: int = 3,
     batch: int = 16,
-    rate: float = 2e-3,
+    rate: float = 3e-3,
     base: int = 24,
+    jobs: int = os.cpu_count() or 1,
     seed: int = 0,
     split_seed: int = 0,
     objects: int | None = None,
@@ -76,7 +91,8 @@ def train(
         members: of the ensemble.
         batch: samples a step.
         rate: of learning, at its highest.
-        base: channels of the network's finest level.
+        base: the network's channels: twice as many at the finest level, four times as many below.
+        jobs: members that are trained at once, each on one core.
         seed: of the first member's weights and order; the others follow.
         split_seed: which families are held out.
         objects: use the first so many of the data.
@@ -93,13 +109,15 @@ def train(
     read = Data.read(data, objects)
     split = Split.drawn(read.tags, split_seed)
     with Progress() as bar:
-        task = bar.add_task("training", total=members * config.steps)
+        tasks: dict[str, Any] = {}
 
-        def tell(member: int, step: int, metrics: dict[str, float]) -> None:
-            text = f"member {member}, entropy {metrics['entropy']:.3f}, right {metrics['accuracy']:.1%}"
-            bar.update(task, completed=member * config.steps + step, description=text)
+        def tell(what: str, done: int, of: int, losses: dict[str, float]) -> None:
+            if what not in tasks:
+                tasks[what] = bar.add_task(what, total=of)
+            text = f"{what}, entropy {losses['entropy']:.3f}, right {losses['accuracy']:.1%}" if losses else what
+            bar.update(tasks[what], completed=done, description=text)
 
-        predictor = fit(read, split, out, config, members, tell)
+        predictor = fit(read, split, out, config, members, tell, jobs)
     size = (out / PREDICTOR).stat().st_size
     print(f"predictor  {out / PREDICTOR}, {size / 1e6:.1f} MB")
     for what, names in split.held_out.items():

@@ -2,13 +2,13 @@
 
     grid = grid_of(field, mug.voxels)                       # our prediction, for Pixie's particle simulator
     field = field_of(grid, size=0.5)                        # its grid, as a field on 64^3 voxels of that many metres together
-    samples = read_samples(Path("PixieVerse"), size=0.5)    # its objects as training data
+    write_shards(out, Pixie.found(Path("PixieVerse"), 0.5))  # its objects as training data
 
 Pixie tells nothing of friction, restitution, yield and fill: a field has the middle of all materials for them, with a doubt as
 wide; in training they count for nothing. Its class "stationary" is no material: training takes no class from it.
 """
 
-from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +18,11 @@ from assets.materials.classes import CLASSES
 from assets.materials.data.sample import Sample
 from assets.materials.errors import MaterialError
 from assets.materials.field import MaterialField
+from assets.materials.model.card import COLOUR
 from assets.materials.model.scale import CENTER, SPREAD
-from assets.materials.pixie import BACKGROUND, NAMES, SIDE, MaterialGrid, read_array, read_material_grid
+from assets.materials.pixie import BACKGROUND, NAMES, SIDE, MaterialGrid, read_array, read_features, read_material_grid
 from assets.materials.properties import DENSITY, FILL, INDEX, POISSON, PROPERTIES, YOUNG
+from assets.materials.providers import PIXIE_CLIP
 from assets.materials.seen import seen_of
 from assets.objects.voxels import Voxels
 
@@ -82,14 +84,60 @@ def _box(voxels: Voxels) -> tuple[np.ndarray, np.ndarray]:
 # Data
 
 
-def read_samples(root: Path, size: float, resolution: int = 64) -> Iterator[Sample]:
-    """Of each object's folder in `root` that has material labels and colours; `size` is that of its cube (m), which Pixie does
-    not tell. Raises MaterialError where there is none, or files are damaged."""
-    folders = sorted(path.parent.parent for path in root.glob("*/sample_0/material_grid.npy"))
-    if not folders:
-        raise MaterialError(f"{root}: expected folders of objects with sample_0/material_grid.npy in them, found none")
-    for folder in folders:
-        yield read_sample(folder, size, resolution)
+@dataclass(frozen=True)
+class Pixie:
+    """Objects of PixieVerse as a `shards.Source`."""
+
+    root: Path
+    folders: tuple[str, ...]
+    """In `root`, of the objects."""
+    size: float
+    """Of an object's cube (m), which Pixie does not tell."""
+    resolution: int = 64
+    features: bool = False
+    """Whether they keep Pixie's CLIP features, 1.5 kB a voxel."""
+
+    name = "pixie"
+
+    @classmethod
+    def found(cls, root: Path, size: float, resolution: int = 64, features: bool = False) -> "Pixie":
+        """All that have material labels. Raises MaterialError where there is none."""
+        folders = tuple(sorted(path.parent.parent.name for path in root.glob("*/sample_0/material_grid.npy")))
+        if not folders:
+            raise MaterialError(f"{root}: expected folders of objects with sample_0/material_grid.npy in them, found none")
+        return cls(root.resolve(), folders, size, resolution, features)
+
+    @property
+    def provider(self) -> str:
+        return PIXIE_CLIP if self.features else COLOUR
+
+    @property
+    def count(self) -> int:
+        return len(self.folders)
+
+    @property
+    def per_shard(self) -> int:
+        return 8 if self.features else 128
+
+    def make(self, index: int) -> Sample:
+        """Raises MaterialError where the object's files are damaged."""
+        folder = self.root / self.folders[index]
+        sample = read_sample(folder, self.size, self.resolution)
+        return _with_features(sample, folder) if self.features else sample
+
+
+def _with_features(sample: Sample, folder: Path) -> Sample:
+    """Each voxel with the mean of the features of Pixie's points in it that are the object's."""
+    stored, seen = read_features(folder), sample.seen
+    fold = SIDE // seen.resolution
+    place = np.stack(np.unravel_index(seen.voxel, (seen.resolution,) * 3), 1) * fold
+    total, count = np.zeros((len(place), stored.features.shape[3])), np.zeros((len(place), 1))
+    for corner in np.ndindex(fold, fold, fold):
+        x, y, z = (place + corner).T
+        opaque = stored.mask[x, y, z][:, None]
+        total += np.where(opaque, stored.features[x, y, z], 0.0)
+        count += opaque
+    return replace(sample, seen=replace(seen, extra=(total / np.maximum(count, 1)).astype(np.float16)))
 
 
 def read_sample(folder: Path, size: float, resolution: int = 64) -> Sample:

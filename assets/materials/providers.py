@@ -28,6 +28,8 @@ PIXELS = 224
 
 MAX_CHANNELS = 4096
 
+PIXIE_CLIP = "pixie-clip"
+
 
 class FeatureProvider(Protocol):
     @property
@@ -172,7 +174,7 @@ class PixieFeatures:
     """Those of a grid that Pixie has stored for the object, looked up at the nearest place; see `pixie`."""
 
     folder: Path
-    name: str = "pixie-clip"
+    name: str = PIXIE_CLIP
 
     @cached_property
     def _stored(self) -> Any:

@@ -1,19 +1,27 @@
 """The probes beside formulas, on bricks; and that each answers to what it should, and to nothing else."""
 
 import math
+from dataclasses import dataclass
 
+import numpy as np
 import pytest
 
+from assets.materials.data.sample import make_sample
+from assets.materials.data.shards import Data
 from assets.materials.embody import embody
-from assets.materials.properties import DENSITY, FRICTION, POISSON, RESTITUTION, YOUNG
+from assets.materials.properties import DENSITY, FRICTION, INDEX, POISSON, RESTITUTION, YOUNG
+from assets.materials.seen import OCCUPANCY
 from benchmarks.probes import (
     DROP,
     PROBES,
     PUSH_DENSITY,
     SLIDE_SPEED,
     SQUEEZE_STRAIN,
+    Truth,
     compare,
     drop,
+    of_sample,
+    probed,
     push,
     slide,
     squeeze,
@@ -82,3 +90,31 @@ def test_each_probe_answers_to_its_own_property():
     for name in wrong:
         assert errors[name].pop(name) > 0.2
         assert max(errors[name].values()) < 0.1, name
+
+
+@dataclass(frozen=True)
+class Slippery:
+    """Believes the truth, but for half of the friction."""
+
+    truth: Truth
+
+    def believe(self, seen):
+        told = self.truth.believe(seen)
+        mean = told.mean.copy()
+        mean[:, INDEX[FRICTION]] -= np.log10(2)
+        return told._replace(mean=mean)
+
+
+def test_made_samples_are_probed_as_they_are_believed_to_be(tmp_path):
+    samples = (make_sample(5, index) for index in range(40))
+    chosen = next(sample for sample in samples if sample.recipe == "stack" and len(sample.materials) == 2)
+    data = Data.of([chosen], tmp_path)
+    thing, _ = of_sample(data, 0)
+    assert len(thing.hulls) == 2
+    share = chosen.seen.values[:, OCCUPANCY].sum() / 255 * chosen.seen.size**3
+    assert share < thing.solid.volume < 2.5 * share  # whole voxels, convex
+    errors = probed(data, 0, {"truth": Truth(data, 0), "slippery": Slippery(Truth(data, 0))})
+    assert errors["truth"] == dict.fromkeys(PROBES, 0.0)
+    assert errors["slippery"].pop("slide") == pytest.approx(1.0, abs=0.2)
+    assert errors["slippery"].pop("tilt") < 0.1
+    assert max(errors["slippery"].values()) < 0.05

@@ -39,6 +39,9 @@ class PointNetwork(nn.Module):
 @dataclass(frozen=True, eq=False)
 class PerPoint:
     params: Any
+    middle: np.ndarray
+    """Of the features, (inputs,)."""
+    scale: np.ndarray
 
     @cached_property
     def _apply(self) -> Any:
@@ -47,6 +50,8 @@ class PerPoint:
     @classmethod
     def fit(cls, data: Data, indices: np.ndarray, seed: int = 0, steps: int = _STEPS) -> "PerPoint":
         features, truth = drawn_points(data, indices, _EACH, seed)
+        middle, scale = features.mean(0), features.std(0) + 1e-3
+        features = (features - middle) / scale
         label = np.where(np.isnan(truth[:, 0]), -1, truth[:, 0]).astype(np.int32)
         target = (truth[:, 1:] - CENTER) / SPREAD
         network = PointNetwork()
@@ -58,10 +63,10 @@ class PerPoint:
         for _ in range(steps):
             chosen = rng.integers(0, len(features), _BATCH)
             params, state = update(params, state, features[chosen], label[chosen], target[chosen])
-        return cls(jax.device_get(params))
+        return cls(jax.device_get(params), middle, scale)
 
     def believe(self, seen: Seen) -> Believed:
-        features = point_features(seen)
+        features = (point_features(seen) - self.middle) / self.scale
         padded = np.resize(features, (max(1024, 1 << (len(features) - 1).bit_length()), features.shape[1]))
         belief = self._apply(self.params, padded)
         logits, mean, log_variance = (np.asarray(x, np.float64)[: len(features)] for x in belief)

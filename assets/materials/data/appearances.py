@@ -48,9 +48,13 @@ APPEARANCES: dict[str, Appearance] = {
     "cast iron": Appearance(
         ((0.16, 0.16, 0.17), (0.24, 0.23, 0.23)), {"speckle": 4, "plain": 3, "mottle": 2}, (0.1, 0.4), (0.05, 0.3), paint=0.12
     ),
-    "softwood": Appearance(_BROWN[:1] + _BROWN[3:], {"grain": 9, "plain": 1}, (0.12, 0.4), (0.0, 0.12), paint=0.1),
-    "hardwood": Appearance(_BROWN[1:3], {"grain": 9, "plain": 1}, (0.12, 0.45), (0.0, 0.18), paint=0.1),
-    "plywood": Appearance(_BROWN[:1] + _BROWN[3:], {"grain": 5, "stripes": 3, "plain": 1}, (0.08, 0.3), (0.0, 0.08), paint=0.1),
+    "softwood": Appearance(
+        _BROWN[:1] + _BROWN[3:], {"grain": 6, "plain": 1, "stripes": 1, "veins": 1}, (0.12, 0.4), (0.0, 0.12), paint=0.1
+    ),
+    "hardwood": Appearance(
+        _BROWN[1:3], {"grain": 6, "plain": 1, "mottle": 1, "veins": 1}, (0.12, 0.45), (0.0, 0.18), paint=0.1
+    ),
+    "plywood": Appearance(_BROWN[:1] + _BROWN[3:], {"grain": 4, "stripes": 3, "plain": 1}, (0.08, 0.3), (0.0, 0.08), paint=0.1),
     "polyolefin": Appearance(ANY, {"plain": 8, "mottle": 1, "print": 2}, (0.05, 0.5), (0.02, 0.2), (0.75, 1.0), paint=0.05),
     "styrenic": Appearance(ANY, {"plain": 9, "stripes": 1, "print": 1}, (0.05, 0.5), (0.1, 0.35), paint=0.05),
     "clear plastic": Appearance(
@@ -72,17 +76,17 @@ APPEARANCES: dict[str, Appearance] = {
         (0.9, 1.0),
         paint=0.04,
     ),
-    "expanded polystyrene": Appearance(_WHITE, {"speckle": 8, "plain": 1}, (0.04, 0.14), (0.0, 0.03), paint=0.04),
+    "expanded polystyrene": Appearance(_WHITE, {"speckle": 5, "plain": 2, "mottle": 1}, (0.04, 0.14), (0.0, 0.03), paint=0.04),
     "sponge": Appearance(
         ((0.90, 0.82, 0.35), (0.85, 0.75, 0.45), (0.45, 0.65, 0.75)),
-        {"speckle": 7, "mottle": 2},
+        {"speckle": 5, "mottle": 3, "plain": 1},
         (0.15, 0.5),
         (0.0, 0.02),
         paint=0.03,
     ),
     "dense foam": Appearance(
         ((0.20, 0.22, 0.26), (0.75, 0.30, 0.35), (0.30, 0.45, 0.70)),
-        {"speckle": 6, "plain": 2},
+        {"speckle": 3, "plain": 4},
         (0.05, 0.2),
         (0.0, 0.02),
         paint=0.05,
@@ -103,14 +107,14 @@ APPEARANCES: dict[str, Appearance] = {
     ),
     "granite": Appearance(
         ((0.55, 0.53, 0.52), (0.36, 0.35, 0.36), (0.62, 0.52, 0.48)),
-        {"speckle": 9, "mottle": 1},
+        {"speckle": 6, "mottle": 2, "stripes": 1},
         (0.25, 0.6),
         (0.0, 0.15),
         paint=0.0,
     ),
     "marble": Appearance(
         ((0.88, 0.87, 0.85), (0.35, 0.42, 0.38), (0.25, 0.25, 0.27)),
-        {"veins": 9, "plain": 1},
+        {"veins": 6, "plain": 2, "mottle": 2},
         (0.2, 0.55),
         (0.05, 0.3),
         paint=0.0,
@@ -124,34 +128,34 @@ APPEARANCES: dict[str, Appearance] = {
     ),
     "corrugated board": Appearance(_KRAFT, {"plain": 4, "stripes": 4, "print": 3}, (0.05, 0.3), (0.0, 0.03), paint=0.15),
     "paperboard": Appearance((*_WHITE, *_KRAFT), {"print": 8, "plain": 2, "stripes": 3}, (0.2, 0.8), (0.0, 0.08), paint=0.45),
-    "woven cloth": Appearance(ANY, {"weave": 9, "stripes": 1, "print": 1}, (0.15, 0.5), (0.0, 0.02), paint=0.0),
+    "woven cloth": Appearance(ANY, {"weave": 6, "stripes": 2, "print": 2, "mottle": 1}, (0.15, 0.5), (0.0, 0.02), paint=0.0),
     "plush": Appearance(
         ((0.62, 0.44, 0.28), (0.85, 0.80, 0.72), (0.55, 0.55, 0.57), (0.80, 0.50, 0.55)),
-        {"mottle": 6, "weave": 3},
+        {"mottle": 4, "weave": 3, "speckle": 2},
         (0.15, 0.4),
         (0.0, 0.02),
         paint=0.2,
     ),
     "leather": Appearance(
         ((0.36, 0.22, 0.14), (0.10, 0.09, 0.09), (0.55, 0.34, 0.20)),
-        {"mottle": 7, "weave": 2, "plain": 1},
+        {"mottle": 4, "weave": 2, "plain": 2, "veins": 1},
         (0.1, 0.35),
         (0.05, 0.2),
         paint=0.1,
     ),
     "fruit": Appearance(
         ((0.78, 0.18, 0.14), (0.55, 0.68, 0.22), (0.90, 0.75, 0.20), (0.90, 0.50, 0.12), (0.45, 0.30, 0.18)),
-        {"mottle": 8, "speckle": 2},
+        {"mottle": 4, "speckle": 3, "plain": 3, "stripes": 1},
         (0.15, 0.45),
         (0.03, 0.2),
         paint=0.0,
     ),
     "bread": Appearance(
-        ((0.74, 0.52, 0.28), (0.85, 0.70, 0.48)), {"mottle": 6, "speckle": 3}, (0.2, 0.45), (0.0, 0.03), paint=0.0
+        ((0.74, 0.52, 0.28), (0.85, 0.70, 0.48)), {"mottle": 4, "speckle": 4}, (0.2, 0.45), (0.0, 0.03), paint=0.0
     ),
     "leaves": Appearance(
         ((0.22, 0.42, 0.15), (0.34, 0.52, 0.22), (0.16, 0.30, 0.14)),
-        {"mottle": 5, "veins": 4},
+        {"mottle": 3, "veins": 4, "plain": 2},
         (0.2, 0.5),
         (0.0, 0.1),
         paint=0.0,
@@ -165,10 +169,10 @@ APPEARANCES: dict[str, Appearance] = {
         paint=0.0,
     ),
     "sand": Appearance(
-        ((0.80, 0.70, 0.50), (0.70, 0.60, 0.44)), {"speckle": 8, "mottle": 2}, (0.1, 0.35), (0.0, 0.0), paint=0.0
+        ((0.80, 0.70, 0.50), (0.70, 0.60, 0.44)), {"speckle": 5, "mottle": 2, "plain": 2}, (0.1, 0.35), (0.0, 0.0), paint=0.0
     ),
-    "snow": Appearance(((0.95, 0.96, 0.98),), {"speckle": 3, "mottle": 5}, (0.02, 0.1), (0.0, 0.08), paint=0.0),
-    "plasticine": Appearance(ANY, {"mottle": 7, "plain": 3}, (0.05, 0.25), (0.0, 0.05), paint=0.0),
+    "snow": Appearance(((0.95, 0.96, 0.98),), {"speckle": 4, "mottle": 3, "plain": 3}, (0.02, 0.1), (0.0, 0.08), paint=0.0),
+    "plasticine": Appearance(ANY, {"mottle": 4, "plain": 4, "speckle": 1}, (0.05, 0.25), (0.0, 0.05), paint=0.0),
     "liquid": Appearance(
         ((0.70, 0.82, 0.90), (0.55, 0.75, 0.85), (0.85, 0.70, 0.25)),
         {"plain": 8, "mottle": 2},

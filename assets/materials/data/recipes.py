@@ -334,6 +334,6 @@ WEIGHTS: dict[str, float] = dict.fromkeys(RECIPES, 1.0) | {
     "lump": 3.5,
     "stack": 2.0,
     "tool": 2.0,
-    "heap": 0.8,
+    "heap": 2.0,
     "crate": 1.5,
 }

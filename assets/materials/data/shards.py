@@ -1,6 +1,6 @@
 """Samples on disk: a folder of shards, each some hundreds of samples in one .npz file.
 
-    write_shards(Path("data"), count=20_000, seed=0, jobs=2)
+    write_shards(Path("data"), Procedural(count=20_000, seed=0), jobs=2)
     data = Data.read(Path("data"))                          # all of it in memory, some 80 kB a sample
     data.seen(7), data.truth(7), data.mass[7], data.tags[7]
 
@@ -15,22 +15,67 @@ import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 
 from assets.json_file import write_json
 from assets.materials.data.sample import MAX_PARTS, Sample, make_sample
 from assets.materials.errors import MaterialError
+from assets.materials.model.card import COLOUR
 from assets.materials.properties import PROPERTIES
 from assets.materials.seen import CHANNELS, Seen
 
-PER_SHARD = 256
 MAX_SHARD_BYTES = 2 * 2**30
 _ROW = 1 + len(PROPERTIES)
 _CARD = "data.json"
-_FORMAT = 1
+_FORMAT = 2
+
+
+class Source(Protocol):
+    """Where samples come from; a frozen dataclass, whose fields tell sources apart."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def provider(self) -> str:
+        """Whose features the samples have."""
+        ...
+
+    @property
+    def count(self) -> int:
+        """How many samples there are."""
+        ...
+
+    @property
+    def per_shard(self) -> int: ...
+
+    def make(self, index: int) -> Sample: ...
+
+
+@dataclass(frozen=True)
+class Procedural:
+    """Objects made by rule, see `sample`."""
+
+    count: int
+    seed: int = 0
+    resolution: int = 32
+
+    name = "procedural"
+    provider = COLOUR
+    per_shard = 256
+
+    def __post_init__(self) -> None:
+        if self.count < 1:
+            raise MaterialError(f"at least one sample is needed, found {self.count}")
+        if self.resolution not in (32, 64):
+            raise MaterialError(f"the resolution is 32 or 64 voxels, found {self.resolution}")
+
+    def make(self, index: int) -> Sample:
+        return make_sample(self.seed, index, self.resolution)
 
 
 @dataclass(frozen=True)
@@ -43,24 +88,22 @@ class Tags:
     combination: tuple[str, ...]
 
 
-def write_shards(folder: Path, count: int, seed: int = 0, resolution: int = 32, jobs: int = 1) -> Iterator[int]:
-    """Make samples 0 to `count` - 1, gives after each shard how many there are. Shards that are there already stay.
+def write_shards(folder: Path, source: Source, jobs: int = 1) -> Iterator[int]:
+    """Make the source's samples, gives after each shard how many there are. Shards that are there already stay.
 
     Raises MaterialError where the folder holds other data, or can't be written.
     """
-    if count < 1 or jobs < 1:
-        raise MaterialError(f"at least one sample and one job are needed, found {count} and {jobs}")
-    if resolution not in (32, 64):
-        raise MaterialError(f"the resolution is 32 or 64 voxels, found {resolution}")
-    card = {"format": _FORMAT, "seed": seed, "resolution": resolution, "source": "procedural"}
+    if jobs < 1:
+        raise MaterialError(f"at least one job is needed, found {jobs}")
+    told = {name: value for name, value in asdict(source).items() if name != "count"}  # pyright: ignore[reportArgumentType]
+    card = {"format": _FORMAT, "source": source.name, "provider": source.provider} | json.loads(json.dumps(told, default=str))
     stored = _card(folder) if (folder / _CARD).exists() else None
     if stored is not None and stored != card:
         raise MaterialError(f"{folder} holds data made with {stored}, not with {card}; give another folder")
     if stored is None and folder.is_dir() and any(folder.iterdir()):
         raise MaterialError(f"{folder} is not empty and holds no data; give a new folder")
     write_json(folder / _CARD, card)
-    starts = range(0, count, PER_SHARD)
-    asked = [(folder, start, min(PER_SHARD, count - start), seed, resolution) for start in starts]
+    asked = [(folder, source, start) for start in range(0, source.count, source.per_shard)]
     if jobs == 1:
         made: Iterable[int] = map(_shard, asked)
         yield from _running(made)
@@ -76,11 +119,12 @@ def _running(made: Iterable[int]) -> Iterator[int]:
         yield total
 
 
-def _shard(asked: tuple[Path, int, int, int, int]) -> int:
-    folder, start, count, seed, resolution = asked
-    path = folder / f"{start // PER_SHARD:05d}.npz"
+def _shard(asked: tuple[Path, Source, int]) -> int:
+    folder, source, start = asked
+    count = min(source.per_shard, source.count - start)
+    path = folder / f"{start // source.per_shard:05d}.npz"
     if not (path.exists() and len(_read(path)["mass"]) == count):
-        write_samples(path, [make_sample(seed, index, resolution) for index in range(start, start + count)])
+        write_samples(path, [source.make(index) for index in range(start, start + count)])
     return count
 
 
@@ -131,6 +175,8 @@ class Data:
     """(n, MAX_PARTS, 1 + properties), NaN where there is no part."""
     mass: np.ndarray
     tags: tuple[Tags, ...]
+    provider: str = COLOUR
+    """Whose features `extra` are."""
 
     @classmethod
     def read(cls, folder: Path, most: int | None = None) -> "Data":
@@ -144,7 +190,10 @@ class Data:
             total += len(shards[-1]["mass"])
             if most is not None and total >= most:
                 break
-        return cls._joined(shards).only(np.arange(total if most is None else min(most, total)))
+        joined = cls._joined(shards)
+        if (folder / _CARD).exists():
+            joined = replace(joined, provider=str(_card(folder).get("provider", COLOUR)))
+        return joined.only(np.arange(total if most is None else min(most, total)))
 
     @classmethod
     def of(cls, samples: list[Sample], folder: Path) -> "Data":
@@ -210,12 +259,15 @@ class Data:
             self.material[indices],
             self.mass[indices],
             tuple(self.tags[i] for i in indices),
+            self.provider,
         )
 
 
-def _card(folder: Path) -> dict[str, object]:
+def _card(folder: Path) -> dict[str, Any]:
     try:
         stored = json.loads((folder / _CARD).read_text())
+        if not isinstance(stored, dict):
+            raise ValueError("expected a JSON object")
     except (OSError, ValueError) as error:
         raise MaterialError(f"{folder / _CARD} can't be read ({error}); remove the folder and make the data anew") from error
     return stored

@@ -5,10 +5,12 @@
     split.held_out                                          # {"shapes": ("torus",), ...}
 
 A sample is for testing where any of its parts has a held-out family, or its materials are a held-out combination: the predictor
-has then never seen that shape, that pattern, or those materials together.
+has then never seen that shape, that pattern, or those materials together. No family is held out that most samples of a class
+have: without grain there would be no wood to learn from.
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +20,8 @@ from assets.materials.data.shards import Data, Tags
 from assets.materials.errors import MaterialError
 
 _CALIBRATION = 0.08  # of what is not held out
+_MOST = 0.5  # of a class's samples that a held-out family may take
+_FEW = 30  # samples of a class that tell nothing yet
 
 
 @dataclass(frozen=True)
@@ -32,15 +36,16 @@ class Split:
     def drawn(cls, tags: tuple[Tags, ...], seed: int) -> "Split":
         """One family of shapes, one of textures and a fifth of the combinations of materials, drawn.
 
-        Plain colours are never held out, being no pattern; nor single materials, as a class never seen can't be told.
+        Plain colours are never held out, being no pattern; nor single materials, as a class never seen can't be told. Raises
+        MaterialError where the data leave nothing to hold out.
         """
         rng = np.random.default_rng([seed, 7])
         several = sorted({tag.combination for tag in tags if len(tag.combination) > 1})
         if not several:
             raise MaterialError("the data have no object of several materials: make more")
         chosen = rng.choice(len(several), max(1, len(several) // 5), replace=False)
-        solids = [family for family in shapes.FAMILIES if family != "cylinder"]  # a part of too many things
-        patterns = [family for family in textures.FAMILIES if family != "plain"]
+        solids = _spared([tag.shapes for tag in tags], tags, shapes.FAMILIES)
+        patterns = _spared([tag.textures for tag in tags], tags, [name for name in textures.FAMILIES if name != "plain"])
         return cls((str(rng.choice(solids)),), (str(rng.choice(patterns)),), tuple(several[i] for i in sorted(chosen)), seed)
 
     @property
@@ -72,3 +77,17 @@ class Split:
             counts = Counter("held out" if h else "others" for h in held)
             raise MaterialError(f"too few samples to split: {dict(counts)}; make more data")
         return np.sort(rest[count:]), np.sort(rest[:count]), np.flatnonzero(held)
+
+
+def _spared(found: Sequence[tuple[str, ...]], tags: tuple[Tags, ...], families: Sequence[str]) -> list[str]:
+    """The families without which every class keeps samples enough, as far as there are enough to tell."""
+    total, taken = Counter[str](), Counter[tuple[str, str]]()
+    for own, tag in zip(found, tags, strict=True):
+        total.update(tag.combination)
+        taken.update((family, name) for family in own for name in tag.combination)
+    left = [
+        family for family in families if all(taken[family, name] <= _MOST * max(count, _FEW) for name, count in total.items())
+    ]
+    if not left:
+        raise MaterialError(f"each of {', '.join(families)} is in most samples of a class: make more data")
+    return left

@@ -1,65 +1,161 @@
-"""Batches for training: cubes turned at random, and the voxels that the network is asked about.
+"""Batches for training: encoded samples turned at random, and the voxels that the network is asked about.
 
-    batch = make_batch(data, indices, rng)
+    encoded = Encodings.of(data, indices, seed=0)           # once: all the objects, and some voxels of each
+    batch = encoded.batch(rows, rng)
 
 A batch is a function of the data, the seed and the step alone, so that a training that was stopped goes on the same.
 """
 
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from assets.materials.data.shards import Data
+from assets.materials.model.encoding import Encoded, Scales, encode
+from assets.materials.model.inputs import CELL, CELL_NORMAL, GRID, INPUTS, NORMAL
 from assets.materials.model.scale import CENTER, SPREAD
+from assets.materials.seen import CHANNELS
 
-ASKED = 384
-"""Voxels of each sample, drawn with replacement."""
+KEPT = 256
+"""Voxels of each sample that are encoded, drawn with replacement."""
+ASKED = 96
+"""Of those, in a batch."""
+
+_AT_ONCE = 16
+_MEASURED = 1000  # objects
+_LEAST = 1e-3  # standard deviation
 
 
 class Batch(NamedTuple):
-    values: np.ndarray
-    """(b, r, r, r, CHANNELS) uint8"""
-    size: np.ndarray
-    """(b,) m"""
-    extra: np.ndarray
-    """(b, r, r, r, c) float16"""
-    voxel: np.ndarray
-    """(b, p) int32"""
+    encoded: Encoded
     label: np.ndarray
-    """Class of each, -1 where it is not known, (b, p) int32."""
+    """Class of each voxel, -1 where it is not known, (b, p) int32."""
     target: np.ndarray
     """Normalised properties, NaN where not known, (b, p, properties) float32."""
 
 
-def make_batch(data: Data, indices: np.ndarray, rng: np.random.Generator, asked: int = ASKED, turn: bool = True) -> Batch:
-    """The samples of those indices; each turned by one of the 48 symmetries of the cube where `turn`."""
+@dataclass(frozen=True, eq=False)
+class Encodings:
+    cells: np.ndarray
+    """(n, 8, 8, 8, CELL + c) float16"""
+    own: np.ndarray
+    """(n, KEPT, INPUTS + c) float16"""
+    cell: np.ndarray
+    """(n, KEPT) int16"""
+    within: np.ndarray
+    """(n, KEPT, 3) float16"""
+    part: np.ndarray
+    """(n, KEPT) uint8"""
+    material: np.ndarray
+    """(n, MAX_PARTS, 1 + properties)"""
+
+    @classmethod
+    def of(cls, data: Data, indices: np.ndarray, seed: int, tell: Callable[[int], None] = lambda done: None) -> "Encodings":
+        """Of those samples; `tell` is called with the number of those done."""
+        n, extra = len(indices), data.extra.shape[1]
+        made = cls(
+            np.empty((n, GRID, GRID, GRID, CELL + extra), np.float16),
+            np.empty((n, KEPT, INPUTS + extra), np.float16),
+            np.empty((n, KEPT), np.int16),
+            np.empty((n, KEPT, 3), np.float16),
+            np.empty((n, KEPT), np.uint8),
+            data.material[indices],
+        )
+        for start in range(0, n, _AT_ONCE):
+            some = np.resize(indices[start : start + _AT_ONCE], _AT_ONCE)  # always as many: one compilation
+            values, features, voxel, part = _dense(data, some, seed)
+            encoded = encode(values, data.size[some].astype(np.float32), features, voxel)
+            count = min(_AT_ONCE, n - start)
+            rows = slice(start, start + count)
+            for kept, told in zip((made.cells, made.own, made.cell, made.within), encoded, strict=True):
+                kept[rows] = np.asarray(told)[:count]
+            made.part[rows] = part[:count]
+            tell(start + count)
+        return made
+
+    def __len__(self) -> int:
+        return len(self.part)
+
+    def write(self, folder: Path) -> None:
+        """As plain arrays, written over what is there."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for field in fields(self):
+            np.save(folder / f"{field.name}.npy", getattr(self, field.name), allow_pickle=False)
+
+    @classmethod
+    def read(cls, folder: Path) -> "Encodings":
+        """Left on the disk, so that several processes share them."""
+        return cls(*(np.load(folder / f"{field.name}.npy", mmap_mode="r") for field in fields(cls)))
+
+    @cached_property
+    def digest(self) -> str:
+        """Of what they hold: a training goes on with the same only."""
+        found = hashlib.sha256(self.material.tobytes())
+        for rows in (self.cells, self.own):
+            found.update(np.ascontiguousarray(rows[:: max(1, len(self) // _MEASURED)]).tobytes())
+        return found.hexdigest()[:16]
+
+    @cached_property
+    def scales(self) -> Scales:
+        """Of the cells and voxels of the objects, some of them; a direction has one scale, and no middle."""
+        some = slice(None, None, max(1, len(self) // _MEASURED))
+        cells = self.cells[some].reshape(-1, self.cells.shape[-1]).astype(np.float32)
+        return Scales(
+            _scale(cells[cells[:, 0] > 0], CELL_NORMAL),
+            _scale(self.own[some].reshape(-1, self.own.shape[-1]).astype(np.float32), NORMAL),
+        )
+
+    def batch(self, rows: np.ndarray, rng: np.random.Generator, asked: int = ASKED) -> Batch:
+        """The samples of those rows, each turned by one of the 48 symmetries of the cube."""
+        pick = rng.integers(0, KEPT, (len(rows), asked))
+        each = np.arange(len(rows))[:, None]
+        cells = self.cells[rows].astype(np.float32)
+        own, within = self.own[rows][each, pick].astype(np.float32), self.within[rows][each, pick].astype(np.float32)
+        cell = self.cell[rows][each, pick].astype(np.int32)
+        for i in range(len(rows)):
+            axes, flip = rng.permutation(3), rng.random(3) < 0.5
+            cells[i] = _turned(cells[i], axes, flip)
+            sign = np.where(flip, -1, 1)
+            own[i, :, NORMAL] = own[i, :, NORMAL][:, axes] * sign
+            within[i] = within[i][:, axes] * sign
+            place = np.stack([cell[i] // GRID**2, cell[i] // GRID % GRID, cell[i] % GRID])[axes]
+            x, y, z = np.where(flip[:, None], GRID - 1 - place, place)
+            cell[i] = (x * GRID + y) * GRID + z
+        truth = self.material[rows][each, self.part[rows][each, pick]]
+        label = np.where(np.isnan(truth[..., 0]), -1, truth[..., 0]).astype(np.int32)
+        target = ((truth[..., 1:] - CENTER) / SPREAD).astype(np.float32)
+        return Batch(Encoded(cells, own, cell, within), label, target)  # pyright: ignore[reportArgumentType]
+
+
+def _dense(data: Data, indices: np.ndarray, seed: int) -> tuple[np.ndarray, ...]:
     r, extra = data.resolution, data.extra.shape[1]
-    count = len(indices)
-    values = np.zeros((count, r**3, data.values.shape[1]), np.uint8)
-    features = np.zeros((count, r**3, extra), np.float16)
-    voxel = np.empty((count, asked), np.int32)
-    truth = np.empty((count, asked, data.material.shape[2]), np.float32)
+    values = np.zeros((len(indices), r**3, CHANNELS), np.uint8)
+    features = np.zeros((len(indices), r**3, extra), np.float16)
+    voxel, part = np.empty((len(indices), KEPT), np.int32), np.empty((len(indices), KEPT), np.uint8)
     for row, index in enumerate(indices):
         seen = data.seen(index)
-        places = _turned(seen.voxel.astype(np.int64), r, rng) if turn else seen.voxel.astype(np.int64)
-        values[row, places] = seen.values
-        features[row, places] = seen.extra
-        chosen = rng.integers(0, len(places), asked)
-        voxel[row] = places[chosen]
-        truth[row] = data.material[index][data.part(index)[chosen]]
-    label = np.where(np.isnan(truth[..., 0]), -1, truth[..., 0]).astype(np.int32)
-    target = (truth[..., 1:] - CENTER) / SPREAD
-    cube = (count, r, r, r)
-    return Batch(
-        values.reshape(*cube, -1), data.size[indices].astype(np.float32), features.reshape(*cube, extra), voxel, label, target
-    )
+        values[row, seen.voxel], features[row, seen.voxel] = seen.values, seen.extra
+        chosen = np.random.default_rng([seed, 4, int(index)]).integers(0, len(seen.voxel), KEPT)
+        voxel[row], part[row] = seen.voxel[chosen], data.part(index)[chosen]
+    cube = (len(indices), r, r, r)
+    return values.reshape(*cube, CHANNELS), features.reshape(*cube, extra), voxel, part
 
 
-def _turned(voxel: np.ndarray, r: int, rng: np.random.Generator) -> np.ndarray:
-    place = np.stack([voxel // (r * r), voxel // r % r, voxel % r])[rng.permutation(3)]
-    flip = rng.random(3) < 0.5
-    x, y, z = np.where(flip[:, None], r - 1 - place, place)
-    return (x * r + y) * r + z
+def _scale(rows: np.ndarray, direction: slice) -> np.ndarray:
+    mean, std = rows.mean(0), rows.std(0) + _LEAST
+    mean[direction], std[direction] = 0.0, std[direction].mean()
+    return np.stack([mean, std])
+
+
+def _turned(cells: np.ndarray, axes: np.ndarray, flip: np.ndarray) -> np.ndarray:
+    turned = np.flip(cells.transpose(*axes, 3), tuple(np.flatnonzero(flip))).copy()
+    turned[..., CELL_NORMAL] = turned[..., CELL_NORMAL][..., axes] * np.where(flip, -1, 1)
+    return turned
 
 
 def order(count: int, batch: int, step: int, seed: int) -> np.ndarray:

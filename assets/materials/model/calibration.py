@@ -9,6 +9,7 @@ calibration of modern neural networks, 2017).
 """
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -26,11 +27,13 @@ _VOXELS = 128  # of each object
 _ENOUGH = 60  # objects of a class for widths of its own
 
 
-def calibrated(predictor: Predictor, data: Data, indices: np.ndarray) -> Predictor:
-    """The same members, with the temperature and widths that fit those samples."""
+def calibrated(
+    predictor: Predictor, data: Data, indices: np.ndarray, tell: Callable[[int], None] = lambda done: None
+) -> Predictor:
+    """The same members, with the temperature and widths that fit those samples; `tell` is called with the number done."""
     classes, labels, scores, objects = [], [], [], []
     rng = np.random.default_rng(0)
-    for index in indices:
+    for done, index in enumerate(indices):
         believed = predictor.uncalibrated(data.seen(index))
         chosen = rng.integers(0, len(believed.mean), _VOXELS)
         truth = data.truth(index)[chosen]
@@ -38,6 +41,7 @@ def calibrated(predictor: Predictor, data: Data, indices: np.ndarray) -> Predict
         labels.append(truth[:, 0])
         scores.append(np.abs(believed.mean[chosen] - truth[:, 1:]) / believed.std[chosen])
         objects.append(np.full(_VOXELS, index))
+        tell(done + 1)
     if not objects:
         raise MaterialError("calibration needs at least one sample")
     odds, label, score, thing = (np.concatenate(rows) for rows in (classes, labels, scores, objects))
@@ -49,7 +53,7 @@ def calibrated(predictor: Predictor, data: Data, indices: np.ndarray) -> Predict
         count = len(np.unique(thing[own]))
         if count >= _ENOUGH:
             widths[number] = _widths(score[own], count)
-    return Predictor(predictor.card, predictor.members, _temperature(odds, label), widths)
+    return Predictor(predictor.card, predictor.members, predictor.scales, _temperature(odds, label), widths)
 
 
 def _widths(score: np.ndarray, count: int) -> np.ndarray:

@@ -1,12 +1,14 @@
 """The network: a small 3D U-Net with one trunk, asked at some of the voxels.
 
-    net = Network(extra=0)
-    params = net.init(key, values, size, extra, voxel)
-    raw = net.apply(params, values, size, extra, voxel)     # (b, p, classes + 2 properties): see `Belief`
+    net = Network()
+    params = net.init(key, *inputs)                         # `encoding.Inputs`
+    belief = net.apply(params, *inputs)                     # of (b, p) voxels
 
-Cubes are folded to 16^3 first, 2^3 voxels into channels (4^3 of a cube of 64): convolutions on 32^3 would cost ten times as
-much. From there it goes down to 8^3 and 4^3, and back. What a voxel itself looks like joins again where the network is asked
-about it, so that borders between parts are as sharp as the voxels are.
+Its finest level has 8^3 cells, each with a summary of its voxels; from there it goes down to 4^3 and the whole, and back.
+Convolutions on 32^3 would cost a hundred times as much, and what tells materials apart is how a whole part looks: so cells are
+also gathered into a few soft parts of the object, as the network itself divides it, and each learns what its part is like
+(slots, as in Locatello et al., Object-centric learning with slot attention, 2020, with one step of attention). What a voxel
+itself looks like joins where the network is asked about it, so that borders between parts are as sharp as the voxels are.
 """
 
 from typing import NamedTuple
@@ -16,11 +18,10 @@ import jax
 import jax.numpy as jnp
 
 from assets.materials.classes import CLASSES
-from assets.materials.model.inputs import channels
 from assets.materials.properties import PROPERTIES
 
-GRID = 16
-"""Cells along an edge of the finest level."""
+PARTS = 8
+"""Soft parts of an object."""
 
 _LOG_VARIANCE = (-7.0, 3.0)
 
@@ -34,47 +35,34 @@ class Belief(NamedTuple):
 
 
 class Network(nn.Module):
-    extra: int = 0
-    """Features of a provider for each voxel."""
     base: int = 24
-    """Channels of the finest level; those below have two and four times as many."""
+    """The finest level has twice as many channels, the one below four times as many."""
 
     @nn.compact
-    def __call__(self, values: jax.Array, size: jax.Array, extra: jax.Array, voxel: jax.Array) -> Belief:
-        """Of cubes `values` (b, r, r, r, CHANNELS) uint8 with voxels of `size` (b,) m, and `extra` (b, r, r, r, c), at voxels
-        (b, p) by their flat numbers."""
-        r = values.shape[1]
-        x = channels(values, size)
-        if self.extra:
-            x = jnp.concatenate([x, nn.Dense(32, name="project")(extra.astype(jnp.float32))], -1)
-        fine = nn.Dense(self.base, name="stem")(_folded(x, r // GRID))
-        fine = fine + Stencil(self.base, name="fine")(nn.silu(fine))
-        middle = nn.Dense(2 * self.base, name="down")(_folded(nn.silu(fine), 2))
-        middle = Block(2 * self.base, name="middle_0")(middle)
-        middle = Block(2 * self.base, name="middle_1")(middle)
-        coarse = nn.Dense(4 * self.base, name="down_again")(_folded(nn.silu(middle), 2))
-        coarse = Block(4 * self.base, name="coarse_0")(coarse)
-        whole = jnp.concatenate([coarse.mean((1, 2, 3)), coarse.max((1, 2, 3))], -1)
+    def __call__(self, cells: jax.Array, there: jax.Array, own: jax.Array, cell: jax.Array, within: jax.Array) -> Belief:
+        """See `Inputs`."""
+        b, n = cells.shape[:2]
+        fine = nn.Dense(2 * self.base, name="stem_in")(cells)
+        fine = nn.Dense(2 * self.base, name="stem")(nn.silu(fine))
+        fine, _ = Parts(name="parts_in")(fine, there)
+        fine = Block(name="fine_0")(fine)
+        coarse = nn.Dense(4 * self.base, name="down")(_folded(fine, 2))
+        coarse = Block(name="coarse_0")(coarse)
+        some = _folded(there, 2).max(-1, keepdims=True) > 0
+        mean = jnp.where(some, coarse, 0).sum((1, 2, 3)) / jnp.maximum(some.sum((1, 2, 3)), 1)
+        whole = jnp.concatenate([mean, jnp.where(some, coarse, -10.0).max((1, 2, 3))], -1)
         whole = nn.Dense(4 * self.base, name="whole")(nn.silu(nn.Dense(4 * self.base, name="whole_in")(whole)))
-        coarse = coarse + whole[:, None, None, None]
-        coarse = Block(4 * self.base, name="coarse_1")(coarse)
-        middle = middle + _unfolded(nn.Dense(8 * 2 * self.base, name="up")(nn.silu(coarse)), 2)
-        middle = Block(2 * self.base, name="middle_2")(middle)
-        fine = fine + _unfolded(nn.Dense(8 * self.base, name="up_again")(nn.silu(middle)), 2)
-        fine = fine + Stencil(self.base, name="fine_again")(nn.silu(fine))
-        return self._asked(x, fine, whole, voxel)
-
-    def _asked(self, x: jax.Array, fine: jax.Array, whole: jax.Array, voxel: jax.Array) -> Belief:
-        """What is believed at those voxels."""
-        b, r, fold = x.shape[0], x.shape[1], x.shape[1] // GRID
-        place = jnp.stack([voxel // (r * r), voxel // r % r, voxel % r], -1)
-        cell = place // fold
-        around = _taken(fine.reshape(b, GRID**3, -1), (cell[..., 0] * GRID + cell[..., 1]) * GRID + cell[..., 2])
-        own = _taken(x.reshape(b, r**3, -1), voxel)
-        within = (place % fold + 0.5) / fold - 0.5
-        h = nn.Dense(3 * self.base, name="head_in")(jnp.concatenate([nn.silu(around), own, within], -1))
-        h = h + nn.Dense(3 * self.base, name="head_whole")(nn.silu(whole))[:, None]
-        h = nn.silu(nn.Dense(3 * self.base, name="head")(nn.silu(h)))
+        coarse = Block(name="coarse_1")(coarse + whole[:, None, None, None])
+        fine = fine + _unfolded(nn.Dense(8 * 2 * self.base, name="up")(coarse), 2)
+        fine = Block(name="fine_1")(fine)
+        fine, parts = Parts(name="parts_out")(fine, there)
+        rows = nn.LayerNorm(name="around")(fine).reshape(b, n**3, -1)
+        around = jax.nn.one_hot(cell, n**3) @ rows  # a product: the gradient of a gather takes as long as all the rest
+        h = nn.Dense(4 * self.base, name="head_in")(jnp.concatenate([around, own, within], -1))
+        h = h + nn.Dense(4 * self.base, name="head_whole")(nn.silu(whole))[:, None]
+        share = nn.softmax(nn.Dense(PARTS, name="head_share")(nn.silu(h)))
+        h = h + share @ nn.Dense(4 * self.base, name="head_parts")(parts)
+        h = nn.silu(nn.Dense(4 * self.base, name="head")(nn.silu(h)))
         logits = nn.Dense(len(CLASSES), name="classes", kernel_init=nn.initializers.zeros)(h)
         values = nn.Dense(2 * len(PROPERTIES), name="properties", kernel_init=nn.initializers.zeros)(h)
         mean, log_variance = jnp.split(values, 2, -1)
@@ -82,36 +70,57 @@ class Network(nn.Module):
 
 
 class Block(nn.Module):
-    """Adds a 3^3 convolution of what is normalised."""
-
-    channels: int
-
-    @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        h = nn.silu(nn.LayerNorm()(x))
-        return x + nn.Conv(self.channels, (3, 3, 3))(h)
-
-
-class Stencil(nn.Module):
-    """A convolution of each cell with its six neighbours: a matrix product, a quarter of the cost of 3^3."""
-
-    channels: int
+    """Adds what a cell and its neighbours have together: a 3^3 convolution of each channel, then two layers across them (Liu et
+    al., A ConvNet for the 2020s, 2022)."""
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
+        channels = x.shape[-1]
+        h = nn.LayerNorm()(Near()(x))
+        return x + nn.Dense(channels)(nn.silu(nn.Dense(2 * channels)(h)))
+
+
+class Near(nn.Module):
+    """A 3^3 convolution of each channel by itself, as a sum of shifted cubes: XLA's own is a hundred times slower on a CPU."""
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        b, n, _, _, c = x.shape
+        kernel = self.param("kernel", nn.initializers.normal(27**-0.5), (3, 3, 3, c))
+        bias = self.param("bias", nn.initializers.zeros, (c,))
         padded = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (1, 1), (0, 0)))
-        n = x.shape[1]
-        beside = [x]
-        for axis in (1, 2, 3):
-            for start in (0, 2):
-                begin = [0, 1, 1, 1, 0]
-                begin[axis] = start
-                beside.append(jax.lax.dynamic_slice(padded, begin, (x.shape[0], n, n, n, x.shape[4])))
-        return nn.Dense(self.channels)(jnp.concatenate(beside, -1))
+        total = jnp.broadcast_to(bias, x.shape)
+        for i in range(3):
+            for j in range(3):
+                for k in range(3):
+                    shifted = jax.lax.slice(padded, (0, i, j, k, 0), (b, i + n, j + n, k + n, c))
+                    total = total + shifted * kernel[i, j, k]
+        return total
+
+
+class Parts(nn.Module):
+    """Gathers cells into soft parts and tells each cell about its own: the cells, and what was gathered (b, PARTS, 2 c)."""
+
+    @nn.compact
+    def __call__(self, x: jax.Array, weight: jax.Array) -> tuple[jax.Array, jax.Array]:
+        b, c = x.shape[0], x.shape[-1]
+        rows, weight = nn.LayerNorm()(x).reshape(b, -1, c), weight.reshape(b, -1, 1)
+        share = nn.softmax(nn.Dense(PARTS, name="share")(rows) * 2.0)
+        value = nn.Dense(c, name="value")(rows)
+        taking = share * weight
+        total = taking.sum(1)[..., None]
+        mean = jnp.einsum("bnk,bnc->bkc", taking, value) / (total + 1e-2)
+        square = jnp.einsum("bnk,bnc->bkc", taking, value**2) / (total + 1e-2)
+        deviation = jnp.sqrt(jnp.maximum(square - mean**2, 0) + 1e-4)
+        large = total / (weight.sum(1)[..., None] + 1e-2)
+        gathered = jnp.concatenate([mean, deviation, large, jnp.log(total + 1e-2) / 3], -1)
+        gathered = nn.silu(nn.Dense(2 * c, name="part")(gathered))
+        told = jnp.einsum("bnk,bkc->bnc", share, nn.Dense(c, name="told")(gathered))
+        return x + told.reshape(x.shape), gathered
 
 
 def _folded(x: jax.Array, fold: int) -> jax.Array:
-    """Cubes of fold^3 voxels into channels."""
+    """Cubes of fold^3 cells into channels."""
     b, n, _, _, c = x.shape
     x = x.reshape(b, n // fold, fold, n // fold, fold, n // fold, fold, c)
     return x.transpose(0, 1, 3, 5, 2, 4, 6, 7).reshape(b, n // fold, n // fold, n // fold, fold**3 * c)
@@ -121,8 +130,3 @@ def _unfolded(x: jax.Array, fold: int) -> jax.Array:
     b, n, _, _, c = x.shape
     x = x.reshape(b, n, n, n, fold, fold, fold, c // fold**3)
     return x.transpose(0, 1, 4, 2, 5, 3, 6, 7).reshape(b, n * fold, n * fold, n * fold, c // fold**3)
-
-
-def _taken(rows: jax.Array, index: jax.Array) -> jax.Array:
-    """Rows (b, n, c) by their numbers (b, p), (b, p, c)."""
-    return jnp.take_along_axis(rows, index[..., None], axis=1)

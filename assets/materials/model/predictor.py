@@ -22,6 +22,7 @@ from assets.materials.classes import CLASSES
 from assets.materials.errors import MaterialError
 from assets.materials.model.arrays import filled, named, read_arrays, write_arrays
 from assets.materials.model.card import Card
+from assets.materials.model.encoding import Inputs, Scales, encode, scaled
 from assets.materials.model.network import Network
 from assets.materials.model.scale import CENTER, SPREAD
 from assets.materials.properties import PROPERTIES
@@ -33,11 +34,14 @@ _FEWEST = 1024  # voxels that are asked about at once: so many, or a power of tw
 
 
 class Predictor:
-    def __init__(self, card: Card, members: Sequence[Any], temperature: float = 1.0, widths: np.ndarray | None = None):
-        """`members` are the networks' parameters; standard deviations are multiplied with `widths`, (classes, properties)."""
-        self.card, self.members, self.temperature = card, tuple(members), temperature
+    def __init__(
+        self, card: Card, members: Sequence[Any], scales: Scales, temperature: float = 1.0, widths: np.ndarray | None = None
+    ):
+        """`members` are the networks' parameters, `scales` those of their inputs; standard deviations are multiplied with
+        `widths`, (classes, properties)."""
+        self.card, self.members, self.scales, self.temperature = card, tuple(members), scales, temperature
         self.widths = np.ones((len(CLASSES), len(PROPERTIES))) if widths is None else widths
-        self.network = Network(extra=card.extra, base=card.base)
+        self.network = Network(base=card.base)
 
     @cached_property
     def _apply(self) -> Any:
@@ -64,7 +68,8 @@ class Predictor:
         voxel = np.resize(seen.voxel.astype(np.int32), asked)
         values, size = jnp.asarray(seen.dense()[None]), jnp.asarray([seen.size], jnp.float32)
         cube = jnp.asarray(extra.reshape(1, r, r, r, -1))
-        told = [jax.device_get(self._apply(params, values, size, cube, voxel[None])) for params in self.members]
+        inputs = scaled(encode(values, size, cube, jnp.asarray(voxel[None])), self.scales)
+        told = [jax.device_get(self._apply(params, *inputs)) for params in self.members]
         logits, means, variances = (np.stack([np.asarray(t[i][0, :count], np.float64) for t in told]) for i in range(3))
         odds = np.exp(logits - logits.max(-1, keepdims=True))
         classes = (odds / odds.sum(-1, keepdims=True)).mean(0)
@@ -76,6 +81,7 @@ class Predictor:
         arrays = {
             f"member_{i}/{name}": leaf.astype(np.float16) for i, p in enumerate(self.members) for name, leaf in named(p).items()
         }
+        arrays |= {f"scales/{name}": scale for name, scale in self.scales._asdict().items()}
         write_arrays(path, self.card.text(), arrays | {"temperature": np.array(self.temperature), "widths": self.widths})
 
 
@@ -88,12 +94,15 @@ def load_predictor(path: Path | None = None) -> Predictor:
     path = path or DEFAULT
     text, arrays = read_arrays(path)
     card = Card.parsed(text, str(path))
-    network = Network(extra=card.extra, base=card.base)
-    like = jax.eval_shape(network.init, jax.random.key(0), *shapes_of(card))
+    like = jax.eval_shape(Network(base=card.base).init, jax.random.key(0), *shapes_of(card))
     members = []
     for i in range(card.members):
         own = {name.removeprefix(f"member_{i}/"): leaf for name, leaf in arrays.items() if name.startswith(f"member_{i}/")}
         members.append(filled(like, own, f"{path}, member {i}"))
+    inputs = shapes_of(card)
+    empty = Scales(*(jax.ShapeDtypeStruct((2, x.shape[-1]), np.float32) for x in (inputs.cells, inputs.own)))  # pyright: ignore[reportArgumentType]
+    told = {name.removeprefix("scales/"): leaf for name, leaf in arrays.items() if name.startswith("scales/")}
+    scales = filled(empty, told, f"{path}, scales")
     widths, temperature = arrays.get("widths"), arrays.get("temperature")
     shape = (len(CLASSES), len(PROPERTIES))
     if (
@@ -106,15 +115,15 @@ def load_predictor(path: Path | None = None) -> Predictor:
         raise MaterialError(f"{path}: its calibration is absent or damaged; train it anew")
     if not (np.isfinite(widths).all() and (widths > 0).all()):
         raise MaterialError(f"{path}: its calibration has widths that are not positive; train it anew")
-    return Predictor(card, members, float(temperature), widths.astype(float))
+    return Predictor(card, members, scales, float(temperature), widths.astype(float))
 
 
-def shapes_of(card: Card) -> tuple[jax.ShapeDtypeStruct, ...]:
+def shapes_of(card: Card) -> Inputs:
     """What the network of that card is called with, for one object and one voxel."""
     r = card.resolution
-    return (
-        jax.ShapeDtypeStruct((1, r, r, r, CHANNELS), jnp.uint8),
-        jax.ShapeDtypeStruct((1,), jnp.float32),
-        jax.ShapeDtypeStruct((1, r, r, r, card.extra), jnp.float16),
-        jax.ShapeDtypeStruct((1, 1), jnp.int32),
-    )
+    cube = jax.ShapeDtypeStruct((1, r, r, r, CHANNELS), jnp.uint8)
+    extra = jax.ShapeDtypeStruct((1, r, r, r, card.extra), jnp.float16)
+    size, voxel = jax.ShapeDtypeStruct((1,), jnp.float32), jax.ShapeDtypeStruct((1, 1), jnp.int32)
+    encoded = jax.eval_shape(encode, cube, size, extra, voxel)
+    scales = Scales(*(np.ones((2, x.shape[-1]), np.float32) for x in (encoded.cells, encoded.own)))
+    return jax.eval_shape(scaled, encoded, scales)

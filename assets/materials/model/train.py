@@ -1,6 +1,6 @@
 """Training of one member of an ensemble: cross entropy of the class, and beta-NLL of the properties.
 
-    member = Training(data, train, TrainConfig(samples=60_000), folder / "member_0")
+    member = Training(Encodings.of(data, train, seed=0), TrainConfig(samples=60_000), folder / "member_0.npz")
     for step, metrics in member.run(): ...
     member.params
 
@@ -19,10 +19,10 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from assets.materials.data.shards import Data
 from assets.materials.errors import MaterialError
 from assets.materials.model.arrays import filled, named, read_arrays, write_arrays
-from assets.materials.model.batches import Batch, make_batch, order
+from assets.materials.model.batches import Batch, Encodings, order
+from assets.materials.model.encoding import Scales, scaled
 from assets.materials.model.network import Belief, Network
 
 _BETA = 0.5
@@ -31,10 +31,10 @@ _CLASS_WEIGHT = 2.0
 
 @dataclass(frozen=True)
 class TrainConfig:
-    samples: int = 40_000
+    samples: int = 120_000
     """That are passed, each sample of the data several times or less."""
     batch: int = 16
-    rate: float = 2e-3
+    rate: float = 3e-3
     """Of Adam, at its highest; from there it falls to nothing as a cosine."""
     base: int = 24
     seed: int = 0
@@ -53,17 +53,17 @@ class State(NamedTuple):
 
 
 class Training:
-    def __init__(self, data: Data, indices: np.ndarray, config: TrainConfig, path: Path | None = None):
-        """On those samples of the data; `path` is the file of its state, from which it goes on where there is one."""
+    def __init__(self, encodings: Encodings, config: TrainConfig, path: Path | None = None):
+        """On those samples; `path` is the file of its state, from which it goes on where there is one."""
         if min(config.samples, config.batch, config.base) < 1 or not 0 < config.rate < 1:
             raise MaterialError(f"samples, batch and base must be positive and the rate within 0 and 1, found {config}")
-        self.data, self.indices, self.config, self.path = data, indices, config, path
-        self.network = Network(extra=data.extra.shape[1], base=config.base)
+        self.encodings, self.config, self.path = encodings, config, path
+        self.network = Network(base=config.base)
         warm = min(200, config.steps // 10 + 1)
         schedule = optax.warmup_cosine_decay_schedule(0.0, config.rate, warm, max(config.steps, warm + 1), 0.0)
-        self.optimiser = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(schedule, weight_decay=1e-4))
+        self.optimiser = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(schedule, b2=0.99, weight_decay=1e-4))
         self.state = self._begun()
-        self._card = f"{asdict(config)} {len(indices)} {int(np.sum(indices))} {int(data.starts[-1])}"
+        self._card = f"{asdict(config)} {encodings.digest}"
         if path is not None and path.exists():
             card, arrays = read_arrays(path)
             if card != self._card:
@@ -71,7 +71,7 @@ class Training:
                     f"{path} is of a training with other settings or data; give another folder, or the same again"
                 )
             self.state = filled(self.state, arrays, str(path))
-        self._update = jax.jit(partial(_update, self.network, self.optimiser), donate_argnums=0)
+        self._update = jax.jit(partial(_update, self.network, self.optimiser, encodings.scales), donate_argnums=0)
 
     @property
     def params(self) -> Any:
@@ -101,20 +101,20 @@ class Training:
 
     def _batch(self, step: int) -> Batch:
         seed = self.config.seed
-        chosen = self.indices[order(len(self.indices), self.config.batch, step, seed)]
-        return make_batch(self.data, chosen, np.random.default_rng([seed, 2, step]))
+        rows = order(len(self.encodings), self.config.batch, step, seed)
+        return self.encodings.batch(rows, np.random.default_rng([seed, 2, step]))
 
     def _begun(self) -> State:
-        first = make_batch(self.data, self.indices[:1], np.random.default_rng(0), asked=1)
-        params = jax.jit(self.network.init)(jax.random.key(self.config.seed), *first[:4])
+        first = self.encodings.batch(np.zeros(1, int), np.random.default_rng(0), asked=1)
+        params = jax.jit(self.network.init)(jax.random.key(self.config.seed), *scaled(first.encoded, self.encodings.scales))
         return State(params, self.optimiser.init(params), jnp.zeros((), jnp.int32))
 
 
 def _update(
-    network: Network, optimiser: optax.GradientTransformation, state: State, batch: Batch
+    network: Network, optimiser: optax.GradientTransformation, scales: Scales, state: State, batch: Batch
 ) -> tuple[State, dict[str, jax.Array]]:
     def total(params: Any) -> tuple[jax.Array, dict[str, jax.Array]]:
-        belief = network.apply(params, *batch[:4])
+        belief = network.apply(params, *scaled(batch.encoded, scales))
         return losses(belief, batch.label, batch.target)  # pyright: ignore[reportArgumentType]
 
     (_, metrics), gradients = jax.value_and_grad(total, has_aux=True)(state.params)

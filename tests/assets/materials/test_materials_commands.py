@@ -9,6 +9,7 @@ from PIL import Image
 from trimesh import creation
 
 from assets.materials.model.card import Card
+from assets.materials.model.encoding import Scales
 from assets.materials.model.network import Network
 from assets.materials.model.predictor import Predictor, shapes_of
 from zerogap import main
@@ -35,10 +36,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An untrained predictor of two small members."""
     card = Card(base=4, members=2)
-    begin = jax.jit(Network(base=4).init)
-    members = [begin(jax.random.key(i), *(np.zeros(s.shape, s.dtype) for s in shapes_of(card))) for i in (0, 1)]
+    begin, inputs = jax.jit(Network(base=4).init), shapes_of(card)
+    members = [begin(jax.random.key(i), *(np.zeros(s.shape, s.dtype) for s in inputs)) for i in (0, 1)]
+    scales = Scales(*(np.stack([np.zeros(s.shape[-1]), np.ones(s.shape[-1])]) for s in (inputs.cells, inputs.own)))
     path = tmp_path_factory.mktemp("model") / "predictor.npz"
-    Predictor(card, members).write(path)
+    Predictor(card, members, scales).write(path)
     return path
 
 

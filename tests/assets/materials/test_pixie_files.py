@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from assets.materials.classes import CLASSES
+from assets.materials.data.shards import Data, write_shards
 from assets.materials.errors import MaterialError
 from assets.materials.pixie import (
     BACKGROUND,
@@ -17,10 +18,11 @@ from assets.materials.pixie import (
     write_material_grid,
     write_prediction,
 )
-from assets.materials.pixie_field import class_of, field_of, grid_of, read_sample
+from assets.materials.pixie_field import Pixie, class_of, field_of, grid_of, read_sample
 from assets.materials.pixie_points import MaterialPoints, read_points, write_points
 from assets.materials.properties import FRICTION, INDEX, YOUNG
-from assets.materials.seen import KNOWN
+from assets.materials.providers import PIXIE_CLIP
+from assets.materials.seen import KNOWN, OCCUPANCY
 from assets.objects.voxels import Voxels
 
 
@@ -145,3 +147,23 @@ def test_its_objects_are_training_data(grid: MaterialGrid, tmp_path: Path):
         half = 2 / 3 * np.pi * 0.24**3
         assert sample.mass == pytest.approx(half * (1032.7 + 7801.3), rel=0.05)
     assert class_of(6) == class_of(BACKGROUND) == -1
+
+
+@pytest.mark.parametrize("resolution", [64, 32])
+def test_its_features_go_with_its_objects(grid: MaterialGrid, tmp_path: Path, resolution: int):
+    tree = tmp_path / "verse" / "tree"
+    write_features(tree, _features(grid), np.full((SIDE, SIDE, SIDE, 3), 0.5), np.ones((SIDE, SIDE, SIDE, 1)))
+    write_material_grid(tree / "sample_0" / "material_grid.npy", grid)
+    source = Pixie.found(tmp_path / "verse", 0.63, resolution, features=True)
+    assert list(write_shards(tmp_path / "data", source)) == [1]
+    data = Data.read(tmp_path / "data")
+    seen = data.seen(0)
+    place = np.stack(np.unravel_index(seen.voxel, (resolution,) * 3), 1)
+    inner = seen.values[:, OCCUPANCY] == 255  # of which all points are the object's
+    expected = place[inner] if resolution == 64 else 2 * place[inner] + 0.5
+    np.testing.assert_allclose(seen.extra[inner], expected, atol=0.02)
+    assert data.provider == data.only(np.array([0, 0])).provider == PIXIE_CLIP
+    with pytest.raises(MaterialError, match="another folder"):
+        list(write_shards(tmp_path / "data", Pixie.found(tmp_path / "verse", 0.5, resolution, features=True)))
+    with pytest.raises(MaterialError, match="found none"):
+        Pixie.found(tmp_path, 0.5)

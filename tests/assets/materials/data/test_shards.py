@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from assets.materials.data.sample import make_sample
-from assets.materials.data.shards import Data, write_shards
+from assets.materials.data.shards import Data, Procedural, Tags, write_shards
 from assets.materials.data.split import Split
 from assets.materials.errors import MaterialError
 
@@ -12,7 +12,7 @@ from assets.materials.errors import MaterialError
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("data") / "made"
-    assert list(write_shards(path, 40, seed=3)) == [40]
+    assert list(write_shards(path, Procedural(40, seed=3))) == [40]
     return path
 
 
@@ -34,18 +34,18 @@ def test_samples_come_back_as_they_were_made(data: Data):
 
 def test_making_goes_on_where_it_stopped_and_makes_the_same_files(folder: Path, tmp_path: Path):
     before = (folder / "00000.npz").stat().st_mtime_ns
-    assert list(write_shards(folder, 40, seed=3)) == [40]
+    assert list(write_shards(folder, Procedural(40, seed=3))) == [40]
     assert (folder / "00000.npz").stat().st_mtime_ns == before
-    list(write_shards(tmp_path / "again", 40, seed=3))
+    list(write_shards(tmp_path / "again", Procedural(40, seed=3)))
     assert (tmp_path / "again" / "00000.npz").read_bytes() == (folder / "00000.npz").read_bytes()
 
 
 def test_other_data_are_not_mixed_in(folder: Path, tmp_path: Path):
     with pytest.raises(MaterialError, match="another folder"):
-        list(write_shards(folder, 40, seed=4))
+        list(write_shards(folder, Procedural(40, seed=4)))
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(MaterialError, match="not empty"):
-        list(write_shards(tmp_path, 8))
+        list(write_shards(tmp_path, Procedural(8)))
 
 
 def test_some_of_the_samples_are_those(data: Data):
@@ -67,6 +67,19 @@ def test_a_damaged_shard_is_refused_by_name(folder: Path, tmp_path: Path):
         Data.read(tmp_path)
     with pytest.raises(MaterialError, match="make-data"):
         Data.read(tmp_path / "nothing")
+
+
+def test_what_a_class_mostly_is_is_not_held_out():
+    def tags(texture: str, combination: str) -> Tags:
+        return Tags("lump", ("ball",), (texture,), (combination,))
+
+    wood = [tags("grain", "wood")] * 50 + [tags("stripes", "wood")] * 20 + [tags("plain", "wood")] * 10
+    mixed = [Tags("stack", ("box",), ("plain",), ("metal", "wood"))] * 100
+    drawn = {Split.drawn((*wood, *mixed, *[tags("grain", "metal")] * 60), seed).textures[0] for seed in range(40)}
+    assert "grain" in drawn
+    drawn = {Split.drawn((*wood, *mixed[:10]), seed).textures[0] for seed in range(40)}
+    assert "grain" not in drawn
+    assert "stripes" in drawn
 
 
 def test_nothing_held_out_is_trained_or_calibrated_on(data: Data):

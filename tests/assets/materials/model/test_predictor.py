@@ -11,10 +11,16 @@ from assets.materials.believed import INTERVAL, Believed
 from assets.materials.classes import CLASSES
 from assets.materials.data.sample import make_sample
 from assets.materials.data.shards import Data
+from assets.materials.data.split import Split
 from assets.materials.errors import MaterialError
 from assets.materials.metrics import calibration_error, figures, score
+from assets.materials.model.arrays import read_arrays
+from assets.materials.model.batches import Encodings
 from assets.materials.model.calibration import calibrated
 from assets.materials.model.card import Card
+from assets.materials.model.encoding import Scales
+from assets.materials.model.fit import fit
+from assets.materials.model.inputs import CELL, INPUTS
 from assets.materials.model.network import Belief, Network
 from assets.materials.model.predictor import Predictor, load_predictor, shapes_of
 from assets.materials.model.train import TrainConfig, Training, losses
@@ -30,8 +36,13 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Data:
 
 
 @pytest.fixture(scope="module")
-def training(data: Data, tmp_path_factory: pytest.TempPathFactory) -> Training:
-    made = Training(data, np.arange(8), TINY, tmp_path_factory.mktemp("run") / "member.npz")
+def encodings(data: Data) -> Encodings:
+    return Encodings.of(data, np.arange(8), seed=0)
+
+
+@pytest.fixture(scope="module")
+def training(encodings: Encodings, tmp_path_factory: pytest.TempPathFactory) -> Training:
+    made = Training(encodings, TINY, tmp_path_factory.mktemp("run") / "member.npz")
     list(made.run(until=2))
     return made
 
@@ -39,19 +50,22 @@ def training(data: Data, tmp_path_factory: pytest.TempPathFactory) -> Training:
 @pytest.fixture(scope="module")
 def predictor(training: Training) -> Predictor:
     widths = np.tile(np.linspace(0.5, 2.0, len(PROPERTIES)), (len(CLASSES), 1))
-    return Predictor(Card(base=4, members=1), [jax.device_get(training.params)], 1.3, widths)
+    return Predictor(Card(base=4, members=1), [jax.device_get(training.params)], training.encodings.scales, 1.3, widths)
 
 
-def test_a_stopped_training_goes_on_exactly(data: Data, training: Training):
+def test_a_stopped_training_goes_on_exactly(data: Data, encodings: Encodings, training: Training, tmp_path: Path):
     assert training.path is not None
-    resumed = Training(data, np.arange(8), TINY, training.path)
+    encodings.write(tmp_path / "encoded")
+    resumed = Training(Encodings.read(tmp_path / "encoded"), TINY, training.path)
     assert resumed.done == 2
     list(resumed.run())
-    straight = Training(data, np.arange(8), TINY)
+    straight = Training(encodings, TINY)
     list(straight.run())
     jax.tree.map(np.testing.assert_array_equal, resumed.state, straight.state)
     with pytest.raises(MaterialError, match="other settings"):
-        Training(data, np.arange(8), replace(TINY, rate=1e-3), training.path)
+        Training(encodings, replace(TINY, rate=1e-3), training.path)
+    with pytest.raises(MaterialError, match="other settings or data"):
+        Training(Encodings.of(data, np.arange(1, 9), seed=0), TINY, training.path)
 
 
 def test_a_predictor_is_the_same_after_it_was_stored(data: Data, predictor: Predictor, tmp_path: Path):
@@ -71,14 +85,12 @@ def test_a_predictor_is_the_same_after_it_was_stored(data: Data, predictor: Pred
 @pytest.mark.parametrize("resolution", [32, 64])
 @pytest.mark.parametrize("extra", [0, 5])
 def test_the_network_takes_both_resolutions_and_features_of_others(resolution: int, extra: int):
-    network, card = Network(extra=extra, base=4), Card(resolution=resolution, extra=extra)
-    r = resolution
-    asked = jax.ShapeDtypeStruct((1, 9), jnp.int32)
-    params = jax.eval_shape(network.init, jax.random.key(0), *shapes_of(card))
-    belief: Any = jax.eval_shape(network.apply, params, *shapes_of(card)[:3], asked)
-    assert [x.shape for x in belief] == [(1, 9, len(CLASSES)), (1, 9, 7), (1, 9, 7)]
-    assert shapes_of(card)[2].shape == (1, r, r, r, extra)
-    assert ("project" in params["params"]) == (extra > 0)
+    network, inputs = Network(base=4), shapes_of(Card(resolution=resolution, extra=extra))
+    params = jax.eval_shape(network.init, jax.random.key(0), *inputs)
+    belief: Any = jax.eval_shape(network.apply, params, *inputs)
+    assert [x.shape for x in belief] == [(1, 1, len(CLASSES)), (1, 1, 7), (1, 1, 7)]
+    assert inputs.cells.shape == (1, 8, 8, 8, CELL + extra)
+    assert inputs.own.shape == (1, 1, INPUTS + extra)
 
 
 def test_damaged_and_foreign_files_are_refused(predictor: Predictor, tmp_path: Path):
@@ -88,7 +100,7 @@ def test_damaged_and_foreign_files_are_refused(predictor: Predictor, tmp_path: P
     with pytest.raises(MaterialError, match=r"half\.npz"):
         load_predictor(tmp_path / "half.npz")
     for name, card in (("classes", replace(predictor.card, classes=("metal",))), ("base", replace(predictor.card, base=8))):
-        Predictor(card, predictor.members).write(tmp_path / f"{name}.npz")
+        Predictor(card, predictor.members, predictor.scales).write(tmp_path / f"{name}.npz")
         with pytest.raises(MaterialError, match=rf"{name}\.npz"):
             load_predictor(tmp_path / f"{name}.npz")
     np.savez(tmp_path / "pickle.npz", card=np.array({"run": "me"}, object))
@@ -121,7 +133,7 @@ class _Boastful(Predictor):
     """Believes the truth with errors twice as wide as it says, and is surer of classes than it should be."""
 
     def __init__(self, data: Data, seed: int, card: Card | None = None, members: Any = (), *rest: Any):
-        super().__init__(card or Card(base=4), members, *rest)
+        super().__init__(card or Card(base=4), members, Scales(np.ones((2, CELL)), np.ones((2, INPUTS))), *rest)
         self.truths = {data.seen(i).values.tobytes(): data.truth(i) for i in range(len(data))}
         self.rng = np.random.default_rng(seed)
 
@@ -169,3 +181,29 @@ def test_calibration_error_is_the_gap_between_sure_and_right():
     right = np.concatenate([np.arange(1000) < 750, np.arange(1000) < 550])
     assert calibration_error(np.stack([sure, right], 1)) == pytest.approx(0.1, abs=1e-9)
     assert pytest.approx(1.6449, abs=1e-4) == INTERVAL
+
+
+@pytest.mark.long("each member's process imports and compiles for itself, twice")
+def test_members_are_trained_side_by_side_and_go_on_where_they_stopped(tmp_path: Path):
+    data = Data.of([make_sample(12, index) for index in range(40)], tmp_path)
+    split = Split.drawn(data.tags, 0)
+    told = []
+
+    def stop(what: str, done: int, of: int, losses: dict[str, float]) -> None:
+        told.append(what)
+        if what.startswith("member"):
+            raise KeyboardInterrupt
+
+    brief = replace(TINY, samples=80, store_every=1000)
+    with pytest.raises(KeyboardInterrupt):
+        fit(data, split, tmp_path / "out", brief, 2, stop, jobs=2)
+    assert "encoding" in told
+    predictor = fit(data, split, tmp_path / "out", brief, 2, jobs=2)
+    states = [read_arrays(tmp_path / "out" / f"member_{number}.npz")[1] for number in (0, 1)]
+    assert [int(state["step"]) for state in states] == [40, 40]
+    kernels = [np.asarray(member["params"]["head"]["kernel"]) for member in predictor.members]
+    np.testing.assert_array_equal(states[0]["params/params/head/kernel"], kernels[0])
+    assert (kernels[0] != kernels[1]).any(), "each member begins otherwise"
+    assert predictor.card.held_out == split.held_out
+    with pytest.raises(MaterialError, match="exists already"):
+        fit(data, split, tmp_path / "out", brief, 2)
