@@ -153,7 +153,7 @@ def _scale(rows: np.ndarray, direction: slice) -> np.ndarray:
 
 
 def _turned(cells: np.ndarray, axes: np.ndarray, flip: np.ndarray) -> np.ndarray:
-    turned = np.flip(cells.transpose(*axes, 3), tuple(np.flatnonzero(flip))).copy()
+    turned = np.flip(cells.transpose(*axes, 3), tuple(int(axis) for axis in np.flatnonzero(flip))).copy()
     turned[..., CELL_NORMAL] = turned[..., CELL_NORMAL][..., axes] * np.where(flip, -1, 1)
     return turned
 
