@@ -2,7 +2,9 @@
 
     fit(data, Split.drawn(data.tags, seed=0), Path("runs/materials"), TrainConfig(), members=3, jobs=2)
 
-writes runs/materials/predictor.npz, a file of a few MB, and beside it the encoded samples and the states of the trainings.
+writes runs/materials/predictor.npz, a file of a few MB, and beside it the states of the trainings; till they are done there are
+the encoded samples too, 30 kB each.
+
 Members are trained in processes of their own, each on one core: XLA shares few of a small network's loops among cores.
 """
 
@@ -10,6 +12,7 @@ import contextlib
 import multiprocessing
 import os
 import queue
+import shutil
 import signal
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -66,6 +69,7 @@ def fit(
     uncalibrated = Predictor(card, parameters, encodings.scales)
     predictor = calibrated(uncalibrated, data, some, lambda done: tell("calibration", done, len(some), {}))
     predictor.write(path)
+    shutil.rmtree(out / _ENCODED)
     return predictor
 
 

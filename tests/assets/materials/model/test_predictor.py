@@ -205,5 +205,6 @@ def test_members_are_trained_side_by_side_and_go_on_where_they_stopped(tmp_path:
     np.testing.assert_array_equal(states[0]["params/params/head/kernel"], kernels[0])
     assert (kernels[0] != kernels[1]).any(), "each member begins otherwise"
     assert predictor.card.held_out == split.held_out
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["member_0.npz", "member_1.npz", "predictor.npz"]
     with pytest.raises(MaterialError, match="exists already"):
         fit(data, split, tmp_path / "out", brief, 2)
