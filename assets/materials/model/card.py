@@ -22,7 +22,7 @@ class Card:
     """How many of them a voxel has."""
     resolution: int = 32
     base: int = 24
-    """Channels of the network's finest level."""
+    """The network's channels: twice as many at its finest level, four times as many below."""
     members: int = 3
     seed: int = 0
     samples: int = 0
