@@ -7,6 +7,7 @@ from assets.robots.robot import Robot
 from assets.scene import scene_spec
 from envs.action import RelativeJointPosition
 from envs.kinematics import Kinematics
+from envs.posture import promising_posture
 from envs.task import CommandTerm, CriticTerm, InitialState, MetricTerm, PolicyTerm, RewardTerm, Task
 from envs.terms import locomotion, observations, reaching
 from sim.randomization import (
@@ -38,6 +39,9 @@ def reach(robot: Robot) -> Task:
     default pose. Encoders are off by up to 0.01 rad, which no policy can measure: part of the error is theirs.
     """
     arm = Kinematics.of(robot)
+    step = reaching.step_to_position(arm, damping=0.03, longest=0.1)
+    posture = promising_posture(arm, robot, count=256, length=0.2)
+    way = reaching.way_to_posture(posture)
     return Task(
         name=f"{robot.name}-reach",
         description=DESCRIPTION,
@@ -55,8 +59,10 @@ def reach(robot: Robot) -> Task:
             PolicyTerm("last_action", observations.last_action),
             PolicyTerm("command", observations.command),
             PolicyTerm("way_to_go", reaching.way_to_go(arm, length=0.2)),
-            PolicyTerm("step_to_position", reaching.step_to_position(arm, damping=0.03, longest=0.1), scale=5.0),
-            PolicyTerm("nearest_posture", reaching.nearest_posture(robot, count=512, length=0.2)),
+            PolicyTerm("step_to_position", step),
+            PolicyTerm("last_step_to_position", reaching.fine(step, 0.02)),
+            PolicyTerm("way_to_posture", way),
+            PolicyTerm("last_way_to_posture", reaching.fine(way, 0.05)),
         ),
         critic_observation=(
             CriticTerm("joint_position", observations.true_joint_position),
@@ -69,6 +75,7 @@ def reach(robot: Robot) -> Task:
             CriticTerm("position_error", reaching.position_error),
             CriticTerm("near_position", reaching.near_position(0.02)),
             CriticTerm("orientation_error", reaching.orientation_error),
+            CriticTerm("way_to_posture", lambda v: posture(v.command) - v.joint_position),
             CriticTerm("motor_gains", observations.motor_gains),
         ),
         rewards=(
@@ -77,13 +84,14 @@ def reach(robot: Robot) -> Task:
             RewardTerm("at_position", reaching.near_position(0.02), 2.0),
             RewardTerm("orientation_error", reaching.orientation_error, -0.5),
             RewardTerm("near_orientation", reaching.near_orientation(0.2), 1.0),
+            RewardTerm("towards_posture", reaching.towards(posture, near=0.1), 0.5),
             RewardTerm("joint_speed", reaching.joint_speed, -0.05),
             RewardTerm("action_rate", locomotion.action_rate, -0.01),
             RewardTerm("joint_limits", locomotion.joint_limits, -1.0),
             RewardTerm("limb_contact", locomotion.limb_contact, -0.5),
         ),
         terminations=(),
-        action=RelativeJointPosition(0.25),
+        action=RelativeJointPosition(0.05),
         discount=0.99,  # some ways lead away from the target first, where a joint's limit is between
         metrics=(
             MetricTerm("settled_position_error", reaching.position_error, reaching.is_settled),

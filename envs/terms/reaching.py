@@ -5,11 +5,11 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-import mujoco
 import numpy as np
 
 from assets.robots.robot import Robot
 from envs.kinematics import Kinematics, Poses
+from envs.posture import Posture
 from envs.proprioception import Proprioception, multiply
 from envs.view import View
 
@@ -62,6 +62,17 @@ def joint_speed(view: View) -> jax.Array:
     return jnp.sum(jnp.square(view.joint_velocity / jnp.asarray(view.layout.robot.velocity_limits, jnp.float32)))
 
 
+def towards(posture: Posture, near: float) -> Callable[[View], jax.Array]:
+    """How fast the joints go to their command's posture (rad/s), each counting half where it is `near` (rad) to it. It is the
+    rate of a potential, so that it changes what is learned first and not what is best (Ng, Harada and Russell 1999)."""
+
+    def term(view: View) -> jax.Array:
+        way = posture(view.command) - view.joint_position
+        return jnp.sum(view.joint_velocity * way / (near + jnp.abs(way)))
+
+    return term
+
+
 def _angle(a: jax.Array, b: jax.Array) -> jax.Array:
     """Between two unit quaternions (rad): well-conditioned near zero, where an arc cosine is not."""
     relative = multiply(a, b * jnp.array([1.0, -1.0, -1.0, -1.0]))
@@ -105,45 +116,21 @@ def step_to_position(arm: Kinematics, damping: float, longest: float) -> Callabl
     return term
 
 
-def nearest_posture(robot: Robot, count: int, length: float) -> Callable[[Proprioception, Robot], jax.Array]:
-    """From the joints' positions to those of the one of `count` known postures whose end effector is nearest to the command:
-    (num_joints,) rad. It tells which way round, where all that is downhill ends at a joint's limit. A distance of `length` (m)
-    counts as much as a turn of 1 rad."""
-    postures = [jnp.asarray(part, jnp.float32) for part in _postures(robot, count)]
-
-    def term(sensed: Proprioception, robot: Robot) -> jax.Array:
-        joints, position, quat = postures
-        apart = jnp.sum(jnp.square((position - sensed.command[:3]) / length), axis=1)
-        apart = apart + 4 * (1 - jnp.square(quat @ sensed.command[3:]))
-        nearest = (apart <= jnp.min(apart)).astype(jnp.float32)
-        return nearest @ joints / jnp.sum(nearest) - sensed.joint_position
-
-    return term
+def way_to_posture(posture: Posture) -> Callable[[Proprioception, Robot], jax.Array]:
+    """From the joints' positions to a command's posture: (num_joints,) rad. It tells which way round, where all that is
+    downhill ends at a joint's limit."""
+    return lambda sensed, robot: posture(sensed.command) - sensed.joint_position
 
 
-def _postures(robot: Robot, count: int) -> tuple[np.ndarray, ...]:
-    """Joint positions drawn from their ranges whose links are above the ground, always the same, and the poses (3,) and (4,) of
-    the end effector in the base's frame."""
-    model = robot.spec().compile()
-    data, rng = mujoco.MjData(model), np.random.default_rng(0)
-    where = [int(model.joint(name).qposadr[0]) for name in robot.joints]
-    low, high = robot.joint_ranges().T
-    base, site = model.body(robot.base).id, model.site(robot.end_effector).id
-    own = np.flatnonzero(model.body_rootid == model.body_rootid[base])
-    inverse, quat, turn = np.empty(4), np.empty(4), np.empty(4)
-    mujoco.mju_negQuat(inverse, model.body_quat[base])
-    found: list[tuple[np.ndarray, ...]] = []
-    while len(found) < count:
-        data.qpos[where] = joints = rng.uniform(low, high)
-        mujoco.mj_kinematics(model, data)
-        if min(data.xpos[own, 2].min(), data.site_xpos[site, 2]) < data.xpos[base, 2]:
-            continue
-        position = np.empty(3)
-        mujoco.mju_rotVecQuat(position, data.site_xpos[site] - model.body_pos[base], inverse)
-        mujoco.mju_mat2Quat(turn, data.site_xmat[site])
-        mujoco.mju_mulQuat(quat, inverse, turn)
-        found.append((joints, position, quat.copy()))
-    return tuple(np.array(part) for part in zip(*found, strict=True))
+def fine(term: Callable[[Proprioception, Robot], jax.Array], scale: float) -> Callable[[Proprioception, Robot], jax.Array]:
+    """A term between -1 and 1 that is half of it at `scale` (softsign): what is small there is told apart well, however large
+    the term gets. Normalised by its spread alone, the last centimetre of a way would be lost beside its length."""
+
+    def squashed(sensed: Proprioception, robot: Robot) -> jax.Array:
+        x = term(sensed, robot)
+        return x / (scale + jnp.abs(x))
+
+    return squashed
 
 
 def rotation_vector(target: jax.Array, quat: jax.Array) -> jax.Array:

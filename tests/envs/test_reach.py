@@ -26,8 +26,8 @@ def episode(task):
     n = env.num_actions
 
     def step(state, _):
-        seen = state.observation["policy"]  # the joints' way to go comes before two more of their size
-        state = env.step(state, 0.3 * seen[:, -3 * n : -2 * n] / (0.25 * jnp.asarray(SO101.action_scale)))
+        seen = state.observation["policy"]  # the joints' way to go comes before four more of their size
+        state = env.step(state, 0.3 * seen[:, -5 * n : -4 * n] / (0.05 * jnp.asarray(SO101.action_scale)))
         told = {"metrics": state.metrics, "command": state.command, "command_time": state.command_time}
         return state, told | {"ended": state.terminated | state.truncated}
 

@@ -18,7 +18,6 @@ from envs.view import Layout, View
 ARM = Kinematics.of(SO101)
 LAYOUT = Layout.of(SO101, compile_for_physics(scene_spec(SO101)))
 NONE = jnp.zeros(6)
-POSTURE = reaching.nearest_posture(SO101, count=512, length=0.2)
 
 
 def about(axis: tuple[float, float, float], angle: float) -> jax.Array:
@@ -87,20 +86,27 @@ def test_the_step_to_a_far_position_is_no_longer_than_asked():
     assert np.abs(at_length).max() > 0.05
 
 
-def test_the_nearest_posture_has_its_end_effector_nearer_the_command_than_most(commands):
-    """Following it, and nothing else, leaves an arm near: against forward kinematics of our own, which it does not use."""
-    term = jax.jit(jax.vmap(lambda command: _posture(command, jnp.zeros(6))))
-    joints = np.asarray(term(jnp.asarray(commands, jnp.float32)))
-    where = np.asarray(jax.jit(jax.vmap(lambda q: ARM.end_effector(ARM.poses(q))[0]))(jnp.asarray(joints)))
-    apart = np.linalg.norm(where - commands[:, :3], axis=1)
-    assert np.median(apart) < 0.1
-    assert (joints >= SO101.joint_ranges()[:, 0] - 1e-6).all()
-    moved = _posture(jnp.asarray(commands[0], jnp.float32), jnp.full(6, 0.3))
-    np.testing.assert_allclose(moved, joints[0] - 0.3, atol=1e-5)  # counts from where the joints are
+def test_the_way_to_a_posture_counts_from_where_the_joints_are():
+    way = reaching.way_to_posture(lambda command: command[:6])
+    still = Proprioception(jnp.full(6, 0.3), NONE, jnp.zeros(4), jnp.zeros(3), jnp.arange(7.0), NONE)
+    np.testing.assert_allclose(way(still, SO101), np.arange(6) - 0.3, atol=1e-6)
 
 
-def _posture(command: jax.Array, joints: jax.Array) -> jax.Array:
-    return POSTURE(Proprioception(joints, NONE, jnp.zeros(4), jnp.zeros(3), command, NONE), SO101)
+def test_what_is_small_of_a_fine_term_is_told_apart_and_what_is_large_bounded():
+    ways = jnp.array([0.0, 1e-3, 0.02, -0.02, 2.0, -200.0])
+    told = reaching.fine(lambda sensed, robot: ways, 0.02)(None, SO101)
+    np.testing.assert_allclose(told, [0, 1 / 21, 0.5, -0.5, 1 / 1.01, -1 / 1.0001], rtol=1e-5)
+
+
+def test_going_towards_a_posture_and_back_earns_nothing():
+    """The reward is the rate of a potential: over a closed way of the joints it sums to zero, whatever the posture."""
+    term = jax.jit(lambda q, v: reaching.towards(lambda command: jnp.full(6, 0.4), near=0.1)(view(qpos=q, qvel=v)))
+    phase = np.linspace(0, 2 * np.pi, 400, endpoint=False)
+    centre, width = np.linspace(-0.5, 0.8, 6), np.linspace(0.2, 1.2, 6)
+    rates = [term(centre + width * np.sin(p), width * np.cos(p)) for p in phase]
+    assert np.abs(rates).max() > 1
+    assert np.mean(rates) == pytest.approx(0, abs=1e-3)
+    assert term(jnp.zeros(6), jnp.ones(6)) > 0 > term(jnp.zeros(6), -jnp.ones(6))
 
 
 class TestErrors:

@@ -1,0 +1,93 @@
+"""Postures for commands, judged by MuJoCo's own kinematics and Jacobians."""
+
+import jax
+import jax.numpy as jnp
+import mujoco
+import numpy as np
+import pytest
+
+from assets.robots import PANDA, SO101
+from envs.kinematics import Kinematics
+from envs.posture import promising_posture
+from envs.terms.reaching import reachable_pose
+
+
+class Arm:
+    def __init__(self, robot):
+        self.robot = robot
+        self.model = robot.spec().compile()
+        self.data = mujoco.MjData(self.model)
+        self.site = self.model.site(robot.end_effector).id
+        self.where = [int(self.model.joint(name).qposadr[0]) for name in robot.joints]
+        self.columns = [int(self.model.joint(name).dofadr[0]) for name in robot.joints]
+        self.low, self.high = robot.joint_ranges().T
+        arm = Kinematics.of(robot)
+        sample = jax.jit(jax.vmap(reachable_pose(arm, robot, clearance=0.03)))
+        self.commands = np.asarray(sample(jax.random.split(jax.random.key(1), 200)), float)
+        self.posture = jax.jit(jax.vmap(promising_posture(arm, robot, count=256, length=0.2)))
+        self.postures = np.asarray(self.posture(self.commands), float)
+
+    def error(self, joints, command) -> np.ndarray:
+        """Shift (m) and turn (rad) that are left, (6,)."""
+        self.data.qpos[self.where] = joints
+        mujoco.mj_kinematics(self.model, self.data)
+        mujoco.mj_comPos(self.model, self.data)
+        base = self.data.body(self.robot.base)
+        frame = base.xmat.reshape(3, 3)
+        quat, turn = np.zeros(4), np.zeros(3)
+        mujoco.mju_mat2Quat(quat, (frame.T @ self.data.site_xmat[self.site].reshape(3, 3)).ravel())
+        mujoco.mju_mulQuat(quat, command[3:], quat * [1, -1, -1, -1])
+        mujoco.mju_quat2Vel(turn, quat, 1.0)
+        return np.concatenate([command[:3] - frame.T @ (self.data.site_xpos[self.site] - base.xpos), turn])
+
+    def arrives(self, joints, command) -> bool:
+        """By damped Newton's steps within the joints' ranges."""
+        frame = np.kron(np.eye(2), self.data.body(self.robot.base).xmat.reshape(3, 3))
+        for _ in range(40):
+            error = self.error(joints, command)
+            if np.abs(error[:3]).max() < 1e-3 and np.abs(error[3:]).max() < 1e-2:
+                return True
+            jacobian = np.zeros((6, self.model.nv))
+            mujoco.mj_jacSite(self.model, self.data, jacobian[:3], jacobian[3:], self.site)
+            jacobian = frame.T @ jacobian[:, self.columns]
+            step = jacobian.T @ np.linalg.solve(jacobian @ jacobian.T + 1e-3 * np.eye(6), error)
+            joints = np.clip(joints + np.clip(step, -0.3, 0.3), self.low, self.high)
+        return False
+
+
+@pytest.fixture(scope="module", params=[SO101, PANDA], ids=lambda robot: robot.name)
+def arm(request) -> Arm:
+    return Arm(request.param)
+
+
+def test_a_posture_is_near_its_command(arm):
+    errors = np.array([arm.error(*pair) for pair in zip(arm.postures, arm.commands, strict=True)])
+    at_rest = np.array([arm.error(np.array(arm.robot.default_pose), command) for command in arm.commands])
+    shifts, turns = (np.linalg.norm(errors[:, part], axis=1) for part in (slice(3), slice(3, 6)))
+    assert np.median(shifts) < 0.2 * np.median(np.linalg.norm(at_rest[:, :3], axis=1))
+    assert np.median(turns) < 0.2 * np.median(np.linalg.norm(at_rest[:, 3:], axis=1))
+
+
+def test_a_posture_is_within_the_joints_ranges(arm):
+    assert (arm.postures >= arm.low - 1e-5).all()
+    assert (arm.postures <= arm.high + 1e-5).all()
+
+
+def test_newtons_steps_from_a_posture_arrive_more_often_than_from_rest():
+    arm = Arm(SO101)
+    pairs = list(zip(arm.postures, arm.commands, strict=True))
+    default = np.array(SO101.default_pose)
+    assert np.mean([arm.arrives(posture, command) for posture, command in pairs]) > 0.9
+    assert np.mean([arm.arrives(default, command) for _, command in pairs]) < 0.87
+
+
+def test_both_quaternions_of_a_turn_have_the_same_posture(arm):
+    turned = np.concatenate([arm.commands[:, :3], -arm.commands[:, 3:]], axis=1)
+    np.testing.assert_allclose(arm.posture(turned), arm.postures, atol=1e-5)
+
+
+def test_what_does_not_move_the_end_effector_stays_at_rest():
+    jaw = SO101.joints.index("gripper")
+    arm = Kinematics.of(SO101)
+    command = jnp.array([0.2, 0.1, 0.2, 1.0, 0.0, 0.0, 0.0])
+    assert promising_posture(arm, SO101, count=16, length=0.2)(command)[jaw] == pytest.approx(SO101.default_pose[jaw], abs=1e-6)
