@@ -20,6 +20,7 @@ from flax import struct
 
 from envs.env import Env, EnvState
 from rl.advantage import advantages
+from rl.minibatches import Minibatches
 from rl.networks import Networks, Params, entropy, kl_divergence, log_prob
 from rl.normalization import Normalizer
 from rl.symmetry import actor_mirror
@@ -33,7 +34,7 @@ class PPOConfig:
     """Control steps between updates."""
     epochs: int = 3
     minibatches: int = 4
-    """Per epoch."""
+    """Per epoch (`rl.minibatches`)."""
     gamma: float | None = None
     """Discount per control step; the task's where None."""
     gae_lambda: float = 0.95
@@ -115,7 +116,7 @@ class Rollout(struct.PyTreeNode):
 
 
 class Samples(struct.PyTreeNode):
-    """What an update learns from, (T * N, ...): observations are normalised.
+    """What an update learns from, (T, N, ...): observations are normalised.
 
     `old_log_prob` is of the action when it was taken, `old_mean` the acting policy's mean for the observation at hand.
     """
@@ -136,12 +137,7 @@ class PPO:
         self.config = config
         self._gamma = env.task.discount if config.gamma is None else config.gamma
         self.networks = networks_of(config, env.num_actions)
-        batch = config.rollout_length * env.num_envs
-        if batch % config.minibatches:
-            raise ValueError(
-                f"a rollout has {config.rollout_length} x {env.num_envs} = {batch} steps, which {config.minibatches}"
-                " minibatches do not divide; change num_envs or minibatches"
-            )
+        self._minibatches = Minibatches(config.minibatches, config.rollout_length, env.num_envs, env.devices)
         self._optimizer = optax.chain(optax.clip_by_global_norm(config.max_gradient_norm), optax.scale_by_adam(eps=1e-5))
         mirrored = config.symmetry and env.task.robot.mirror is not None
         self._mirror = actor_mirror(env, config.actor_observation) if mirrored else None
@@ -252,7 +248,7 @@ class PPO:
             policy = jnp.where(flip, self._mirror.observation(policy), policy)
             action = jnp.where(flip, self._mirror.action(action), action)
             mean, _ = self.networks.policy(state.params, state.policy_normalizer(policy))
-        samples = Samples(
+        return Samples(
             policy=state.policy_normalizer(policy),
             action=action,
             old_log_prob=rollout.log_prob,
@@ -262,17 +258,14 @@ class PPO:
             advantage=advantage,
             target=target,
         )
-        # Any sample may be in any minibatch: every device gets all of them.
-        return jax.tree.map(lambda x: x.reshape(self.steps_per_update, *x.shape[2:]), self.env.devices.whole(samples))
 
     def _learn(self, state: TrainState, samples: Samples, key: jax.Array) -> tuple[TrainState, dict[str, jax.Array]]:
         config = self.config
-        steps = self.steps_per_update
         old_std = self.networks.policy(state.params, samples.policy[:1])[1]
 
-        def minibatch(carry, index):
+        def minibatch(carry, order):
             params, optimizer, skipped = carry
-            batch = self.env.devices.divided(jax.tree.map(lambda x: x[index], samples))
+            batch = self._minibatches.take(order, samples)
             (_, aux), gradient = jax.value_and_grad(self._loss, has_aux=True)(params, batch, old_std)
             finite = jnp.isfinite(optax.tree.norm(gradient))
             updates, new_optimizer = self._optimizer.update(gradient, optimizer, params)
@@ -282,9 +275,7 @@ class PPO:
             return (keep(new_params, params), keep(new_optimizer, optimizer), skipped), aux
 
         def epoch(carry, key):
-            # One sort, where jax.random.permutation sorts twice to order equal draws at random as well.
-            order = jnp.argsort(jax.random.bits(key, (steps,))).reshape(config.minibatches, -1)
-            return jax.lax.scan(minibatch, carry, order)
+            return jax.lax.scan(minibatch, carry, self._minibatches.orders(key))
 
         carry = (state.params, state.optimizer, state.skipped)
         carry, aux = jax.lax.scan(epoch, carry, jax.random.split(key, config.epochs))

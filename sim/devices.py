@@ -71,37 +71,26 @@ class Devices:
 
     # Inside jit
 
-    def each(self, function: Callable[..., Any], shared: Any, *arrays: Any) -> Any:
-        """`function(shared, start, *arrays)` on each device, of its own part of the arrays' leading axis, of num_envs.
+    def each(self, function: Callable[..., Any], shared: Any, *arrays: Any, axis: int = 0) -> Any:
+        """`function(shared, start, *arrays)` on each device, of its own part of the arrays' `axis`, which is of num_envs.
 
         `shared` is the same everywhere, `start` the index of the part's first environment. What it gives has a leading axis of
-        its environments, too.
+        its environments, or of what it took of them: the devices' parts follow each other.
         """
         if self.mesh is None:
             return function(shared, 0, *arrays)
 
         def part(shared: Any, *arrays: Any) -> Any:
-            size = jax.tree.leaves(arrays)[0].shape[0]
+            size = jax.tree.leaves(arrays)[0].shape[axis]
             return function(shared, jax.lax.axis_index(_AXIS) * size, *arrays)
 
-        specs = (P(), *[P(_AXIS)] * len(arrays))
+        specs = (P(), *[P(*[None] * axis, _AXIS)] * len(arrays))
         # The engines' foreign calls cannot tell what varies over the devices.
         return jax.shard_map(part, mesh=self.mesh, in_specs=specs, out_specs=P(_AXIS), check_vma=False)(shared, *arrays)
 
     def index_here(self) -> jax.Array:
         """Of the device that computes, among those of its process; within `each`."""
         return jnp.int32(0) if self.mesh is None else jax.lax.axis_index(_AXIS) % self.count_here
-
-    def whole(self, tree: Tree) -> Tree:
-        """The same arrays, all of them on every device."""
-        return self._constrain(tree, P())
-
-    def divided(self, tree: Tree) -> Tree:
-        """The same arrays, their leading axes divided among the devices."""
-        return self._constrain(tree, P(_AXIS))
-
-    def _constrain(self, tree: Tree, spec: P) -> Tree:
-        return tree if self.mesh is None else jax.lax.with_sharding_constraint(tree, NamedSharding(self.mesh, spec))
 
     # Outside of jit
 
