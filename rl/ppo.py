@@ -266,7 +266,9 @@ class PPO:
         def minibatch(carry, order):
             params, optimizer, skipped = carry
             batch = self._minibatches.take(order, samples)
-            (_, aux), gradient = jax.value_and_grad(self._loss, has_aux=True)(params, batch, old_std)
+            advantage = (batch.advantage - batch.advantage.mean()) / (batch.advantage.std() + 1e-8)
+            batch = batch.replace(advantage=advantage)
+            gradient, aux = self.env.devices.mean(self._gradient, (params, old_std), batch)
             finite = jnp.isfinite(optax.tree.norm(gradient))
             updates, new_optimizer = self._optimizer.update(gradient, optimizer, params)
             new_params = jax.tree.map(lambda p, u: p - state.learning_rate * u, params, updates)
@@ -287,11 +289,16 @@ class PPO:
         losses |= {"learning_rate": rate, "std": old_std.mean(), "skipped_updates": skipped}
         return state.replace(params=params, optimizer=optimizer, learning_rate=rate, skipped=skipped), losses
 
+    def _gradient(self, shared: tuple[Params, jax.Array], batch: Samples) -> tuple[Params, dict[str, jax.Array]]:
+        params, old_std = shared
+        (_, aux), gradient = jax.value_and_grad(self._loss, has_aux=True)(params, batch, old_std)
+        return gradient, aux
+
     def _loss(self, params: Params, batch: Samples, old_std: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
-        """PPO's clipped surrogate (eq. 7), a clipped value error and an entropy bonus."""
-        config = self.config
+        """PPO's clipped surrogate (eq. 7), a clipped value error and an entropy bonus: means over a batch whose advantages are
+        standardised over the whole minibatch."""
+        config, advantage = self.config, batch.advantage
         mean, std = self.networks.policy(params, batch.policy)
-        advantage = (batch.advantage - batch.advantage.mean()) / (batch.advantage.std() + 1e-8)
         ratio = jnp.exp(log_prob(mean, std, batch.action) - batch.old_log_prob)
         clipped = jnp.clip(ratio, 1 - config.clip, 1 + config.clip)
         policy_loss = -jnp.mean(jnp.minimum(ratio * advantage, clipped * advantage))

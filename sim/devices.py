@@ -5,7 +5,7 @@
 
 What is computed on all devices sees whole arrays, of all environments, and XLA divides the work and communicates: random
 numbers, and so results, are those of a single device but for rounding. `each` is for what must not communicate: calls of the
-engine, and loops that go on until something holds for every environment.
+engine, and loops that go on until something holds for every environment; `mean` is for what must communicate once, not often.
 
 Several processes run the same program on the same arguments: what one of them alone knows (its clock, a signal) must go through
 `agree` before anything depends on it, and only the `first` of them writes files.
@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
+from jax.flatten_util import ravel_pytree
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
@@ -87,6 +88,19 @@ class Devices:
         specs = (P(), *[P(*[None] * axis, _AXIS)] * len(arrays))
         # The engines' foreign calls cannot tell what varies over the devices.
         return jax.shard_map(part, mesh=self.mesh, in_specs=specs, out_specs=P(_AXIS), check_vma=False)(shared, *arrays)
+
+    def mean(self, function: Callable[..., Tree], shared: Any, *arrays: Any) -> Tree:
+        """The mean over the devices of `function(shared, *arrays)`, each of its own part of the arrays' leading axis: of a mean
+        over that axis, the mean over all of it. It is sent as one array: what is waited for is messages, not bytes."""
+        if self.mesh is None:
+            return function(shared, *arrays)
+
+        def part(shared: Any, *arrays: Any) -> Tree:
+            flat, as_tree = ravel_pytree(function(shared, *arrays))
+            return as_tree(jax.lax.pmean(flat, _AXIS))
+
+        specs = (P(), *[P(_AXIS)] * len(arrays))
+        return jax.shard_map(part, mesh=self.mesh, in_specs=specs, out_specs=P(), check_vma=False)(shared, *arrays)
 
     def index_here(self) -> jax.Array:
         """Of the device that computes, among those of its process; within `each`."""

@@ -67,6 +67,27 @@ np.testing.assert_array_equal(told["scaled"], 3 * np.arange(6.0))
     )
 
 
+def test_a_mean_is_that_over_all_devices_parts():
+    python(
+        """
+import jax, numpy as np
+import jax.numpy as jnp
+from sim.devices import Devices
+
+def part(weight, x):
+    return jax.grad(lambda w: jnp.mean(jnp.square(w * x)))(weight), {"mean": x.mean(axis=0)}
+
+x = np.random.default_rng(0).normal(size=(6, 2)).astype(np.float32)
+weight = jnp.array([1.0, 2.0])
+one, three = (jax.jit(lambda x: devices.mean(part, weight, x))(x) for devices in (Devices(), Devices.all()))
+jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), one, three)
+np.testing.assert_allclose(three[1]["mean"], x.mean(axis=0), rtol=1e-6)
+assert three[0].sharding.is_fully_replicated
+""",
+        devices=3,
+    )
+
+
 def test_processes_agree_share_and_gather():
     program = """
 import sys, time, jax, numpy as np
