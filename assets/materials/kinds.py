@@ -15,10 +15,14 @@ steel 0.44, copper on steel 0.36, cast iron on steel 0.23, glass on metal 0.5 to
 wood 0.3 to 0.5, plastic on steel 0.18 to 0.35 (Lust, Engineering Guide, table 7.21); static friction of plastics 0.35 to 0.75
 (PP 0.35 to 0.45, ABS 0.60 to 0.75, PMMA 0.60 to 0.70). [R] restitution: R. Cross, The bounce of a ball, Am. J. Phys. 67
 (1999), from the superball to plasticine, which does not bounce at all; balls on a steel mirror (UCLA demonstration 10): steel
-and glass highly elastic, wood and lead not. [P] Gorji Chakespari et al., Strength behavior of apples, Modern Applied Science 4
-(2010): tangent modulus 0.8 to 2.3 MPa, failure at 0.32 to 0.37 MPa. [N] Nordstrand, Strength design of corrugated board, Lund
-2003. [M] Mellor, Engineering properties of snow, J. Glaciology 19 (1977). [X] Pixie (arXiv 2508.17437) and PhysGaussian, whose
-particle method uses such values.
+and glass highly elastic, wood and lead not; on a hard floor a wooden ball 0.60, a steel one 0.60, a glass marble 0.66, a hollow
+plastic ball 0.69 (The Physics Factbook). [P] Gorji Chakespari et al., Strength behavior of apples, Modern Applied Science 4
+(2010): tangent modulus 0.8 to 2.3 MPa, failure at 0.32 to 0.37 MPa. [N] T. Nordstrand, Basic testing and strength design of
+corrugated board and containers, Lund University 2003. [M] M. Mellor, Engineering properties of snow, J. Glaciology 19 (1977).
+[X] Pixie (arXiv 2508.17437) and PhysGaussian, whose particle method uses such values. What [A] and [W] give was compared
+with W. D. Callister, Materials Science and Engineering, appendix B: steels 193 to 207 GPa; polypropylene 905 kg/m^3 and 1.14 to
+1.55 GPa, polystyrene 1050 and 2.28 to 3.28, PMMA 1190 and 2.24 to 3.24; Douglas fir 460 to 500 and 10.8 to 13.6, red oak 610 to
+670 and 11.0 to 14.1. The other figures that [A], [GA], [N] and [M] are cited for are from memory of them.
 """
 
 from assets.materials.classes import (
