@@ -48,7 +48,7 @@ def promising_posture(arm: Kinematics, robot: Robot, count: int, length: float) 
 
 def _times(parts: np.ndarray, x: jax.Array) -> jax.Array:
     """(n, count, 4) @ (4,) as one matrix product: over all environments, a product for each of n takes ten times as long."""
-    return (parts.reshape(-1, parts.shape[-1]) @ x).reshape(parts.shape[:-1])
+    return (jnp.asarray(parts).reshape(-1, parts.shape[-1]) @ x).reshape(parts.shape[:-1])
 
 
 # How much it counts that a posture is far from the command, against what a range takes off its way there (squared, rad).
