@@ -47,7 +47,7 @@ def promising_posture(arm: Kinematics, robot: Robot, count: int, length: float) 
 
 
 def _times(parts: np.ndarray, x: jax.Array) -> jax.Array:
-    """(n, count, 4) @ (4,) as one matrix product: over all environments, a product for each of n takes ten times as long."""
+    """(n, count, 4) @ (4,) as one matrix product: a product for each posture takes several times as long."""
     return (jnp.asarray(parts).reshape(-1, parts.shape[-1]) @ x).reshape(parts.shape[:-1])
 
 
