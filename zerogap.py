@@ -133,7 +133,7 @@ def train(
         history: how many of its latest observations the policy sees; what the task says by default.
         actor_observation: what the policy sees: policy, the robot's own sensors, by default; or critic, whatever the simulation
             knows, which makes a teacher, of use in simulation only.
-        symmetry: learn from mirror images as well, where the robot has a mirror; by default it does.
+        symmetry: draw the policy to left-right symmetry, where the robot has a mirror; by default it is.
         contacts_per_env: room for contacts on the warp engine, which names the number to set where its estimate is too small.
         constraints_per_env: room for constraint rows, likewise.
         calibration: a directory of `zerogap calibrate`: train on the robot as it was measured.

@@ -121,6 +121,7 @@ def velocity_flat(robot: Robot) -> Task:
         ),
         randomization=_randomization(robot),
         initial_state=InitialState(joint_position=0.1, joint_velocity=0.2, linear_velocity=0.3, angular_velocity=0.3, tilt=0.1),
+        action_limit=1.0,  # half a radian from the default pose: a gait's whole range, to the ends of which a policy may go
         minimum_reward=-2.0,
         termination_cost=2.0,
     )

@@ -76,9 +76,9 @@ class Distiller:
     def __init__(self, env: Env, student: PPOConfig, teacher: PPOConfig, config: DistillConfig):
         self.env = env
         self.config = config
-        self.networks = networks_of(student, env.num_actions)
+        self.networks = networks_of(student, env)
         self._student = student
-        self._teacher_networks = networks_of(teacher, env.num_actions)
+        self._teacher_networks = networks_of(teacher, env)
         self._batch = max(1, self.steps_per_update // config.minibatches)
         adam = optax.chain(optax.clip_by_global_norm(config.max_gradient_norm), optax.adam(config.learning_rate))
         self._optimizer = optax.apply_if_finite(adam, max_consecutive_errors=np.iinfo(np.int32).max)
@@ -136,7 +136,7 @@ class Distiller:
         def step(env: EnvState, key: jax.Array) -> tuple[EnvState, tuple[Labelled, dict[str, jax.Array]]]:
             seen = env.observation["policy"]
             told = self._ask(state.teacher, env.observation["critic"])
-            own = self.networks.policy(state.average, state.policy_normalizer(seen))[0]
+            own = self._mean_action(state.average, state.policy_normalizer(seen))
             taught = jax.random.bernoulli(key, share, (self.env.num_envs,))
             labelled = Labelled(
                 frame=seen[:, seen.shape[1] // self._history * (self._history - 1) :],
@@ -159,9 +159,13 @@ class Distiller:
         return self.env.task.observation_history
 
     def _ask(self, teacher: Teacher, critic_observation: jax.Array) -> jax.Array:
-        """The teacher's mean action, as far as the environment would follow it."""
-        action = self._teacher_networks.policy(teacher.actor, teacher.normalizer(critic_observation))[0]
-        return jnp.clip(action, -self.env.task.action_limit, self.env.task.action_limit)
+        """The teacher's mean action."""
+        mean, _ = self._teacher_networks.policy(teacher.actor, teacher.normalizer(critic_observation))
+        return self._teacher_networks.action(mean)
+
+    def _mean_action(self, actor: Params, observation: jax.Array) -> jax.Array:
+        """The student's, of a normalised observation."""
+        return self.networks.action(self.networks.policy(actor, observation)[0])
 
     def _normalizer(self, old: Normalizer, frames: jax.Array) -> Normalizer:
         """With a rollout's frames. Every frame of the history is normalised by the same statistics."""
@@ -171,7 +175,7 @@ class Distiller:
 
     def _fit(self, state: DistillState, key: jax.Array) -> tuple[Params, Any, jax.Array]:
         def loss(actor: Params, observation: jax.Array, action: jax.Array) -> jax.Array:
-            return jnp.mean(jnp.square(self.networks.policy(actor, observation)[0] - action))
+            return jnp.mean(jnp.square(self._mean_action(actor, observation) - action))
 
         def minibatch(carry: tuple[Params, Any], key: jax.Array) -> tuple[tuple[Params, Any], jax.Array]:
             actor, optimizer = carry

@@ -1,4 +1,13 @@
-"""The policy and the value function: multilayer perceptrons in Flax, and the diagonal Gaussian that actions are drawn from."""
+"""The policy and the value function: multilayer perceptrons in Flax, and the diagonal Gaussian that a policy draws from.
+
+    networks = Networks.of(actions=12, actor_hidden=(128, 128), critic_hidden=(128, 128), initial_std=0.5, action_limit=1.0)
+    mean, std = networks.policy(params, observation)
+    action = networks.action(mean + std * noise)             # what is drawn, squashed into +-action_limit
+
+Squashed, a policy can go to an extreme and stay there whatever its noise: one that draws actions themselves may learn a gait
+that its noise makes, and whose mean stands still. Densities, entropy and divergence are of what is drawn: those of actions
+differ by what does not depend on the parameters.
+"""
 
 import math
 from collections.abc import Sequence
@@ -30,7 +39,7 @@ class MLP(nn.Module):
 
 
 class Actor(nn.Module):
-    """Mean and standard deviation of the actions; the deviation depends on no observation and is positive by construction."""
+    """Mean and standard deviation of what is drawn; the deviation depends on no observation and is positive by construction."""
 
     hidden: Sequence[int]
     actions: int
@@ -50,10 +59,19 @@ class Networks:
 
     actor: Actor
     critic: MLP
+    action_limit: float
+    """Actions are within +- this."""
 
     @classmethod
-    def of(cls, actions: int, actor_hidden: Sequence[int], critic_hidden: Sequence[int], initial_std: float) -> "Networks":
-        return cls(Actor(tuple(actor_hidden), actions, initial_std), MLP(tuple(critic_hidden), 1))
+    def of(
+        cls,
+        actions: int,
+        actor_hidden: Sequence[int],
+        critic_hidden: Sequence[int],
+        initial_std: float,
+        action_limit: float,
+    ) -> "Networks":
+        return cls(Actor(tuple(actor_hidden), actions, initial_std), MLP(tuple(critic_hidden), 1), action_limit)
 
     def init(self, key: jax.Array, policy_size: int, critic_size: int) -> Params:
         key_actor, key_critic = jax.random.split(key)
@@ -63,16 +81,20 @@ class Networks:
         }
 
     def policy(self, params: Params, observation: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Mean (..., actions) and standard deviation (actions,)."""
+        """Mean (..., actions) and standard deviation (actions,) of what is drawn."""
         return cast(tuple[jax.Array, jax.Array], self.actor.apply(params["actor"], observation))
+
+    def action(self, drawn: jax.Array) -> jax.Array:
+        """Near zero what was drawn, beyond that less: never beyond the limit."""
+        return self.action_limit * jnp.tanh(drawn / self.action_limit)
 
     def value(self, params: Params, observation: jax.Array) -> jax.Array:
         return cast(jax.Array, self.critic.apply(params["critic"], observation))[..., 0]
 
 
-def log_prob(mean: jax.Array, std: jax.Array, action: jax.Array) -> jax.Array:
+def log_prob(mean: jax.Array, std: jax.Array, drawn: jax.Array) -> jax.Array:
     """Log density of a diagonal Gaussian, summed over actions."""
-    z = (action - mean) / std
+    z = (drawn - mean) / std
     return jnp.sum(-0.5 * jnp.square(z) - jnp.log(std) - 0.5 * math.log(2 * math.pi), axis=-1)
 
 

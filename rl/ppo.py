@@ -30,7 +30,7 @@ ActorObservation = Literal["policy", "critic"]
 
 @dataclass(frozen=True)
 class PPOConfig:
-    rollout_length: int = 24
+    rollout_length: int = 12
     """Control steps between updates."""
     epochs: int = 3
     minibatches: int = 4
@@ -55,7 +55,9 @@ class PPOConfig:
     """The policy that is evaluated, shown and exported is an exponential moving average of the one that learns, over some
     1 / (1 - averaging) updates: steadier than the last of them (Polyak and Juditsky 1992)."""
     symmetry: bool = True
-    """Turn a random half of the samples into their mirror images, where the robot declares a mirror."""
+    """Draw the policy to the mirrored action in the mirrored state, where the robot declares a mirror."""
+    symmetry_weight: float = 0.1
+    """How strongly: of the squared difference of the two means, in standard deviations, halved and averaged over actions."""
     actor_observation: ActorObservation = "policy"
     """Which of the task's observations the actor sees: "policy", what the robot's own sensors give, or "critic", whatever the
     simulation knows. The latter acts in simulation only."""
@@ -107,7 +109,8 @@ class Rollout(struct.PyTreeNode):
     policy: jax.Array
     """What the actor saw."""
     critic: jax.Array
-    action: jax.Array
+    drawn: jax.Array
+    """What the action was made of (`Networks.action`)."""
     log_prob: jax.Array
     mean: jax.Array
     value: jax.Array
@@ -118,11 +121,13 @@ class Rollout(struct.PyTreeNode):
 class Samples(struct.PyTreeNode):
     """What an update learns from, (T, N, ...): observations are normalised.
 
-    `old_log_prob` is of the action when it was taken, `old_mean` the acting policy's mean for the observation at hand.
+    `old_log_prob` and `old_mean` are the acting policy's.
     """
 
     policy: jax.Array
-    action: jax.Array
+    mirrored: jax.Array | None
+    """What the actor would have seen in the mirror, where it is drawn to symmetry."""
+    drawn: jax.Array
     old_log_prob: jax.Array
     old_mean: jax.Array
     critic: jax.Array
@@ -136,7 +141,7 @@ class PPO:
         self.env = env
         self.config = config
         self._gamma = env.task.discount if config.gamma is None else config.gamma
-        self.networks = networks_of(config, env.num_actions)
+        self.networks = networks_of(config, env)
         self._minibatches = Minibatches(config.minibatches, config.rollout_length, env.num_envs, env.devices)
         self._optimizer = optax.chain(optax.clip_by_global_norm(config.max_gradient_norm), optax.scale_by_adam(eps=1e-5))
         mirrored = config.symmetry and env.task.robot.mirror is not None
@@ -174,7 +179,8 @@ class PPO:
 
     def act(self, state: TrainState | Policy, observation: jax.Array) -> jax.Array:
         """The averaged policy's mean action, without exploration, for what the actor sees."""
-        return self.networks.policy(state.average, state.policy_normalizer(observation))[0]
+        mean, _ = self.networks.policy(state.average, state.policy_normalizer(observation))
+        return self.networks.action(mean)
 
     def update(self, state: TrainState) -> tuple[TrainState, dict[str, jax.Array]]:
         """One rollout and the learning from it. Metrics are scalars."""
@@ -184,8 +190,7 @@ class PPO:
         advantage, target = advantages(
             rollout.reward, rollout.value, rollout.ended, last_value, self._gamma, self.config.gae_lambda
         )
-        key_mirror, key_learn = jax.random.split(key_learn)
-        samples = self._samples(state, rollout, advantage, target, key_mirror)
+        samples = self._samples(state, rollout, advantage, target)
         learned, losses = self._learn(state, samples, key_learn)
         decay, actor = self.config.averaging, {"actor": learned.params["actor"]}
         learned = learned.replace(
@@ -207,9 +212,9 @@ class PPO:
         def step(env: EnvState, key: jax.Array) -> tuple[EnvState, tuple[Rollout, dict[str, jax.Array]]]:
             seen, critic = self.seen(env), env.observation["critic"]
             mean, std = self.networks.policy(params, state.policy_normalizer(seen))
-            action = mean + std * jax.random.normal(key, mean.shape)
+            drawn = mean + std * jax.random.normal(key, mean.shape)
             value = self.networks.value(params, state.critic_normalizer(critic))
-            env = self.env.step(env, action)
+            env = self.env.step(env, self.networks.action(drawn))
             ended = env.terminated | env.truncated
             # Time ran out, the world did not end: the reward goes on as the value of where the robot stood.
             bootstrap = self.env.devices.each(
@@ -218,8 +223,8 @@ class PPO:
             taken = Rollout(
                 policy=seen,
                 critic=critic,
-                action=action,
-                log_prob=log_prob(mean, std, action),
+                drawn=drawn,
+                log_prob=log_prob(mean, std, drawn),
                 mean=mean,
                 value=value,
                 reward=env.reward + gamma * bootstrap * env.truncated,
@@ -238,24 +243,18 @@ class PPO:
             mask.any(), lambda: self.networks.value(params, normalizer(observation)), lambda: jnp.zeros(mask.shape)
         )
 
-    def _samples(self, state: TrainState, rollout: Rollout, advantage: jax.Array, target: jax.Array, key: jax.Array) -> Samples:
-        policy, action, mean = rollout.policy, rollout.action, rollout.mean
-        if self._mirror is not None:
-            # A mirrored robot doing the mirrored action would have had the same advantage: half of the samples become those.
-            # They were drawn with the density of what was really done, and importance sampling weighs them by that: an action
-            # that the policy would hardly take in the mirror teaches little.
-            flip = jax.random.bernoulli(key, 0.5, (self.steps_per_update, 1)).reshape(*policy.shape[:-1], 1)
-            policy = jnp.where(flip, self._mirror.observation(policy), policy)
-            action = jnp.where(flip, self._mirror.action(action), action)
-            mean, _ = self.networks.policy(state.params, state.policy_normalizer(policy))
+    def _samples(self, state: TrainState, rollout: Rollout, advantage: jax.Array, target: jax.Array) -> Samples:
+        mirror = self._mirror
         return Samples(
-            policy=state.policy_normalizer(policy),
-            action=action,
+            policy=state.policy_normalizer(rollout.policy),
+            mirrored=None if mirror is None else state.policy_normalizer(mirror.observation(rollout.policy)),
+            drawn=rollout.drawn,
             old_log_prob=rollout.log_prob,
-            old_mean=mean,
+            old_mean=rollout.mean,
             critic=state.critic_normalizer(rollout.critic),
             old_value=rollout.value,
-            advantage=advantage,
+            # Over the rollout, not over each minibatch: there devices would have to wait for each other.
+            advantage=(advantage - advantage.mean()) / (advantage.std() + 1e-8),
             target=target,
         )
 
@@ -266,8 +265,6 @@ class PPO:
         def minibatch(carry, order):
             params, optimizer, skipped = carry
             batch = self._minibatches.take(order, samples)
-            advantage = (batch.advantage - batch.advantage.mean()) / (batch.advantage.std() + 1e-8)
-            batch = batch.replace(advantage=advantage)
             gradient, aux = self.env.devices.mean(self._gradient, (params, old_std), batch)
             finite = jnp.isfinite(optax.tree.norm(gradient))
             updates, new_optimizer = self._optimizer.update(gradient, optimizer, params)
@@ -295,11 +292,11 @@ class PPO:
         return gradient, aux
 
     def _loss(self, params: Params, batch: Samples, old_std: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
-        """PPO's clipped surrogate (eq. 7), a clipped value error and an entropy bonus: means over a batch whose advantages are
-        standardised over the whole minibatch."""
+        """PPO's clipped surrogate (eq. 7), a clipped value error, an entropy bonus and a pull to symmetry: means over a batch,
+        whose advantages were standardised with the whole rollout's."""
         config, advantage = self.config, batch.advantage
         mean, std = self.networks.policy(params, batch.policy)
-        ratio = jnp.exp(log_prob(mean, std, batch.action) - batch.old_log_prob)
+        ratio = jnp.exp(log_prob(mean, std, batch.drawn) - batch.old_log_prob)
         clipped = jnp.clip(ratio, 1 - config.clip, 1 + config.clip)
         policy_loss = -jnp.mean(jnp.minimum(ratio * advantage, clipped * advantage))
 
@@ -309,6 +306,10 @@ class PPO:
 
         bonus = entropy(std)
         loss = policy_loss + config.value_weight * value_loss - config.entropy_weight * bonus
+        if self._mirror is not None and batch.mirrored is not None:
+            # Each state has its turn to follow its image, so that one of the two gradients will do.
+            image = jax.lax.stop_gradient(self._mirror.action(self.networks.policy(params, batch.mirrored)[0]))
+            loss += config.symmetry_weight * asymmetry(mean, image, std)
         kl = jnp.mean(kl_divergence(batch.old_mean, old_std, mean, std))
         aux = {
             "policy_loss": policy_loss,
@@ -320,9 +321,19 @@ class PPO:
         return loss, aux
 
 
-def networks_of(config: PPOConfig, actions: int) -> Networks:
+def asymmetry(mean: jax.Array, image: jax.Array, std: jax.Array) -> jax.Array:
+    """How far actions (..., actions) are from those of the mirror, in standard deviations (Yu, Turk and Liu 2018).
+
+    To learn from mirrored samples would do the same, but only while the policy would act in the mirror as it was mirrored to:
+    once it has a gait that begins with one leg, most of such samples are clipped.
+    """
+    return 0.5 * jnp.mean(jnp.square((mean - image) / jax.lax.stop_gradient(std)))
+
+
+def networks_of(config: PPOConfig, env: Env) -> Networks:
     """The networks that a configuration asks for."""
-    return Networks.of(actions, config.actor_hidden, config.critic_hidden, config.initial_std)
+    hidden = config.actor_hidden, config.critic_hidden
+    return Networks.of(env.num_actions, *hidden, config.initial_std, env.task.action_limit)
 
 
 def step_metrics(env: EnvState) -> dict[str, jax.Array]:

@@ -30,7 +30,7 @@ from rl.ppo import PPOConfig
 from sim.engine import Room
 from sim.randomization.distribution import Uniform
 
-_FORMAT = 2
+_FORMAT = 3
 DELTA = "delta"
 
 

@@ -59,7 +59,7 @@ class LogEnv:
         runs = [part.steps_run for part in parts]
         begins = [run.begin for run in runs]
         self.num_envs, self.num_actions, self.devices = num_envs, robot.num_joints, Devices()
-        self.task = SimpleNamespace(discount=0.9, robot=robot)
+        self.task = SimpleNamespace(discount=0.9, robot=robot, action_limit=10.0)
         self._robot, self._architecture = robot, architecture
         self._per_step, self._count, self._before = runs[0].per_step, runs[0].count, runs[0].before
         self.physics = NativePhysics(begins[0].models[0], num_envs, threads)

@@ -21,7 +21,7 @@ def test_density_entropy_and_divergence_equal_scipys():
 
 
 def test_the_deviation_starts_as_asked_and_stays_positive_whatever_its_parameter():
-    networks = Networks.of(3, (8,), (8,), initial_std=0.4)
+    networks = Networks.of(3, (8,), (8,), initial_std=0.4, action_limit=1.0)
     params = networks.init(jax.random.key(0), 5, 4)
     mean, std = networks.policy(params, jnp.ones((2, 5)))
     np.testing.assert_allclose(std, 0.4, rtol=1e-5)
@@ -31,6 +31,13 @@ def test_the_deviation_starts_as_asked_and_stays_positive_whatever_its_parameter
 
 
 def test_the_critic_sees_only_its_own_observation():
-    networks = Networks.of(3, (8,), (8,), initial_std=0.4)
+    networks = Networks.of(3, (8,), (8,), initial_std=0.4, action_limit=1.0)
     params = networks.init(jax.random.key(0), 5, 4)
     assert networks.value(params, jnp.ones((2, 4))).shape == (2,)
+
+
+def test_actions_near_zero_are_what_was_drawn_and_none_is_beyond_the_limit():
+    networks = Networks.of(3, (8,), (8,), initial_std=0.4, action_limit=3.0)
+    drawn = jnp.array([0.01, -0.01, 0.3])
+    np.testing.assert_allclose(networks.action(drawn), drawn, rtol=4e-3)
+    assert (jnp.abs(networks.action(1e6 * drawn)) <= 3.0).all()

@@ -1,10 +1,12 @@
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from rl.evaluate import Evaluator
-from rl.ppo import PPO, PPOConfig
+from rl.ppo import PPO, PPOConfig, TrainState, asymmetry
 from tests.rl.tracking import make_env, tracking_task
 
 CONFIG = PPOConfig(
@@ -65,7 +67,7 @@ def test_the_policy_that_acts_is_the_average_of_those_that_learned(trained):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), state.average["actor"], expected)
     observation = jnp.ones((1, ppo.env.observation_size["policy"]))
     mean, _ = ppo.networks.policy({"actor": expected}, state.policy_normalizer(observation))
-    np.testing.assert_allclose(ppo.act(state, observation), mean, atol=1e-5)
+    np.testing.assert_allclose(ppo.act(state, observation), ppo.networks.action(mean), atol=1e-5)
 
 
 def test_one_compilation_serves_all_updates(trained):
@@ -113,3 +115,31 @@ def test_time_running_out_is_no_failure_for_the_value_function():
 def test_minibatches_must_divide_the_rollout(tracking_env):
     with pytest.raises(ValueError, match="minibatches"):
         PPO(tracking_env, PPOConfig(rollout_length=3, minibatches=5))
+
+
+def test_a_mirror_draws_the_policy_to_symmetry():
+    """What it would do in the mirror becomes the mirror of what it does; its control, from the same policy, stays as it is."""
+    from envs.registry import make_task
+    from rl.symmetry import actor_mirror
+
+    env = make_env(make_task("go2-velocity-flat"), 16)
+    mirror = actor_mirror(env, "policy")
+    config = PPOConfig(minibatches=1, actor_hidden=(16,), critic_hidden=(4,))
+
+    def asymmetry_of(ppo: PPO, state: TrainState) -> float:
+        seen = state.env.observation["policy"]
+        normalized, image = (state.policy_normalizer(x) for x in (seen, mirror.observation(seen)))
+        (mean, std), (mirrored, _) = (ppo.networks.policy(state.params, x) for x in (normalized, image))
+        return float(asymmetry(mean, mirror.action(mirrored), std))
+
+    learned = {}
+    for symmetry in (True, False):
+        ppo = PPO(env, dataclasses.replace(config, symmetry=symmetry, symmetry_weight=10.0))
+        state = jax.jit(ppo.init)(jax.random.key(0))
+        # Far from symmetric: every joint is held elsewhere.
+        state.params["actor"]["params"]["MLP_0"]["Dense_1"]["bias"] = jnp.linspace(-1.0, 1.0, 12)
+        update = jax.jit(ppo.update)
+        for _ in range(15):
+            state, _ = update(state)
+        learned[symmetry] = asymmetry_of(ppo, state)
+    assert learned[True] < 0.2 * learned[False]
