@@ -38,7 +38,7 @@ class DistillConfig:
     environment, else the student (Ross et al. 2011, section 3.1): the student soon learns from where it gets by itself."""
     data_steps: int = 2**19
     """Control steps of all environments that are kept: the latest, in whole rollouts and at least four of those. With 512
-    environments these are the last 42 updates, where the present student and those little worse get to. A checkpoint holds them
+    environments these are the last 85 updates, where the present student and those little worse get to. A checkpoint holds them
     all, or a resumed run would not go on as if it had never stopped: for a Go2 this many are 122 MB, of any history."""
     minibatches: int = 8
     """A gradient step takes as many of the kept steps as one rollout has, divided by this."""

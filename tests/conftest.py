@@ -102,3 +102,19 @@ def menagerie(menagerie_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder, made known to `mujoco_menagerie`, so that nothing is downloaded."""
     monkeypatch.setenv("MENAGERIE_ROOT", str(menagerie_folder))
     return menagerie_folder
+
+
+@pytest.fixture
+def fails(capsys: pytest.CaptureFixture[str]) -> Callable[..., None]:
+    """`fails(["eval", "here"], "no run.json")`: that command ends in an error of ours, which holds these texts."""
+
+    def check(arguments: list[str], *expected: str) -> None:
+        import zerogap
+
+        assert zerogap.main(arguments) == 2
+        told = " ".join(capsys.readouterr().err.split())
+        assert "Traceback" not in told
+        for text in ("error:", *expected):
+            assert text in told
+
+    return check

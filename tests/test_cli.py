@@ -30,10 +30,10 @@ def trained(tmp_path_factory) -> Path:
 
 
 def test_a_training_leaves_checkpoint_curve_and_figures(trained):
-    assert [p.name for p in (trained / "checkpoints").iterdir() if not p.name.startswith(".")] == ["3"]  # 3 x 24 x 16 >= 1000
+    assert [p.name for p in (trained / "checkpoints").iterdir() if not p.name.startswith(".")] == ["6"]  # 6 x 12 x 16 >= 1000
     assert (trained / "curve.png").stat().st_size > 1000
     rows = [json.loads(line) for line in (trained / "progress.jsonl").read_text().splitlines()]
-    assert rows[-1]["steps"] == 3 * 24 * 16
+    assert rows[-1]["steps"] == 6 * 12 * 16
     assert list(trained.glob("events.out.tfevents.*"))
 
 
@@ -41,7 +41,7 @@ def test_a_resumed_training_counts_on(trained, tmp_path):
     run = tmp_path / "copy"
     shutil.copytree(trained, run)
     assert zerogap.main(["train", TASK, "--resume", str(run), "--steps", "500"]) == 0
-    assert max(int(p.name) for p in (run / "checkpoints").iterdir() if p.name.isdigit()) == 5
+    assert max(int(p.name) for p in (run / "checkpoints").iterdir() if p.name.isdigit()) == 9
 
 
 def test_an_evaluation_tells_falls_and_errors(trained, tmp_path):
@@ -63,15 +63,6 @@ def test_a_policy_is_filmed(trained, tmp_path):
     frames = iio.imread(video, plugin="pyav")
     assert frames.shape == (10, 96, 160, 3)
     assert frames.std() > 10
-
-
-def fails(capsys, arguments: list[str], *expected: str) -> None:
-    assert zerogap.main(arguments) == 2
-    told = " ".join(capsys.readouterr().err.split())
-    assert "error:" in told
-    assert "Traceback" not in told
-    for text in expected:
-        assert text in told
 
 
 @pytest.fixture(scope="module")
@@ -102,88 +93,88 @@ def test_the_levels_of_a_training_are_drawn(trained_on_rough_ground):
     assert (trained_on_rough_ground / "levels.png").stat().st_size > 1000
 
 
-def test_a_place_that_is_not_there_is_told_with_those_that_are(capsys, trained, trained_on_rough_ground):
+def test_a_place_that_is_not_there_is_told_with_those_that_are(fails, trained, trained_on_rough_ground):
     run = ["eval", str(trained_on_rough_ground), "--robots", "12"]
-    fails(capsys, [*run, "--kinds", "stares"], "no kind 'stares'", "did you mean 'stairs'")
-    fails(capsys, [*run, "--levels", "7"], "no level '7'", "there are: 0, 1, 2, 3, 4")
-    fails(capsys, ["eval", str(trained), "--kinds", "steps"], f"task '{TASK_NAME}' has no curriculum", "leave it out")
+    fails([*run, "--kinds", "stares"], "no kind 'stares'", "did you mean 'stairs'")
+    fails([*run, "--levels", "7"], "no level '7'", "there are: 0, 1, 2, 3, 4")
+    fails(["eval", str(trained), "--kinds", "steps"], f"task '{TASK_NAME}' has no curriculum", "leave it out")
 
 
-def test_an_unknown_task_offers_the_nearest_and_leaves_nothing(capsys, tmp_path):
+def test_an_unknown_task_offers_the_nearest_and_leaves_nothing(fails, tmp_path):
     out = tmp_path / "run"
-    fails(capsys, ["train", "go2-velocity-flt", "--out", str(out)], "go2-velocity-flt", f"did you mean {WALK}")
+    fails(["train", "go2-velocity-flt", "--out", str(out)], "go2-velocity-flt", f"did you mean {WALK}")
     assert not out.exists()
 
 
-def test_an_unknown_engine_offers_the_nearest_and_leaves_nothing(capsys, tmp_path):
+def test_an_unknown_engine_offers_the_nearest_and_leaves_nothing(fails, tmp_path):
     out = tmp_path / "run"
-    fails(capsys, ["train", TASK, "--engine", "natve", "--out", str(out)], "natve", "native")
+    fails(["train", TASK, "--engine", "natve", "--out", str(out)], "natve", "native")
     assert not out.exists()
 
 
-def test_an_unknown_benchmark_offers_the_nearest(capsys, tmp_path):
-    fails(capsys, ["bench", "thruput", "--out", str(tmp_path)], "thruput", "throughput")
+def test_an_unknown_benchmark_offers_the_nearest(fails, tmp_path):
+    fails(["bench", "thruput", "--out", str(tmp_path)], "thruput", "throughput")
 
 
-def test_what_is_no_run_directory_is_told_so(capsys, tmp_path):
-    fails(capsys, ["eval", str(tmp_path)], str(tmp_path), "no run.json")
+def test_what_is_no_run_directory_is_told_so(fails, tmp_path):
+    fails(["eval", str(tmp_path)], str(tmp_path), "no run.json")
 
 
-def test_a_damaged_run_file_is_told_so(capsys, tmp_path):
+def test_a_damaged_run_file_is_told_so(fails, tmp_path):
     (tmp_path / "run.json").write_text('{"format": 1, "task"')
-    fails(capsys, ["eval", str(tmp_path)], "run.json", "damaged")
+    fails(["eval", str(tmp_path)], "run.json", "damaged")
 
 
-def test_a_run_directory_is_never_overwritten(capsys, trained):
+def test_a_run_directory_is_never_overwritten(fails, trained):
     before = sorted(p.name for p in trained.rglob("*"))
-    fails(capsys, ["train", TASK, "--out", str(trained), "--steps", "10"], "not empty", "--resume")
+    fails(["train", TASK, "--out", str(trained), "--steps", "10"], "not empty", "--resume")
     assert sorted(p.name for p in trained.rglob("*")) == before
 
 
-def test_a_resume_that_contradicts_the_run_says_what_differs(capsys, trained):
-    fails(capsys, ["train", TASK, "--resume", str(trained), "--num-envs", "32"], "num_envs", "16", "32")
+def test_a_resume_that_contradicts_the_run_says_what_differs(fails, trained):
+    fails(["train", TASK, "--resume", str(trained), "--num-envs", "32"], "num_envs", "16", "32")
 
 
-def test_a_checkpoint_of_another_task_says_what_differs(capsys, trained, tmp_path):
+def test_a_checkpoint_of_another_task_says_what_differs(fails, trained, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(trained, run)
     told = json.loads((run / "run.json").read_text())
     told["ppo"]["actor_hidden"] = [64]
     (run / "run.json").write_text(json.dumps(told))
-    fails(capsys, ["eval", str(run), "--robots", "2"], "another task or configuration", "expected")
+    fails(["eval", str(run), "--robots", "2"], "another task or configuration", "expected")
 
 
-def test_a_run_without_a_checkpoint_is_told_so(capsys, trained, tmp_path):
+def test_a_run_without_a_checkpoint_is_told_so(fails, trained, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(trained, run)
     shutil.rmtree(run / "checkpoints")
-    fails(capsys, ["play", str(run), "--video", str(tmp_path / "v.mp4")], "no checkpoint")
+    fails(["play", str(run), "--video", str(tmp_path / "v.mp4")], "no checkpoint")
     assert not (tmp_path / "v.mp4").exists()
 
 
-def test_a_page_is_not_served_for_what_is_no_run(capsys, tmp_path):
-    fails(capsys, ["view", str(tmp_path), "--port", "0"], str(tmp_path), "no run.json")
+def test_a_page_is_not_served_for_what_is_no_run(fails, tmp_path):
+    fails(["view", str(tmp_path), "--port", "0"], str(tmp_path), "no run.json")
 
 
-def test_a_page_needs_a_port_of_its_own(capsys, trained):
+def test_a_page_needs_a_port_of_its_own(fails, trained):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        fails(capsys, ["view", str(trained), "--port", port], port, "choose one with --port")
+        fails(["view", str(trained), "--port", port], port, "choose one with --port")
 
 
-def test_a_page_without_robots_is_told_so(capsys, trained):
-    fails(capsys, ["view", str(trained), "--envs", "0", "--port", "0"], "num_envs must be at least 1")
+def test_a_page_without_robots_is_told_so(fails, trained):
+    fails(["view", str(trained), "--envs", "0", "--port", "0"], "num_envs must be at least 1")
 
 
-def test_what_is_no_crash_file_is_told_so(capsys, tmp_path):
+def test_what_is_no_crash_file_is_told_so(fails, tmp_path):
     (tmp_path / "x.npz").write_bytes(b"not an archive")
-    fails(capsys, ["replay", str(tmp_path / "x.npz")], "x.npz")
+    fails(["replay", str(tmp_path / "x.npz")], "x.npz")
 
 
-def test_a_budget_must_be_positive(capsys, tmp_path):
-    fails(capsys, ["train", TASK, "--steps", "-5", "--out", str(tmp_path / "run")], "--steps", "-5")
+def test_a_budget_must_be_positive(fails, tmp_path):
+    fails(["train", TASK, "--steps", "-5", "--out", str(tmp_path / "run")], "--steps", "-5")
     assert not (tmp_path / "run").exists()
 
 

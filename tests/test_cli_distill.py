@@ -16,15 +16,15 @@ import pytest
 import zerogap
 from rl.checkpoint import Checkpoints
 from rl.evaluate import load_policy
+from rl.ppo import PPOConfig
 from rl.run import Run
 from rl.train import start_run
-from tests.test_cli import fails
 
 pytestmark = pytest.mark.long("it trains teachers and students")
 
 TASK, OTHER = "tests.rl.hidden:hidden_task", "tests.rl.hidden:task_of_another_robot"
 SMALL = ["--engine", "native", "--num-envs", "16"]
-STEPS = 24 * 16
+STEPS = PPOConfig().rollout_length * 16  # of an update
 
 
 def updates(run: Path) -> list[int]:
@@ -99,32 +99,32 @@ def test_a_policy_is_trained_directly_on_a_history(runs, tmp_path):
     assert updates(out)[-1] == 2
 
 
-def test_a_run_that_is_no_teachers_says_how_to_train_one(capsys, runs, tmp_path):
+def test_a_run_that_is_no_teachers_says_how_to_train_one(fails, runs, tmp_path):
     plain = start_run(TASK, tmp_path / "plain", "native", 16, 0).directory
     out = tmp_path / "out"
-    fails(capsys, ["distill", str(plain), "--out", str(out)], "no teacher's run", "--actor-observation critic")
-    fails(capsys, ["distill", str(runs / "student"), "--out", str(out)], "a student's run", str(runs / "teacher"))
-    fails(capsys, ["distill", str(tmp_path), "--out", str(out)], str(tmp_path), "no run.json")
+    fails(["distill", str(plain), "--out", str(out)], "no teacher's run", "--actor-observation critic")
+    fails(["distill", str(runs / "student"), "--out", str(out)], "a student's run", str(runs / "teacher"))
+    fails(["distill", str(tmp_path), "--out", str(out)], str(tmp_path), "no run.json")
     shutil.copytree(runs / "teacher", tmp_path / "empty")
     shutil.rmtree(tmp_path / "empty" / "checkpoints")
-    fails(capsys, ["distill", str(tmp_path / "empty"), "--out", str(out)], "no checkpoint")
+    fails(["distill", str(tmp_path / "empty"), "--out", str(out)], "no checkpoint")
     assert not out.exists()
 
 
-def test_a_student_of_another_robot_is_refused(capsys, runs, tmp_path):
+def test_a_student_of_another_robot_is_refused(fails, runs, tmp_path):
     command = ["distill", str(runs / "teacher"), "--task", OTHER, "--out", str(tmp_path / "out")]
-    fails(capsys, command, "differ in their robot", "'hinge' and 'stranger'")
-    fails(capsys, ["distill", str(runs / "teacher"), "--history", "0", "--out", str(tmp_path / "out")], "--history", "0")
+    fails(command, "differ in their robot", "'hinge' and 'stranger'")
+    fails(["distill", str(runs / "teacher"), "--history", "0", "--out", str(tmp_path / "out")], "--history", "0")
     assert not (tmp_path / "out").exists()
 
 
-def test_a_run_goes_on_by_the_command_that_started_it(capsys, runs, tmp_path):
+def test_a_run_goes_on_by_the_command_that_started_it(fails, runs, tmp_path):
     teacher, student = str(runs / "teacher"), str(runs / "student")
-    fails(capsys, ["train", TASK, "--resume", student], "another command", f"zerogap distill {teacher} --resume {student}")
-    fails(capsys, ["distill", teacher, "--resume", teacher], "another command", f"zerogap train {TASK} --resume {teacher}")
-    fails(capsys, ["distill", str(tmp_path), "--resume", student], "teacher", str(tmp_path), teacher)
-    fails(capsys, ["distill", teacher, "--resume", student, "--history", "9"], "history", "5", "9")
-    fails(capsys, ["train", TASK, "--resume", teacher, "--actor-observation", "policy"], "actor_observation", "critic")
+    fails(["train", TASK, "--resume", student], "another command", f"zerogap distill {teacher} --resume {student}")
+    fails(["distill", teacher, "--resume", teacher], "another command", f"zerogap train {TASK} --resume {teacher}")
+    fails(["distill", str(tmp_path), "--resume", student], "teacher", str(tmp_path), teacher)
+    fails(["distill", teacher, "--resume", student, "--history", "9"], "history", "5", "9")
+    fails(["train", TASK, "--resume", teacher, "--actor-observation", "policy"], "actor_observation", "critic")
 
 
 def test_a_run_from_before_there_were_students_is_read(runs, tmp_path):

@@ -55,7 +55,7 @@ def trained(folder: Path, commands: dict[str, list[str]]) -> Path:
 def test_the_task_trains(trained: Path) -> None:
     assert json.loads((trained / "run.json").read_text())["task"] == "my_arm:track"
     rows = [json.loads(line) for line in (trained / "progress.jsonl").read_text().splitlines()]
-    assert rows[-1]["steps"] == 3 * 24 * 16  # updates of 24 steps until 1,000 are done
+    assert rows[-1]["steps"] == 6 * 12 * 16  # updates of 12 steps until 1,000 are done
     assert 0 < rows[-1]["metric/angle_error"] < 2
 
 
@@ -101,6 +101,6 @@ def test_another_quadruped_of_the_menagerie_trains_by_the_lines_shown(
     monkeypatch.chdir(tmp_path)
     assert zerogap.main([*shlex.split(command), "--engine", "native", "--num-envs", "16", "--steps", "1000"]) == 0
     rows = [json.loads(line) for line in (tmp_path / "runs/go1/progress.jsonl").read_text().splitlines()]
-    assert rows[-1]["steps"] == 3 * 24 * 16
+    assert rows[-1]["steps"] == 6 * 12 * 16
     assert rows[-1]["failed/diverged"] == 0
     assert rows[-1]["reward/alive"] > 0

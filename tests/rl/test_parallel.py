@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from rl.checkpoint import Checkpoints
-from rl.ppo import PPO
+from rl.ppo import PPO, PPOConfig
 from rl.run import Run
 from rl.train import Budget, start_run, train
 from tests.processes import python, together
 from tests.rl.tracking import make_env, tracking_task
 
 TASK = "tests.rl.tracking:tracking_task"
-UPDATE = 24 * 32  # control steps
+UPDATE = PPOConfig().rollout_length * 32  # control steps
 
 DEVICES = """
 import jax, numpy as np

@@ -11,15 +11,6 @@ from sim2real.deploy.records import Sent
 from tests.sim2real.deploy.test_recorder import HEADER, record_of
 
 
-def fails(capsys, arguments: list[str], *expected: str) -> None:
-    assert zerogap.main(arguments) == 2
-    told = " ".join(capsys.readouterr().err.split())
-    assert "error:" in told
-    assert "Traceback" not in told
-    for text in expected:
-        assert text in told
-
-
 @pytest.mark.parametrize("command", ["deploy", "log"])
 def test_every_command_explains_itself(capsys, command):
     with pytest.raises(SystemExit) as ended:
@@ -30,18 +21,18 @@ def test_every_command_explains_itself(capsys, command):
     assert f"zerogap {command}" in text
 
 
-def test_a_policy_that_is_not_there_is_told_so(capsys, tmp_path):
-    fails(capsys, ["deploy", str(tmp_path / "policy.onnx"), "--driver", "twin"], "policy.onnx", "zerogap export")
+def test_a_policy_that_is_not_there_is_told_so(fails, tmp_path):
+    fails(["deploy", str(tmp_path / "policy.onnx"), "--driver", "twin"], "policy.onnx", "zerogap export")
 
 
-def test_what_is_no_policy_is_told_so(capsys, tmp_path):
+def test_what_is_no_policy_is_told_so(fails, tmp_path):
     (tmp_path / "policy.onnx").write_bytes(b"no policy")
-    fails(capsys, ["deploy", str(tmp_path / "policy.onnx"), "--driver", "twin"], "policy.onnx")
+    fails(["deploy", str(tmp_path / "policy.onnx"), "--driver", "twin"], "policy.onnx")
 
 
-def test_what_is_no_log_is_told_so(capsys, tmp_path):
+def test_what_is_no_log_is_told_so(fails, tmp_path):
     (tmp_path / "x.mcap").write_bytes(b"no log")
-    fails(capsys, ["log", str(tmp_path / "x.mcap")], "x.mcap is no log")
+    fails(["log", str(tmp_path / "x.mcap")], "x.mcap is no log")
 
 
 def test_a_log_is_told_in_words_and_figures(capsys, tmp_path: Path):

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 import zerogap
-from tests.sim2real.test_deploy_commands import fails
 
 MADE = ["excite", "so101", "--kind", "multisine", "--seconds", "12", "--joints", "wrist_*", "--amplitude", "0.1"]
 
@@ -45,21 +44,21 @@ def test_the_picture_is_one(folder):
     assert sorted(path.name for path in folder.iterdir()) == ["m.csv", "m.json", "m.png"]
 
 
-def test_a_file_that_is_there_is_never_overwritten(capsys, folder):
+def test_a_file_that_is_there_is_never_overwritten(fails, folder):
     before = (folder / "m.csv").read_bytes()
-    fails(capsys, [*MADE, "--out", str(folder / "m.csv")], "m.csv is there already", "--out")
-    fails(capsys, [*MADE, "--out", str(folder / "n.csv"), "--plot", str(folder / "m.png")], "m.png is there already", "--plot")
+    fails([*MADE, "--out", str(folder / "m.csv")], "m.csv is there already", "--out")
+    fails([*MADE, "--out", str(folder / "n.csv"), "--plot", str(folder / "m.png")], "m.png is there already", "--plot")
     assert (folder / "m.csv").read_bytes() == before
     assert not (folder / "n.csv").exists()
 
 
-def test_another_name_than_csv_is_refused(capsys, tmp_path):
-    fails(capsys, [*MADE, "--out", str(tmp_path / "m.txt")], "m.txt", ".csv")
+def test_another_name_than_csv_is_refused(fails, tmp_path):
+    fails([*MADE, "--out", str(tmp_path / "m.txt")], "m.txt", ".csv")
 
 
-def test_deploy_refuses_a_motion_with_a_command_and_one_that_hits_the_floor(capsys, folder, tmp_path):
-    fails(capsys, ["deploy", str(folder / "m.csv"), "--driver", "twin", "--command", "1"], "--command", "takes no command")
+def test_deploy_refuses_a_motion_with_a_command_and_one_that_hits_the_floor(fails, folder, tmp_path):
+    fails(["deploy", str(folder / "m.csv"), "--driver", "twin", "--command", "1"], "--command", "takes no command")
     rows = "".join(f"{i / 50},{0.02 * i}\n" for i in range(60))
     (tmp_path / "down.csv").write_text(f'# robot = "so101"\n# rate = 50.0\nseconds,shoulder_lift\n{rows}')
-    fails(capsys, ["deploy", str(tmp_path / "down.csv"), "--driver", "twin"], "floor", "after", " s ")
-    fails(capsys, ["deploy", str(tmp_path / "none.csv"), "--driver", "twin"], "none.csv", "zerogap excite")
+    fails(["deploy", str(tmp_path / "down.csv"), "--driver", "twin"], "floor", "after", " s ")
+    fails(["deploy", str(tmp_path / "none.csv"), "--driver", "twin"], "none.csv", "zerogap excite")

@@ -21,13 +21,14 @@ from tests.sim2real.adapt.hinge import GAP, MEASURED, NAME, task
 
 PPO_CONFIG = PPOConfig(actor_hidden=(32, 32), critic_hidden=(32, 32), minibatches=2)
 ENVS = 64
-SETTINGS = Settings(steps=40 * 24 * ENVS, robots=64, episodes=6, seconds=2.0)
+UPDATE = PPO_CONFIG.rollout_length * ENVS  # control steps
+SETTINGS = Settings(steps=80 * UPDATE, robots=64, episodes=6, seconds=2.0)
 
 
 @pytest.fixture(scope="module")
 def original(tmp_path_factory: pytest.TempPathFactory) -> Run:
     run = start_run(NAME, tmp_path_factory.mktemp("original") / "run", "native", ENVS, 0, PPO_CONFIG)
-    train(run, Budget(steps=60 * 24 * ENVS))
+    train(run, Budget(steps=120 * UPDATE))
     return run
 
 
@@ -88,7 +89,7 @@ def test_a_finished_one_is_not_written_over(adapted: Adapted, original: Run, out
 def test_an_interrupted_one_goes_on_and_another_is_refused(original: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     import sim2real.adapt.adapt as module
 
-    brief = dataclasses.replace(SETTINGS, steps=2 * 24 * ENVS, robots=8)
+    brief = dataclasses.replace(SETTINGS, steps=2 * UPDATE, robots=8)
     real, seen = module.train, []
 
     def first_only(run: Run, budget: Budget, resume: bool = False):

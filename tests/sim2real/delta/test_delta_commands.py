@@ -62,23 +62,15 @@ def test_writes_a_correction_its_figures_and_a_picture(
     assert all(text in printed for text in (*LEG.joints, "held out", "simulation steps"))
 
 
-def refused(*told: str, capsys: pytest.CaptureFixture[str]) -> str:
-    assert zerogap.main(["delta", "--robot", ROBOT, *told]) == 2
-    return capsys.readouterr().err
-
-
-def test_never_overwrites(recordings: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_never_overwrites(recordings: list[Path], tmp_path: Path, fails) -> None:
     (tmp_path / "mine.txt").write_text("mine")
-    error = refused("--log", str(recordings[0]), "--out", str(tmp_path), capsys=capsys)
-    assert "not empty" in error
+    fails(["delta", "--robot", ROBOT, "--log", str(recordings[0]), "--out", str(tmp_path)], "not empty")
     assert (tmp_path / "mine.txt").read_text() == "mine"
 
 
-def test_a_calibration_that_is_none_is_named(
-    recordings: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_calibration_that_is_none_is_named(recordings: list[Path], tmp_path: Path, fails) -> None:
     (tmp_path / "calibration.json").write_text("{}")
-    out = tmp_path / "out"
-    error = refused("--log", str(recordings[0]), "--calibration", str(tmp_path), "--out", str(out), capsys=capsys)
-    assert "no calibration" in error.replace("\n", " ")
+    out, log = tmp_path / "out", str(recordings[0])
+    told = ["delta", "--robot", ROBOT, "--log", log, "--calibration", str(tmp_path), "--out", str(out)]
+    fails(told, "no calibration")
     assert not out.exists()

@@ -152,19 +152,11 @@ def test_a_policy_that_is_not_exact_is_refused_and_nothing_is_written(student, t
     assert list(tmp_path.iterdir()) == []
 
 
-def fails(capsys, arguments: list[str], *expected: str) -> None:
-    assert zerogap.main(arguments) == 2
-    told = " ".join(capsys.readouterr().err.split())
-    assert "Traceback" not in told
-    for text in ("error:", *expected):
-        assert text in told
-
-
-def test_the_command_says_what_is_wrong(capsys, tmp_path, student):
-    fails(capsys, ["export", str(tmp_path)], "no run.json")
-    fails(capsys, ["export", str(student.directory), "--out", str(tmp_path)], "is a directory")
-    fails(capsys, ["export", str(student.directory), "--check", "0"], "at least one")
-    fails(capsys, ["inspect", str(tmp_path / "policy.onnx")], "cannot read the policy", "zerogap export")
+def test_the_command_says_what_is_wrong(fails, tmp_path, student):
+    fails(["export", str(tmp_path)], "no run.json")
+    fails(["export", str(student.directory), "--out", str(tmp_path)], "is a directory")
+    fails(["export", str(student.directory), "--check", "0"], "at least one")
+    fails(["inspect", str(tmp_path / "policy.onnx")], "cannot read the policy", "zerogap export")
 
 
 def test_a_policy_is_told_in_words(capsys, exported, tmp_path):

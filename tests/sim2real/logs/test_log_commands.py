@@ -16,15 +16,6 @@ MAP = 'robot = "so101"\n[time]\ncolumn = "t"\nunit = "ms"\n[streams.position]\nc
 TABLE = "t,q0,q1,q2,q3,q4,q5\n" + "".join(f"{20 * i},{i},1,2,3,4,5\n" for i in range(50))
 
 
-def fails(capsys, arguments: list[str], *expected: str) -> None:
-    assert zerogap.main(arguments) == 2
-    told = " ".join(capsys.readouterr().err.split())
-    assert "error:" in told
-    assert "Traceback" not in told
-    for text in expected:
-        assert text in told
-
-
 @pytest.fixture
 def table(tmp_path) -> list[str]:
     """The arguments that import a small CSV file."""
@@ -79,20 +70,20 @@ def test_a_file_is_imported_with_what_is_known_of_it(capsys, tmp_path, table):
     assert figures["streams"]["position"]["rate_hz"] == pytest.approx(50.0)
 
 
-def test_nothing_is_overwritten_and_a_failed_import_leaves_nothing(capsys, tmp_path, table):
+def test_nothing_is_overwritten_and_a_failed_import_leaves_nothing(fails, tmp_path, table):
     out = tmp_path / "log.mcap"
     out.write_text("mine")
-    fails(capsys, [*table, "--out", str(out)], "exists already", "--out")
+    fails([*table, "--out", str(out)], "exists already", "--out")
     assert out.read_text() == "mine"
     (tmp_path / "log.csv").write_text(TABLE + "1000,x,1,2,3,4,5\n")
     before = sorted(tmp_path.iterdir())
-    fails(capsys, [*table, "--out", str(tmp_path / "new.mcap")], "log.csv, line 52, column 'q0': 'x' is no number")
-    fails(capsys, [*table, "--out", str(tmp_path / "new.mcap"), "--payload", "-3"], "line 52")
+    fails([*table, "--out", str(tmp_path / "new.mcap")], "log.csv, line 52, column 'q0': 'x' is no number")
+    fails([*table, "--out", str(tmp_path / "new.mcap"), "--payload", "-3"], "line 52")
     assert sorted(tmp_path.iterdir()) == before
 
 
-def test_a_payload_below_zero_is_refused(capsys, tmp_path, table):
-    fails(capsys, [*table, "--out", str(tmp_path / "new.mcap"), "--payload", "-3"], "payload is -3")
+def test_a_payload_below_zero_is_refused(fails, tmp_path, table):
+    fails([*table, "--out", str(tmp_path / "new.mcap"), "--payload", "-3"], "payload is -3")
 
 
 @pytest.mark.parametrize(
@@ -110,24 +101,24 @@ def test_the_format_of_the_real_logs_is_guessed(capsys, tmp_path, shared, source
     assert ("zerogap logs check" in capsys.readouterr().err) == (expected[2] == "nominal")
 
 
-def test_what_is_of_no_known_format_is_told_so(capsys, tmp_path):
+def test_what_is_of_no_known_format_is_told_so(fails, tmp_path):
     (tmp_path / "notes.txt").write_text("hello")
     out = ["--out", str(tmp_path / "x.mcap")]
-    fails(capsys, ["logs", "import", str(tmp_path / "notes.txt"), *out], "name one with --format", "go2-csv", "--map")
-    fails(capsys, ["logs", "import", str(tmp_path / "gone"), *out], "gone does not exist")
-    fails(capsys, ["logs", "import", str(tmp_path / "gone"), *out, "--format", "ros2"], "gone does not exist")
-    fails(capsys, ["logs", "import", str(tmp_path / "notes.txt"), *out, "--topic", "state"], "--topic state")
-    fails(capsys, ["logs", "import", str(tmp_path / "notes.txt"), *out, "--robot", "so102"], "so102", "so101")
+    fails(["logs", "import", str(tmp_path / "notes.txt"), *out], "name one with --format", "go2-csv", "--map")
+    fails(["logs", "import", str(tmp_path / "gone"), *out], "gone does not exist")
+    fails(["logs", "import", str(tmp_path / "gone"), *out, "--format", "ros2"], "gone does not exist")
+    fails(["logs", "import", str(tmp_path / "notes.txt"), *out, "--topic", "state"], "--topic state")
+    fails(["logs", "import", str(tmp_path / "notes.txt"), *out, "--robot", "so102"], "so102", "so101")
 
 
-def test_a_torn_log_is_refused_and_saved_by_importing(capsys, tmp_path):
+def test_a_torn_log_is_refused_and_saved_by_importing(capsys, fails, tmp_path):
     rng, stamps = np.random.default_rng(0), np.arange(20_000)
     streams = {name: Stream(stamps, rng.normal(size=(20_000, 6))) for name in ("position", "velocity")}
     write_log(RobotLog(LogInfo("so101", SO101.joints), streams), tmp_path / "log.mcap")
     torn = tmp_path / "torn.mcap"
     content = (tmp_path / "log.mcap").read_bytes()
     torn.write_bytes(content[: 3 * len(content) // 4])
-    fails(capsys, ["logs", "info", str(torn)], "torn.mcap breaks off", f"zerogap logs import {torn} --out NEW.mcap")
+    fails(["logs", "info", str(torn)], "torn.mcap breaks off", f"zerogap logs import {torn} --out NEW.mcap")
     assert zerogap.main(["logs", "import", str(torn), "--out", str(tmp_path / "saved.mcap")]) == 0
     assert "torn.mcap breaks off" in " ".join(capsys.readouterr().err.split())
     saved = open_log(tmp_path / "saved.mcap")
@@ -135,7 +126,7 @@ def test_a_torn_log_is_refused_and_saved_by_importing(capsys, tmp_path):
     assert 0 < len(saved["velocity"]) < 20_000
 
 
-def test_several_episodes_become_several_logs(capsys, tmp_path):
+def test_several_episodes_become_several_logs(fails, tmp_path):
     from tests.sim2real.logs.importers.test_lerobot_import import write
 
     values = [np.full((4, 6), 10.0 * i) for i in range(2)]
@@ -143,10 +134,10 @@ def test_several_episodes_become_several_logs(capsys, tmp_path):
     out = tmp_path / "pick.mcap"
     assert zerogap.main(["logs", "import", str(path), "--units", "degrees", "--out", str(out)]) == 0
     assert sorted(file.name for file in tmp_path.glob("*.mcap")) == ["pick-000.mcap", "pick-001.mcap"]
-    fails(capsys, ["logs", "import", str(path), "--units", "degrees", "--out", str(out)], "pick-000.mcap exists already")
+    fails(["logs", "import", str(path), "--units", "degrees", "--out", str(out)], "pick-000.mcap exists already")
 
 
-def test_logs_are_listed_in_a_table(capsys, tmp_path, stored, monkeypatch):
+def test_logs_are_listed_in_a_table(capsys, fails, tmp_path, stored, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     (tmp_path / "other.mcap").write_bytes(b"no log")
     assert zerogap.main(["logs", "ls", str(tmp_path), "--json", str(tmp_path / "x.json")]) == 0
@@ -156,9 +147,9 @@ def test_logs_are_listed_in_a_table(capsys, tmp_path, stored, monkeypatch):
         assert text in row
     assert "other.mcap is no MCAP file" in " ".join(told.err.split())
     assert len(json.loads((tmp_path / "x.json").read_text())["logs"]) == 1
-    fails(capsys, ["logs", "ls", str(tmp_path / "other.mcap")], "other.mcap is no MCAP file")
+    fails(["logs", "ls", str(tmp_path / "other.mcap")], "other.mcap is no MCAP file")
     (tmp_path / "empty").mkdir()
-    fails(capsys, ["logs", "ls", str(tmp_path / "empty")], "there is no log in")
+    fails(["logs", "ls", str(tmp_path / "empty")], "there is no log in")
 
 
 def test_all_that_is_known_of_a_log_is_told(capsys, tmp_path, stored):
@@ -189,11 +180,11 @@ def test_all_that_is_known_of_a_log_is_told(capsys, tmp_path, stored):
     assert figures["events"] == [{"stamp": 5, "text": "begin"}]
 
 
-def test_a_log_that_is_not_what_it_was_is_told_so(capsys, tmp_path, stored):
+def test_a_log_that_is_not_what_it_was_is_told_so(fails, tmp_path, stored):
     content = stored.read_bytes()
     place = content.index(open_log(stored).content_hash.encode())
     stored.write_bytes(content[:place] + (b"0" if content[place : place + 1] != b"0" else b"1") + content[place + 1 :])
-    fails(capsys, ["logs", "info", str(stored)], "chirp.mcap holds something else than when it was stored")
+    fails(["logs", "info", str(stored)], "chirp.mcap holds something else than when it was stored")
 
 
 def test_a_log_becomes_a_picture(tmp_path, stored):
@@ -207,12 +198,12 @@ def test_a_log_becomes_a_picture(tmp_path, stored):
     assert not list(tmp_path.glob(".*"))
 
 
-def test_what_cannot_be_drawn_is_told(capsys, tmp_path, stored):
+def test_what_cannot_be_drawn_is_told(capsys, fails, tmp_path, stored):
     plot = ["logs", "plot", str(stored), "--out"]
-    fails(capsys, [*plot, str(tmp_path / "x.mcap")], "x.mcap is no picture's name", ".png")
+    fails([*plot, str(tmp_path / "x.mcap")], "x.mcap is no picture's name", ".png")
     fails(
         capsys, [*plot, str(tmp_path / "x.png"), "--joints", "sholder_pan"], "no joint 'sholder_pan'; did you mean shoulder_pan"
     )
-    fails(capsys, [*plot, str(tmp_path / "x.png"), "--seconds", "50", "60"], "no sample", "9.980 s")
+    fails([*plot, str(tmp_path / "x.png"), "--seconds", "50", "60"], "no sample", "9.980 s")
     assert stored.exists()
     assert not (tmp_path / "x.png").exists()
