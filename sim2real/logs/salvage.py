@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-from mcap.records import Channel, Chunk, Message, Metadata, Schema, Statistics
+from mcap.records import Channel, Chunk, Message, Metadata, Statistics
 from mcap.stream_reader import StreamReader, breakup_chunk
 
 from sim2real.logs import wire
@@ -24,7 +24,6 @@ _MAX_BYTES = 2**32
 @dataclass
 class _Found:
     info: LogInfo | None = None
-    schemas: dict[int, Schema] = field(default_factory=dict)
     channels: dict[int, Channel] = field(default_factory=dict)
     messages: dict[int, list[bytes]] = field(default_factory=dict)
     counts: dict[int, int] = field(default_factory=dict)
@@ -77,8 +76,6 @@ def _read(file: BinaryIO, found: _Found) -> str | None:
 def _take(record: Any, found: _Found) -> None:
     if isinstance(record, Metadata) and record.name == METADATA:
         found.info, _ = read_metadata(record.metadata)
-    elif isinstance(record, Schema):
-        found.schemas[record.id] = record
     elif isinstance(record, Channel):
         found.channels[record.id] = record
     elif isinstance(record, Message):
@@ -103,9 +100,9 @@ def _streams(found: _Found) -> dict[str, Stream]:
 
 def _events(found: _Found) -> tuple[Event, ...]:
     channel = next((c for c in found.channels.values() if c.topic == wire.EVENT_TOPIC), None)
-    if channel is None or channel.schema_id not in found.schemas:
+    if channel is None:
         return ()
-    decode = wire.EventDecoder(found.schemas[channel.schema_id])
+    decode = wire.EventDecoder()
     try:
         return tuple(decode(message) for message in found.messages.get(channel.id, []))
     except Exception as error:  # of the decoder

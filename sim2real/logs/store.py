@@ -277,7 +277,7 @@ def _events(summary: Summary, file: BinaryIO) -> tuple[Event, ...]:
     channel = next((channel for channel in summary.channels.values() if channel.topic == wire.EVENT_TOPIC), None)
     if channel is None:
         return ()
-    decode, events = wire.EventDecoder(summary.schemas[channel.schema_id]), []
+    decode, events = wire.EventDecoder(), []
     for index in summary.chunk_indexes:
         if channel.id in index.message_index_offsets:
             chunk = _chunk(file, index)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from mcap.opcode import Opcode
+from mcap.records import Schema
 from mcap_ros2.decoder import DecoderFactory
 
 from sim2real.deploy.messages import LEVELS, LOG
@@ -102,9 +103,13 @@ def encode_event(event: Event) -> bytes:
 
 
 class EventDecoder:
-    """Messages of /rosout as events. Raises what the format's reader does where they are damaged."""
+    """Messages of /rosout as events. Raises what the format's reader does where they are damaged.
 
-    def __init__(self, schema: Any):
+    They are read as `write_log` writes them: a file's own description of them, which may be damaged too, is not asked.
+    """
+
+    def __init__(self) -> None:
+        schema = Schema(id=1, name=LOG_NAME, encoding="ros2msg", data=EVENT.encode())
         self._decode: Any = DecoderFactory().decoder_for("cdr", schema)
 
     def __call__(self, data: bytes) -> Event:

@@ -55,7 +55,7 @@ def made_ppo(task: Task, num_envs: int = 1, config: PPOConfig = SMALL) -> PPO:
 
 
 def made_state(ppo: PPO, seed: int = 0) -> TrainState:
-    """A policy with actions of all sizes, some beyond their limit, and a normaliser that matters. There are no environments."""
+    """A policy with actions of all sizes, some at their limit, and a normaliser that matters. There are no environments."""
     draw = np.random.default_rng(seed)
     sizes = ppo.env.observation_size
     seen = sizes[ppo.config.actor_observation]

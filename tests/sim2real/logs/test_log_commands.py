@@ -198,12 +198,10 @@ def test_a_log_becomes_a_picture(tmp_path, stored):
     assert not list(tmp_path.glob(".*"))
 
 
-def test_what_cannot_be_drawn_is_told(capsys, fails, tmp_path, stored):
+def test_what_cannot_be_drawn_is_told(fails, tmp_path, stored):
     plot = ["logs", "plot", str(stored), "--out"]
     fails([*plot, str(tmp_path / "x.mcap")], "x.mcap is no picture's name", ".png")
-    fails(
-        capsys, [*plot, str(tmp_path / "x.png"), "--joints", "sholder_pan"], "no joint 'sholder_pan'; did you mean shoulder_pan"
-    )
+    fails([*plot, str(tmp_path / "x.png"), "--joints", "sholder_pan"], "no joint 'sholder_pan'; did you mean shoulder_pan")
     fails([*plot, str(tmp_path / "x.png"), "--seconds", "50", "60"], "no sample", "9.980 s")
     assert stored.exists()
     assert not (tmp_path / "x.png").exists()
