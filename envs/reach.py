@@ -86,7 +86,6 @@ def reach(robot: Robot) -> Task:
             RewardTerm("near_orientation", reaching.near_orientation(0.2), 1.0),
             RewardTerm("towards_posture", reaching.towards(posture, near=0.1), 0.5),
             RewardTerm("joint_speed", reaching.joint_speed, -0.05),
-            RewardTerm("overspeed", reaching.overspeed(0.8), -2.0),
             RewardTerm("action_rate", locomotion.action_rate, -0.01),
             RewardTerm("joint_limits", locomotion.joint_limits, -1.0),
             RewardTerm("limb_contact", locomotion.limb_contact, -0.5),

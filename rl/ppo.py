@@ -32,7 +32,7 @@ ActorObservation = Literal["policy", "critic"]
 class PPOConfig:
     rollout_length: int = 12
     """Control steps between updates."""
-    epochs: int = 2
+    epochs: int = 3
     minibatches: int = 4
     """Per epoch (`rl.minibatches`)."""
     gamma: float | None = None

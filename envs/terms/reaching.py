@@ -62,16 +62,6 @@ def joint_speed(view: View) -> jax.Array:
     return jnp.sum(jnp.square(view.joint_velocity / jnp.asarray(view.layout.robot.velocity_limits, jnp.float32)))
 
 
-def overspeed(share: float) -> Callable[[View], jax.Array]:
-    """By how much joints are faster than that share of their velocity limits, in units of the limits, summed."""
-
-    def term(view: View) -> jax.Array:
-        speed = jnp.abs(view.joint_velocity) / jnp.asarray(view.layout.robot.velocity_limits, jnp.float32)
-        return jnp.sum(jnp.maximum(speed - share, 0.0))
-
-    return term
-
-
 def towards(posture: Posture, near: float) -> Callable[[View], jax.Array]:
     """How fast the joints go to their command's posture (rad/s), each counting half where it is `near` (rad) to it. It is the
     rate of a potential, so that it changes what is learned first and not what is best (Ng, Harada and Russell 1999)."""

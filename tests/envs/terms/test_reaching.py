@@ -141,10 +141,6 @@ class TestErrors:
     def test_speeds_count_by_their_limits(self):
         assert reaching.joint_speed(view(qvel=jnp.full(6, 4.71))) == pytest.approx(6)
 
-    def test_only_what_is_too_fast_is_overspeed(self):
-        speeds = 4.71 * jnp.array([0.0, 0.5, -0.79, 1.0, -1.3, 0.8])
-        assert reaching.overspeed(0.8)(view(qvel=speeds)) == pytest.approx(0.2 + 0.5, abs=1e-5)
-
 
 class TestTheWayToGo:
     def pose(self, joints: np.ndarray) -> jax.Array:
