@@ -5,8 +5,8 @@
     action = networks.action(mean + std * noise)             # what is drawn, squashed into +-action_limit
 
 Squashed, a policy can go to an extreme and stay there whatever its noise: one that draws actions themselves may learn a gait
-that its noise makes, and whose mean stands still. Densities, entropy and divergence are of what is drawn: those of actions
-differ by what does not depend on the parameters.
+that its noise makes, and whose mean stands still. Densities, entropy and divergence are of what is drawn. Ratios of densities
+and divergences are the actions' own as well; entropy is not, as squashing takes some away.
 """
 
 import math

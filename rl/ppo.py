@@ -307,7 +307,7 @@ class PPO:
         bonus = entropy(std)
         loss = policy_loss + config.value_weight * value_loss - config.entropy_weight * bonus
         if self._mirror is not None and batch.mirrored is not None:
-            # Each state has its turn to follow its image, so that one of the two gradients will do.
+            # Held still: robots come to the mirrored state too, and learn to follow from there. It saves half of the gradients.
             image = jax.lax.stop_gradient(self._mirror.action(self.networks.policy(params, batch.mirrored)[0]))
             loss += config.symmetry_weight * asymmetry(mean, image, std)
         kl = jnp.mean(kl_divergence(batch.old_mean, old_std, mean, std))
