@@ -1,22 +1,20 @@
-"""A policy on the twin, cycle by cycle: how long it thinks, how late it answers, how well its periods are kept.
+"""A policy on the twin, cycle by cycle: how long it thinks, how late it answers, how well its periods are kept, and how soon
+the robot is damped whatever goes wrong.
 
 The policy is that of `make demo` (runs/demo), or of the run that ZEROGAP_DEPLOY_RUN names. The twin is a process of its own, by
-the Go2's own protocol where `zerogap[go2]` is installed and by the twin's own otherwise. It walks and turns for `SECONDS`.
+the Go2's own protocol where `zerogap[go2]` is installed and by the twin's own otherwise. It walks and turns for `SECONDS`, and
+then meets every fault of `benchmarks.deploy_faults`.
 
 inference_p99_ms       a decision of the policy alone, on one core
 latency_p99_ms         from a state's arrival to the sending of the first command that knows of it
 period_error_p99_ms    how far a period was from the nominal one
 overruns               cycles that ended after the next one should have begun
 sent, received         commands that left the runtime, damping included, and that took effect at the twin
+killed_to_damp_ms      from the twin's end to the first damping command, the longest of `deploy_faults.KILLS`
 """
 
 import importlib.util
-import json
 import os
-import signal
-import subprocess
-import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -25,7 +23,9 @@ import numpy as np
 from rich.console import Console
 
 from assets.json_file import write_json
+from benchmarks.deploy_faults import measure_faults
 from benchmarks.machine import machine
+from benchmarks.twin_process import TwinProcess
 from rl.run import Run, RunError
 from sim2real.deploy.deployment import deploy
 from sim2real.deploy.machine import Timetable
@@ -33,16 +33,13 @@ from sim2real.deploy.onnx_pilot import OnnxPilot
 from sim2real.deploy.realtime import realtime
 from sim2real.deploy.sources import Script, Within
 from sim2real.deploy.timing import Durations
-from sim2real.drivers.registry import make_driver
 from sim2real.export.export import export
 from sim2real.export.policy import Policy
 
 SECONDS = 60.0
 _RUN = "ZEROGAP_DEPLOY_RUN"
 _DECISIONS = 20_000
-_START_SECONDS = 120.0
-_END_SECONDS = 60.0
-_PORT = 5471  # not the twin's own: one may be running
+_ADDRESSES = {"local": "127.0.0.1:5471", "go2-dds": "lo/1"}  # the first is not the twin's own: one may be running
 
 # Of forward velocity (m/s), sideways velocity (m/s) and yaw rate (rad/s), each from its time (s) on.
 _WALK = {0: (0.5, 0, 0), 10: (0.5, 0, 0.6), 20: (0.8, 0, 0), 30: (0.3, 0, -0.8), 40: (0.0, 0.3, 0), 50: (-0.4, 0, 0.4)}
@@ -59,9 +56,10 @@ def run(out: Path) -> dict[str, Any]:
     pilot = OnnxPilot(Policy.load(exported))
     alone = _inference(exported)
     figures["inference"] = alone.to_json()
-    protocol, driver = ("go2-dds", "go2") if importlib.util.find_spec("cyclonedds") else ("local", "twin")
+    protocol = "go2-dds" if importlib.util.find_spec("cyclonedds") else "local"
     console.print(f"inference {alone.percentile(99):.3f} ms (p99); {SECONDS:g} s on the twin by {protocol}", highlight=False)
-    told, twin = _walk(pilot, protocol, driver, out / f"deploy-{time.strftime('%Y%m%d-%H%M%S')}.mcap")
+    told, twin = _walk(pilot, protocol, out / f"deploy-{time.strftime('%Y%m%d-%H%M%S')}.mcap")
+    damped = measure_faults(pilot, protocol, _ADDRESSES[protocol], out)
     figures |= {
         "protocol": protocol,
         "inference_p99_ms": alone.percentile(99),
@@ -71,6 +69,8 @@ def run(out: Path) -> dict[str, Any]:
         "sent": told["sent"] + told["damped"],
         "received": twin["commands"],
         "falls": twin["falls"],
+        "killed_to_damp_ms": max(d.after_fault_ms for d in damped if d.fault == "killed" and d.after_fault_ms is not None),
+        "faults": [d.to_json() for d in damped],
         "deployment": told,
         "twin": twin,
     }
@@ -94,35 +94,12 @@ def _inference(path: Path) -> Durations:
     return spent
 
 
-def _walk(pilot: OnnxPilot, protocol: str, driver: str, log: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+def _walk(pilot: OnnxPilot, protocol: str, log: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """What the deployment and the twin told."""
-    address = {"local": f"127.0.0.1:{_PORT}", "go2-dds": "lo/1"}[protocol]
     script = Script(np.array(list(_WALK), float), np.array(list(_WALK.values()), float))
-    with tempfile.TemporaryDirectory() as folder:
-        told = Path(folder) / "twin.json"
-        arguments = ["twin", "go2", "--protocol", protocol, "--address", address, "--json", str(told)]
-        with (Path(folder) / "twin.txt").open("w+") as output:
-            twin = subprocess.Popen([sys.executable, "-m", "zerogap", *arguments], stdout=output, stderr=output)
-            try:
-                _await_twin(twin, Path(output.name))
-                timetable = Timetable(policy=SECONDS)
-                result = deploy(
-                    pilot, make_driver(driver, {"address": address}), Within(script, pilot.command_limits), log, timetable
-                )
-                twin.send_signal(signal.SIGINT)
-                twin.wait(_END_SECONDS)
-            finally:
-                twin.kill()
-                twin.wait()
-        return result, json.loads(told.read_text())
-
-
-def _await_twin(twin: subprocess.Popen, output: Path) -> None:
-    end = time.monotonic() + _START_SECONDS
-    while " at " not in output.read_text():
-        if twin.poll() is not None or time.monotonic() > end:
-            raise RunError(f"the twin does not start: {output.read_text()[-2000:]}")
-        time.sleep(0.2)
+    with TwinProcess(protocol, _ADDRESSES[protocol]) as twin:
+        result = deploy(pilot, twin.driver(), Within(script, pilot.command_limits), log, Timetable(policy=SECONDS))
+        return result, twin.end()
 
 
 def _plot(figures: dict[str, Any], path: Path) -> None:

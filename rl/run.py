@@ -67,6 +67,15 @@ class Calibrated:
         return cls(Measured.from_json(told["measured"]), bool(told["spread"]))
 
 
+def calibrated_by(calibration: Path | None, spread: bool) -> Calibrated | None:
+    """What `--calibration` and `--spread` of a command ask for."""
+    if calibration is None:
+        if spread:
+            raise RunError("--spread draws robots from what a calibration leaves open: name one by --calibration")
+        return None
+    return Calibrated(Measured.load(calibration), spread)
+
+
 @dataclass(frozen=True)
 class Corrected:
     """That a run's robots move by a correction learned from logs, as their files in the run's directory tell it."""

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import zerogap
+from benchmarks.registry import BENCHMARKS
 
 WALK = "go2-velocity-flat"
 TASK, TASK_NAME = "tests.rl.hidden:hidden_task", "hinge-track"  # quick to compile
@@ -110,6 +112,13 @@ def test_an_unknown_engine_offers_the_nearest_and_leaves_nothing(fails, tmp_path
     out = tmp_path / "run"
     fails(["train", TASK, "--engine", "natve", "--out", str(out)], "natve", "native")
     assert not out.exists()
+
+
+def test_every_benchmark_is_told_of(capsys):
+    with pytest.raises(SystemExit):
+        zerogap.main(["bench", "--help"])
+    text = capsys.readouterr().out
+    assert [name for name in BENCHMARKS if not re.search(rf"\b{name}\b", text)] == []
 
 
 def test_an_unknown_benchmark_offers_the_nearest(fails, tmp_path):

@@ -38,8 +38,8 @@ def free_domain() -> int:
 class Go2Peer:
     """The tests' end."""
 
-    def __init__(self) -> None:
-        self.address = f"lo/{free_domain()}"
+    def __init__(self, address: str | None = None) -> None:
+        self.address = address or f"lo/{free_domain()}"
 
     def __enter__(self) -> "Go2Peer":
         self.process = subprocess.Popen(

@@ -22,6 +22,19 @@ def test_lateness_does_not_add_up():
     assert clock.now - begin == pytest.approx(499 * PERIOD_NS, abs=PERIOD_NS)
 
 
+def test_a_sleep_that_lasts_too_long_does_not_delay_a_cycle():
+    """By up to a quarter of a millisecond, which is usual where nothing else runs."""
+    clock = Clock()
+    rng = np.random.default_rng(0)
+    pacer = Pacer(0.002, clock, lambda seconds: clock.sleep(seconds + 0.00025 * rng.random()))
+    errors = []
+    for _ in range(500):
+        pacer.wait()
+        errors.append(pacer.error_ns)
+        clock.sleep(0.0015 * rng.random())
+    assert max(errors[1:]) <= 5_000
+
+
 def test_what_is_too_late_is_left_out_and_counted():
     clock = Clock()
     pacer = Pacer(0.002, clock, clock.sleep)
