@@ -21,15 +21,15 @@ from flax import struct
 from envs.check import check_bodies, check_terms
 from envs.episode import EpisodeSampler
 from envs.judgement import judge
-from envs.proprioception import Proprioception, multiply, rotate, small_rotation
+from envs.proprioception import Proprioception
 from envs.recorder import Recorder
+from envs.sensing import Sensing
 from envs.start import Progress, Start
 from envs.task import Task, TaskError
-from envs.view import Layout, View, in_base
+from envs.view import Layout, View
 from sim.devices import Devices
 from sim.physics import Physics, PhysicsState
-from sim.randomization.actuators import joint_offset
-from sim.randomization.disturbances import delayed_commands, interpolate_delay
+from sim.randomization.disturbances import delayed_commands
 
 
 class EnvState(struct.PyTreeNode):
@@ -98,12 +98,9 @@ class Env:
         self._episodes = EpisodeSampler(task, self.layout)
         random = task.randomization
         self._target_history = math.ceil(random.action_latency.longest / task.control_seconds) + 2
-        self._sensed_history = math.ceil(random.observation_latency.longest / task.control_seconds) + 2
         self._ctrl_per_step = self.num_substeps if random.action_latency.longest > 0 else 1
         self._sizes = check_terms(task, self.layout, self._episodes, self.num_envs)
-        site = physics.model.site(task.robot.imu_site) if task.robot.imu_site else None
-        self._imu_quat = jnp.asarray(site.quat if site is not None else [1.0, 0, 0, 0], jnp.float32)
-        self._imu_rotation = jnp.asarray(_matrix(self._imu_quat), jnp.float32)
+        self._sensing = Sensing(task, self.layout, physics.model)
 
     @property
     def observation_size(self) -> dict[str, int]:
@@ -147,7 +144,7 @@ class Env:
             last_action=jnp.zeros((n, self.num_actions)),
             targets=jnp.zeros((n, self._target_history, self.num_joints)),
             correction=self._first_correction(),
-            sensed=jnp.zeros((n, self._sensed_history, 2 * self.num_joints + 7 + (0 if self.task.tracked is None else 7))),
+            sensed=jnp.zeros((n, self._sensing.history, self._sensing.size)),
             measured=jnp.zeros((n, self.num_joints)),
             frames=jnp.zeros((n, self.task.observation_history, self._sizes.frame)),
             memory={term.name: jnp.stack([term.initial(self.layout)] * n) for term in self.task.memory},
@@ -267,7 +264,7 @@ class Env:
         """The targets that the simulated robots follow when asked for these, and what their corrections remember."""
         if self.task.correction is None:
             return targets, ()
-        position, velocity = self._joints(state.physics)
+        position, velocity = self._sensing.joints(state.physics)
         return jax.vmap(self.task.correction.apply)(
             state.correction, targets, position, velocity, state.episode["correction_scale"]
         )
@@ -388,19 +385,12 @@ class Env:
 
     def _observe(self, state: EnvState, key: jax.Array, fresh: jax.Array) -> EnvState:
         """Both observations of the state; where fresh holds, the robot has no past to be late with."""
-        random, dt = self.task.randomization, self.task.control_seconds
         physics, episode = state.physics, state.episode
-        now = self._sense(physics, episode)
+        now = self._sensing.read(physics)
         history = jnp.concatenate([now[:, None], state.sensed[:, :-1]], axis=1)
         sensed = jnp.where(fresh[:, None, None], now[:, None], history)
-
         key_jitter, key_noise = jax.random.split(key)
-        delayed = sensed[:, 0]
-        if random.observation_latency.longest > 0:
-            jitter = random.observation_latency.jitter.sample(key_jitter, state.time.shape) / dt
-            delay = jnp.clip(episode["observation_delay"] + jitter, 0.0, random.observation_latency.longest / dt)
-            delayed = jax.vmap(interpolate_delay)(sensed, delay)
-        measured = self._measure(key_noise, delayed, episode)
+        measured = self._sensing.measure(key_noise, self._sensing.delay(key_jitter, sensed, episode), episode)
         proprioception = Proprioception(**measured, command=state.command, last_action=state.last_action)
         frames = jax.vmap(self.remember)(state.frames, jax.vmap(self._frame)(proprioception), fresh)
         observation = {"policy": frames.reshape(self.num_envs, -1), "critic": self._critic(state, physics)}
@@ -419,50 +409,3 @@ class Env:
 
     def _frame(self, proprioception: Proprioception) -> jax.Array:
         return jnp.concatenate([term.observe(proprioception, self.task.robot) for term in self.task.policy_observation])
-
-    def _joints(self, physics: PhysicsState) -> tuple[jax.Array, jax.Array]:
-        """Positions as the encoders read them (rad) and velocities (rad/s), (num_envs, num_joints) each."""
-        position = physics.qpos[:, self.layout.qpos_index]
-        if "actuator_biasprm" in physics.fields:
-            position = position + joint_offset(physics.fields["actuator_biasprm"])
-        return position, physics.qvel[:, self.layout.qvel_index]
-
-    def _sense(self, physics: PhysicsState, episode: dict[str, jax.Array]) -> jax.Array:
-        """What perfect sensors would read now: joint position and velocity, IMU quaternion and angular velocity, and the pose
-        of what is tracked."""
-        position, velocity = self._joints(physics)
-        if self.layout.floating:
-            quat, gyro = multiply(physics.qpos[:, 3:7], self._imu_quat), physics.qvel[:, 3:6] @ self._imu_rotation
-        else:
-            quat, gyro = jnp.broadcast_to(jnp.array([1.0, 0, 0, 0]), (self.num_envs, 4)), jnp.zeros((self.num_envs, 3))
-        tracked = [] if self.layout.tracked is None else [in_base(self.layout, physics.qpos[:, self.layout.tracked])]
-        return jnp.concatenate([position, velocity, quat, gyro, *tracked], axis=1)
-
-    def _measure(self, key: jax.Array, reading: jax.Array, episode: dict[str, jax.Array]) -> dict[str, Any]:
-        """Readings with noise and bias, as Proprioception names them."""
-        noise, n = self.task.randomization.noise, self.num_joints
-        position, velocity, quat, gyro, tracked = jnp.split(reading, [n, 2 * n, 2 * n + 4, 2 * n + 7], axis=1)
-        half = jnp.array([noise.joint_position] * n + [noise.joint_velocity] * n + [noise.angular_velocity] * 3)
-        half = jnp.concatenate([half, jnp.full(3, noise.orientation)])
-        draw = jax.random.uniform(key, (self.num_envs, 2 * n + 6), minval=-1.0) * half
-        tilt = draw[:, 2 * n + 3 :] + episode["orientation_bias"]
-        quat = multiply(quat / jnp.linalg.norm(quat, axis=1, keepdims=True), small_rotation(tilt))
-        return {
-            "joint_position": position + draw[:, :n],
-            "joint_velocity": velocity + draw[:, n : 2 * n],
-            "imu_quaternion": quat,
-            "angular_velocity": gyro + draw[:, 2 * n : 2 * n + 3] + episode["angular_velocity_bias"],
-            "tracked": None if self.layout.tracked is None else self._seen(jax.random.fold_in(key, 1), tracked),
-        }
-
-    def _seen(self, key: jax.Array, pose: jax.Array) -> jax.Array:
-        """Poses as a camera tells them, (num_envs, 7)."""
-        noise = self.task.randomization.noise
-        half = jnp.array([noise.tracked_position] * 3 + [noise.tracked_orientation] * 3)
-        draw = jax.random.uniform(key, (self.num_envs, 6), minval=-1.0) * half
-        quat = pose[:, 3:] / jnp.maximum(jnp.linalg.norm(pose[:, 3:], axis=1, keepdims=True), 1e-6)
-        return jnp.concatenate([pose[:, :3] + draw[:, :3], multiply(quat, small_rotation(draw[:, 3:]))], axis=1)
-
-
-def _matrix(quat: jax.Array) -> jax.Array:
-    return jnp.stack([rotate(quat, axis) for axis in jnp.eye(3)], axis=1)

@@ -5,19 +5,23 @@
 
 Linux only: elsewhere everything is a warning. The thread gets the SCHED_FIFO policy, the highest-numbered of the cores that it
 may use, memory that is not swapped out, timers without slack, and no garbage collection; the process lets other threads have
-the interpreter for a tenth of a millisecond at most while this one waits for it. All but locked memory is undone at the end.
+the interpreter for a tenth of a millisecond at most while this one waits for it, and the machine's cores doze rather than sleep
+between cycles. All but locked memory is undone at the end.
 """
 
 import contextlib
 import ctypes
 import gc
 import os
+import struct
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 PRIORITY = 50
 _SWITCH_SECONDS = 1e-4
 _TIMER_SLACK = 29  # of prctl
+_WAKE_LATENCY = Path("/dev/cpu_dma_latency")
 _LOCK_CURRENT, _LOCK_FUTURE, _LOCK_ON_FAULT = 1, 2, 4
 
 
@@ -34,7 +38,7 @@ def realtime(priority: int = PRIORITY) -> Iterator[list[str]]:
         if not hasattr(os, "sched_setscheduler"):
             warnings.append(f"no real-time scheduling on {sys.platform}: periods will vary; run on Linux")
         else:
-            for step in (_pin, _set_timers, _lock_memory):
+            for step in (_pin, _set_timers, _lock_memory, _keep_awake):
                 warnings += step(undo)
             warnings += _schedule(undo, priority)
         yield warnings
@@ -89,6 +93,18 @@ def _lock_memory(undo: contextlib.ExitStack) -> list[str]:
         return []
     reason = os.strerror(ctypes.get_errno())
     return [f"memory is not locked ({reason}): a swapped-out page delays the loop; permit it with `ulimit -l unlimited`"]
+
+
+def _keep_awake(undo: contextlib.ExitStack) -> list[str]:
+    """No idle state that takes time to wake from, for as long as the file is open (the kernel's PM QoS interface)."""
+    if not _WAKE_LATENCY.exists():
+        return []
+    try:
+        file = undo.enter_context(_WAKE_LATENCY.open("wb", buffering=0))
+        file.write(struct.pack("=i", 0))  # microseconds
+    except OSError as error:
+        return [f"cores may sleep deeply between cycles ({_reason(error)}): make {_WAKE_LATENCY} writable, or run as root"]
+    return []
 
 
 def _reason(error: Exception) -> str:

@@ -1,7 +1,7 @@
 """The Go2's protocol against programs that are not ours, each in a process of its own, on Cyclone DDS 0.10.2 as Unitree has it.
 
-`far-unitree-sdk` is Unitree's C++ SDK, unitree_sdk2, with bindings. `unitree_dds_wrapper` is of one of Unitree's engineers; it runs
-on the Cyclone DDS of Python 3.10 or older, so an interpreter that has both is named by ZEROGAP_UNITREE_PYTHON:
+`far-unitree-sdk` is Unitree's C++ SDK, unitree_sdk2, with bindings. `unitree_dds_wrapper` is of one of Unitree's engineers; it
+runs on the Cyclone DDS of Python 3.10 or older, so an interpreter that has both is named by ZEROGAP_UNITREE_PYTHON:
 
     python3.10 -m venv peer && peer/bin/pip install cyclonedds==0.10.2 unitree_dds_wrapper==2.0.9
     ZEROGAP_UNITREE_PYTHON=peer/bin/python make test PYTEST_ARGS="-k vendor"
@@ -159,7 +159,12 @@ def assert_reads_what_the_robot_is(vendor: Vendor, peer: Go2Peer) -> None:
         return told if told and any(told["quat"]) else None
 
     told, position = until(read), np.array(peer.ask()["position"])
-    for name, values in (("q", position), ("dq", 10 * position), ("tau_est", 20 * position), ("temperature", 30 + np.arange(12))):
+    for name, values in (
+        ("q", position),
+        ("dq", 10 * position),
+        ("tau_est", 20 * position),
+        ("temperature", 30 + np.arange(12)),
+    ):
         np.testing.assert_allclose(np.array(told[name])[MOTORS], values, atol=1e-5)
     np.testing.assert_allclose(told["quat"], [0.5, 0.1, -0.7, 0.5], atol=1e-6)
     np.testing.assert_allclose(told["omega"], [1.0, 2.0, 3.0])
@@ -190,7 +195,7 @@ def test_a_command_of_the_vendor_s_sdk_is_intact_and_says_what_it_was_told(sdk, 
 @needs_sdk
 def test_the_vendor_s_program_counts_as_one_that_commands(sdk, network):
     others = network.others(COMMAND_TOPIC)
-    assert until(lambda: others.count()) == 1
+    assert until(others.count) == 1
 
 
 @needs_sdk
