@@ -63,6 +63,8 @@ class _Translator:
         name, params = eqn.primitive.name.replace("-", "_"), eqn.params
         if eqn.effects or name.startswith("random_"):
             raise self._refusal(eqn, "it is no pure function of its inputs")
+        if name in _CALLS and (operator := _whole(eqn)) is not None and isinstance(operands[0], Value):
+            return [self._arithmetic(operator, operands[0])]
         if name in _CALLS:
             inner = next(params[key] for key in ("jaxpr", "call_jaxpr", "fun_jaxpr") if key in params)
             return self._call(inner, operands)
@@ -169,6 +171,20 @@ _CALLS = {
     "custom_vjp_call",
     "custom_vjp_call_jaxpr",
 }
+
+
+# What JAX writes as several primitives and ONNX as one operator: functions of one array.
+_WHOLE: dict[str, tuple[Callable[[jax.Array], jax.Array], str]] = {"elu": (jax.nn.elu, "Elu")}
+
+
+def _whole(eqn: JaxprEqn) -> str | None:
+    """The operator for a call of a function that has one: of the function itself, not of one that has its name."""
+    function, operator = _WHOLE.get(str(eqn.params.get("name")), (None, None))
+    if function is None or len(eqn.invars) != 1:
+        return None
+    given = _type(eqn.invars[0])
+    (own,) = jax.make_jaxpr(function)(jax.ShapeDtypeStruct(given.shape, given.dtype)).eqns
+    return operator if str(own.params["jaxpr"]) == str(eqn.params["jaxpr"]) else None
 
 
 def _indices(name: str, operands: Sequence[Operand]) -> set[int]:

@@ -212,6 +212,21 @@ def test_what_is_computed_twice_is_there_once():
     assert [node.op_type for node in graph.model({"y": y}, {}).graph.node].count("Sin") == 1
 
 
+def test_what_onnx_has_an_operator_for_is_one():
+    graph = Graph()
+    y = apply(graph, "elu", jax.nn.elu, graph.input("x", (3,)))
+    assert [node.op_type for node in graph.model({"y": y}, {}).graph.node][:1] == ["Elu"]
+
+
+def test_another_function_of_such_a_name_is_itself():
+    @jax.jit
+    def elu(x):
+        return jnp.where(x > 0, x, 0.5 * jnp.expm1(x))
+
+    expect_same(elu, X)
+    expect_same(lambda x: jax.nn.elu(x, 0.5), X)
+
+
 def test_what_depends_on_no_input_is_a_constant():
     graph = Graph()
     y = apply(
