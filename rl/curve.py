@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from assets.whole_file import whole_file
 from rl.run import RunError
 
 # What is drawn: figure in progress.jsonl, and its label.
@@ -62,10 +63,9 @@ def plot_curve(directory: Path) -> Path:
         axis.grid(alpha=0.3)
     figure.suptitle(directory.name)
     path = directory / "curve.png"
-    partial = directory / ".curve.partial.png"
-    figure.savefig(partial, dpi=110)
+    with whole_file(path, RunError) as partial:
+        figure.savefig(partial, dpi=110)
     pyplot.close(figure)
-    partial.replace(path)
     return path
 
 
@@ -93,8 +93,7 @@ def plot_levels(directory: Path) -> Path | None:
     axis.grid(alpha=0.3)
     axis.legend()
     path = directory / "levels.png"
-    partial = directory / ".levels.partial.png"
-    figure.savefig(partial, dpi=110)
+    with whole_file(path, RunError) as partial:
+        figure.savefig(partial, dpi=110)
     pyplot.close(figure)
-    partial.replace(path)
     return path

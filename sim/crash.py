@@ -10,10 +10,8 @@ and meshes from it. Entries: "format" (a number), "header" (JSON), "xml", "file/
 
 import io
 import json
-import uuid
 import zipfile
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +21,7 @@ import numpy as np
 
 from assets.errors import UserError
 from assets.scene import add_backdrop
+from assets.whole_file import whole_file
 from sim.bounding import REFITTED_BY, refit_trees
 from sim.frozen_model import FrozenModel, FrozenModelError
 from sim.physics import PhysicsError, nominal_field
@@ -122,18 +121,8 @@ def save_crash(path: Path, record: CrashRecord) -> None:
         entries |= {f"exact/{name}/index": index, f"exact/{name}/value": value}
     entries |= {f"field/{name}": np.asarray(value) for name, value in record.fields.items()}
     entries |= {"qpos": record.qpos, "qvel": record.qvel, "act": record.act, "ctrl": record.ctrl}
-    path = Path(path)
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as file:
-            np.savez_compressed(file, allow_pickle=False, **entries)
-        part.replace(path)
-    except OSError as error:
-        raise CrashError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        with suppress(OSError):  # there is none where all went well
-            part.unlink()
+    with whole_file(Path(path), CrashError) as partial, partial.open("wb") as file:
+        np.savez_compressed(file, allow_pickle=False, **entries)
 
 
 def load_crash(path: Path) -> CrashRecord:

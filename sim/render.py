@@ -17,9 +17,8 @@ import importlib.util
 import os
 import subprocess
 import sys
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Protocol, cast
@@ -29,6 +28,7 @@ import numpy as np
 
 from assets.errors import UserError
 from assets.scene import VIEW
+from assets.whole_file import whole_file
 from sim.shapes import shown_groups
 
 Backend = Literal["egl", "osmesa", "glfw", "cgl", "raycast"]
@@ -178,29 +178,25 @@ def write_video(
     from imageio.plugins.pyav import PyAVPlugin
 
     path = Path(path)
-    part = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}.mp4")
     shape = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # faststart: the index comes first, so that a browser can play before it has loaded all
-        with iio.imopen(part, "w", plugin=PyAVPlugin, options={"movflags": "faststart"}) as video:
-            video.init_video_stream("libx264", fps=fps, pixel_format="yuv420p")
-            for i, frame in enumerate(frames):
-                if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape != (shape or (*frame.shape[:2], 3)):
-                    expected = shape or "(height, width, 3)"
-                    raise RenderError(f"frame {i} is {frame.dtype} {frame.shape}, expected uint8 {expected}")
-                shape = frame.shape
-                video.write_frame(np.ascontiguousarray(frame[: shape[0] // 2 * 2, : shape[1] // 2 * 2]))
-                if progress is not None and num_frames:
-                    progress(min((i + 1) / num_frames, 1.0))
+    with whole_file(path, RenderError) as partial:
+        try:
+            # faststart: the index comes first, so that a browser can play before it has loaded all
+            options = {"movflags": "faststart"}
+            with iio.imopen(partial, "w", plugin=PyAVPlugin, container="mp4", options=options) as video:
+                video.init_video_stream("libx264", fps=fps, pixel_format="yuv420p")
+                for i, frame in enumerate(frames):
+                    if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape != (shape or (*frame.shape[:2], 3)):
+                        expected = shape or "(height, width, 3)"
+                        raise RenderError(f"frame {i} is {frame.dtype} {frame.shape}, expected uint8 {expected}")
+                    shape = frame.shape
+                    video.write_frame(np.ascontiguousarray(frame[: shape[0] // 2 * 2, : shape[1] // 2 * 2]))
+                    if progress is not None and num_frames:
+                        progress(min((i + 1) / num_frames, 1.0))
+        except FFmpegError as error:
+            raise RenderError(f"cannot write the video {path}: {error}") from error
         if shape is None:
             raise RenderError(f"no frames for {path}: expected at least one")
-        part.replace(path)
-    except (OSError, FFmpegError) as error:
-        raise RenderError(f"cannot write the video {path}: {error}") from error
-    finally:
-        with suppress(OSError):  # there is none where all went well
-            part.unlink()
 
 
 def show_geoms(model: mujoco.MjModel, physics: mujoco.MjModel, fields: Mapping[str, np.ndarray]) -> None:

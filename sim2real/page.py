@@ -7,13 +7,12 @@ What logs and robots are called is text of strangers: all values are escaped, no
 """
 
 import base64
-import contextlib
 import io
-import uuid
 from pathlib import Path
 from typing import Any
 
 from assets.errors import UserError
+from assets.whole_file import whole_file
 
 _PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -60,13 +59,5 @@ def data_uri(figure: Any) -> str:
 
 def write_page(path: Path, page: str) -> None:
     """Whole or not at all. Raises PageError where it cannot."""
-    partial = path.with_name(f".{uuid.uuid4().hex[:8]}.{path.name}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(path, PageError) as partial:
         partial.write_text(page, encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        raise PageError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)

@@ -3,8 +3,6 @@
 draw(thing, field, Path("mug.png"))
 """
 
-import os
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +14,7 @@ from assets.materials.properties import INDEX, PROPERTIES
 from assets.materials.surface import surface_of
 from assets.materials.views import View
 from assets.objects.object import Object
+from assets.whole_file import whole_file
 
 _SIGHT = (-0.9, -0.75, -0.55)
 _PIXELS = 360
@@ -86,18 +85,8 @@ def draw(thing: Object, field: MaterialField, path: Path) -> None:
             _map(figure, panel, view, value, colours, log)
             panel.set_title(title)
     FigureCanvasAgg(figure)
-    try:
-        path.absolute().parent.mkdir(parents=True, exist_ok=True)
-        handle, beside = tempfile.mkstemp(dir=path.absolute().parent, prefix=f".{path.stem}", suffix=".png")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                figure.savefig(file, format="png", dpi=70)
-            Path(beside).chmod(0o644)
-            Path(beside).replace(path)
-        finally:
-            Path(beside).unlink(missing_ok=True)
-    except OSError as error:
-        raise MaterialError(f"cannot write {path}: {error.strerror or error}") from error
+    with whole_file(path, MaterialError) as partial:
+        figure.savefig(partial, format="png", dpi=70)
 
 
 def _map(figure, panel, view: View, value: np.ndarray, colours: str, log: bool) -> None:

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from assets.materials.errors import MaterialError
-from assets.materials.publish import publish
+from assets.materials.errors import EXISTS, MaterialError
+from assets.whole_file import new_file
 
 SIDE = 64
 """Of its grids, which it insists on."""
@@ -181,7 +181,8 @@ def write_features(folder: Path, grid: FeatureGrid, rgb: np.ndarray, alphas: np.
         "alpha_weighted": np.array(False),
         "alpha_threshold_for_mask": np.array(0.01),
     }
-    publish(folder / "clip_features.npz", lambda file: np.savez(file, allow_pickle=False, **card))
+    with new_file(folder / "clip_features.npz", MaterialError, EXISTS) as partial:
+        np.savez(partial, allow_pickle=False, **card)
 
 
 # Arrays
@@ -209,4 +210,5 @@ def read_array(path: Path, shape: tuple[int | None, ...], mapped: bool = False) 
 
 def write_array(path: Path, array: np.ndarray) -> None:
     """Whole or not at all, and over nothing. Raises MaterialError."""
-    publish(path, lambda file: np.save(file, array, allow_pickle=False))
+    with new_file(path, MaterialError, EXISTS) as partial, partial.open("wb") as file:
+        np.save(file, array, allow_pickle=False)

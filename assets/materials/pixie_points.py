@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from assets.materials.errors import MaterialError
-from assets.materials.publish import publish
+from assets.materials.errors import EXISTS, MaterialError
+from assets.whole_file import new_file
 
 MAX_POINTS = 20_000_000
 
@@ -88,7 +88,8 @@ def write_points(path: Path, points: MaterialPoints) -> None:
         rows[name] = column
     lines = ["ply", "format binary_little_endian 1.0", f"element vertex {len(rows)}"]
     lines += [f"property {told} {name}" for name, told, _ in fields]
-    publish(path, lambda file: file.write("\n".join([*lines, "end_header", ""]).encode() + rows.tobytes()))
+    with new_file(path, MaterialError, EXISTS) as partial:
+        partial.write_bytes("\n".join([*lines, "end_header", ""]).encode() + rows.tobytes())
 
 
 def _header(path: Path, head: bytes) -> tuple[int, int, tuple[tuple[str, str, str], ...]]:

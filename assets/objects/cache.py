@@ -10,12 +10,13 @@ is kept.
 import contextlib
 import hashlib
 import os
-import tempfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+
+from assets.whole_file import whole_file
 
 Arrays = dict[str, np.ndarray]
 
@@ -44,8 +45,9 @@ def cached(kind: str, key: str, make: Callable[[], Arrays], is_sound: Callable[[
     if found is not None and is_sound(found):
         return found
     made = make()
-    with contextlib.suppress(OSError):  # a full disk or a folder that is not ours costs time, and nothing else
-        _publish(path, made)
+    # A full disk or a folder that is not ours costs time, and nothing else.
+    with contextlib.suppress(OSError), whole_file(path, OSError) as partial:
+        np.savez_compressed(partial, allow_pickle=False, **made)
     return made
 
 
@@ -57,15 +59,3 @@ def _read(path: Path) -> Arrays | None:
             return {name: entry[name] for name in entry.files}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
-
-
-def _publish(path: Path, arrays: Arrays) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}", suffix=".npz")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez_compressed(file, allow_pickle=False, **arrays)
-        Path(beside).replace(path)
-    except BaseException:
-        Path(beside).unlink(missing_ok=True)
-        raise

@@ -8,7 +8,6 @@ import hashlib
 import io
 import json
 import math
-import uuid
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ import numpy as np
 
 from assets.json_file import write_json
 from assets.robots.robot import Robot
+from assets.whole_file import whole_file
 from envs.delta.errors import DeltaError
 from envs.delta.features import DEFINITION, feature_count
 from envs.delta.model import DeltaModel, Support, make_network
@@ -34,15 +34,8 @@ _ARRAYS = ("action_scale", "center", "width", "shrink")
 def save(directory: Path, model: DeltaModel, report: dict[str, Any]) -> None:
     """Both files; `report` goes into delta.json beside what the model is."""
     packed = _pack(model)
-    partial = directory / f".{WEIGHTS}.{uuid.uuid4().hex[:8]}"
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
+    with whole_file(directory / WEIGHTS, DeltaError) as partial:
         partial.write_bytes(packed)
-        partial.replace(directory / WEIGHTS)
-    except OSError as error:
-        raise DeltaError(f"cannot write {directory / WEIGHTS}: {error.strerror or error}") from error
-    finally:
-        partial.unlink(missing_ok=True)
     told = {name: getattr(model, name) for name in ("robot", "joints", "kind", "hidden", "steps", "period", "bound")}
     members = len(jax.tree.leaves(model.params)[0])
     weights = {"members": members, "features": DEFINITION, "weights_sha256": hashlib.sha256(packed).hexdigest()}

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from assets.whole_file import whole_file
 from rl.curve import read_progress
 from rl.run import RunError
 from sim2real.adapt.adapt import CANDIDATES, CONTROL, CORRECTED, ORIGINAL, Adapted
@@ -47,12 +48,8 @@ def plot_adaptation(adapted: Adapted, path: Path) -> None:
     for axis in (bars, curves):
         axis.grid(alpha=0.3)
         axis.set_axisbelow(True)
-    partial = path.with_name(f".{path.name}.partial.png")
     try:
-        figure.savefig(partial, dpi=110)
-        partial.replace(path)
-    except OSError as error:
-        raise RunError(f"cannot write {path}: {error.strerror or error}") from error
+        with whole_file(path, RunError) as partial:
+            figure.savefig(partial, dpi=110)
     finally:
         pyplot.close(figure)
-        partial.unlink(missing_ok=True)

@@ -1,12 +1,11 @@
 """A correction as a picture: what is left of each joint's error, and a window of a log in which most is corrected."""
 
-import contextlib
-import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from assets.whole_file import whole_file
 from envs.delta.errors import DeltaError
 from sim2real.delta.delta import Delta
 
@@ -68,13 +67,5 @@ def draw(delta: Delta) -> "Figure":
 
 def plot_delta(delta: Delta, path: Path) -> None:
     """Writes a PNG, whole or not at all. Raises DeltaError where it cannot."""
-    partial = path.with_name(f".{uuid.uuid4().hex[:8]}.{path.name}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(path, DeltaError) as partial:
         draw(delta).savefig(partial, dpi=110, format="png")
-        partial.rename(path)
-    except OSError as error:
-        raise DeltaError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)

@@ -67,7 +67,7 @@ def excite(
 
     for option, path in (("out", out), ("plot", plot)):
         if path is not None and path.exists():
-            raise MotionError(f"{path} is there already: give --{option} another name, or move it away")
+            raise MotionError(f"{path} exists already: give --{option} another name, or move it away")
     if out.suffix.lower() != ".csv":
         raise MotionError(f"--out is {out}: expected a name that ends in .csv, by which `zerogap deploy` knows a motion")
     described = robot_of(robot)

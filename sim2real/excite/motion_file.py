@@ -20,7 +20,6 @@ import difflib
 import io
 import json
 import tomllib
-import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,6 +28,7 @@ import numpy as np
 
 from assets.errors import UserError
 from assets.robots.robot import Robot, RobotError
+from assets.whole_file import new_file
 from sim2real.excite.motion import MAX_STEPS, Motion, MotionError, Segment
 
 _MAX_BYTES = 1 << 29
@@ -48,21 +48,14 @@ _TOLERANCE = 0.01  # of a period, by which a row's seconds may be off: spreadshe
 
 def save_motion(motion: Motion, path: Path) -> None:
     """Whole or not at all. Raises MotionError where there is a file already, or none can be written."""
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("x", encoding="utf-8", newline="\n") as file:
-            file.writelines(f"# {line}\n" for line in _header(motion))
-            file.write(",".join(("seconds", *motion.joints)) + "\n")
-            for i, row in enumerate(motion.targets.tolist()):
-                file.write(",".join((f"{i / motion.rate:.9g}", *map(repr, row))) + "\n")
-        if path.exists():
-            raise MotionError(f"{path} is there already: give --out another name, or move it away")
-        partial.rename(path)
-    except OSError as error:
-        raise MotionError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        partial.unlink(missing_ok=True)
+    with (
+        new_file(path, MotionError, "give --out another name, or move it away") as partial,
+        partial.open("x", encoding="utf-8", newline="\n") as file,
+    ):
+        file.writelines(f"# {line}\n" for line in _header(motion))
+        file.write(",".join(("seconds", *motion.joints)) + "\n")
+        for i, row in enumerate(motion.targets.tolist()):
+            file.write(",".join((f"{i / motion.rate:.9g}", *map(repr, row))) + "\n")
 
 
 def load_motion(path: Path, make_robot: Callable[[str], Robot]) -> Motion:

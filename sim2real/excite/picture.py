@@ -1,10 +1,10 @@
 """A motion as a picture: what each joint is to do and, rehearsed, does over time; its spectrum; what it takes of the limits."""
 
-import uuid
 from pathlib import Path
 
 import numpy as np
 
+from assets.whole_file import new_file
 from sim2real.excite.design import Design
 from sim2real.excite.motion import MotionError
 from sim2real.excite.report import Peaks, peaks_of, spectrum
@@ -62,15 +62,8 @@ def plot_design(made: Design, path: Path) -> None:
     lower.set_title("largest values, of the robot's limits", fontsize=9)
     lower.legend(fontsize=7)
     figure.suptitle(f"{motion.robot}: {motion.description or motion.kind}"[:150], fontsize=10)
-    partial = path.with_name(f".{uuid.uuid4().hex[:8]}.{path.name}")
     try:
-        if path.exists():
-            raise MotionError(f"{path} is there already: give --plot another name, or move it away")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(partial, dpi=110, format="png")
-        partial.rename(path)
-    except OSError as error:
-        raise MotionError(f"cannot write {path}: {error.strerror or error}") from error
+        with new_file(path, MotionError, "give --plot another name, or move it away") as partial:
+            figure.savefig(partial, dpi=110, format="png")
     finally:
         pyplot.close(figure)
-        partial.unlink(missing_ok=True)

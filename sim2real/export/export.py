@@ -8,7 +8,6 @@ The file is written once its targets are those that the environment sent in as m
 
 import importlib.metadata
 import math
-import uuid
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +17,7 @@ import numpy as np
 import onnx
 
 from assets.robots.robot import Robot
+from assets.whole_file import whole_file
 from envs.task import CommandTerm, Task
 from rl.evaluate import load_policy
 from rl.run import Run
@@ -84,7 +84,9 @@ def _export(run: Run, out: Path, update: int | None, observations: int, progress
             f" {', '.join(term.name for term in program.terms)}"
         )
     spec = replace(spec, check=Check(recording.observations, error))
-    _write_whole(out, _model(program, spec))
+    content = _model(program, spec)
+    with whole_file(out, ExportError) as partial:
+        partial.write_bytes(content)
     progress(1.0)
     return spec
 
@@ -186,15 +188,3 @@ def _version() -> str:
         return importlib.metadata.version("zerogap")
     except importlib.metadata.PackageNotFoundError:  # a checkout that is not installed
         return "unknown"
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(content)
-        partial.replace(path)
-    except OSError as error:
-        raise ExportError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        partial.unlink(missing_ok=True)

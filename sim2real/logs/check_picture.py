@@ -1,13 +1,12 @@
 """The evidence of a check as a picture: `draw_check(log, found, path)` draws the intervals of the stamps, how velocities fit
 the slopes of positions, and what is left over at each delay, joint by joint."""
 
-import uuid
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from assets.whole_file import whole_file
 from sim2real.logs.band import Samples
 from sim2real.logs.check import Check, Lag, Slope
 from sim2real.logs.robot_log import KINDS, RobotLog, RobotLogError
@@ -43,16 +42,10 @@ def draw_check(log: RobotLog, found: Check, path: Path) -> None:
     for axis in axes[1:].ravel()[len(profiles) :]:
         axis.axis("off")
     figure.suptitle(found.log)
-    partial = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}{path.suffix}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(partial, dpi=110)
-        partial.replace(path)
-    except OSError as error:
-        raise RobotLogError(f"cannot write {path}: {error.strerror or error}") from error
+        with whole_file(path, RobotLogError) as partial:
+            figure.savefig(partial, dpi=110)
     finally:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
         pyplot.close(figure)
 
 

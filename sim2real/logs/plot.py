@@ -1,15 +1,14 @@
 """A log as a picture: `plot_log(log, path)`; for each joint position and target, velocity, and torque or current below."""
 
 import difflib
-import uuid
 from collections.abc import Sequence
-from contextlib import suppress
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from assets.whole_file import whole_file
 from sim2real.logs.robot_log import KINDS, RobotLog, RobotLogError, Stream
 
 SUFFIXES = (".png", ".pdf", ".svg")
@@ -129,13 +128,5 @@ def _title(log: RobotLog) -> str:
 
 
 def _save(figure: Any, path: Path) -> None:
-    partial = path.with_name(f".{uuid.uuid4().hex[:8]}.{path.name}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(path, RobotLogError) as partial:
         figure.savefig(partial, dpi=110)
-        partial.replace(path)
-    except OSError as error:
-        raise RobotLogError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)

@@ -10,9 +10,7 @@ has one stream after another (`sim2real.logs.wire`), each in chunks of its own. 
 
 import json
 import os
-import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -25,6 +23,7 @@ from mcap.stream_reader import StreamReader, breakup_chunk, get_chunk_data_strea
 from mcap.summary import Summary
 from mcap.writer import MCAP0_MAGIC, CompressionType, Writer
 
+from assets.whole_file import new_file
 from sim2real.logs import wire
 from sim2real.logs.info import info_from_json
 from sim2real.logs.robot_log import KINDS, Event, LogInfo, RobotLog, RobotLogError, Stream
@@ -83,21 +82,10 @@ def write_log(log: RobotLog, path: Path, advance: Advance = lambda _: None) -> N
 
     Raises RobotLogError where the file is there already, cannot be written, or the log cannot be stored.
     """
-    if path.exists():
-        raise RobotLogError(f"{path} exists already: choose another file with --out")
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("xb") as file:
-            _write(log, file, advance)
-            file.flush()
-            os.fsync(file.fileno())
-        _publish(partial, path)
-    except OSError as error:
-        raise RobotLogError(f"cannot write {path}: {error.strerror or error}; choose another file with --out") from error
-    finally:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
+    with new_file(path, RobotLogError, "choose another file with --out") as partial, partial.open("xb") as file:
+        _write(log, file, advance)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def open_log(path: Path) -> RobotLog:
@@ -241,16 +229,6 @@ def _write_stream(writer: Writer, channel: int, stream: Stream, advance: Advance
         writer.add_message(channel, stamp, data, stamp, number & 0xFFFFFFFF)
         if number % 10_000 == 0:
             advance(number / len(stream))
-
-
-def _publish(partial: Path, path: Path) -> None:
-    """Give the file its name, unless another has taken that meanwhile."""
-    try:
-        os.link(partial, path)
-    except FileExistsError as error:
-        raise RobotLogError(f"{path} exists already: choose another file with --out") from error
-    except OSError:  # a file system without links
-        partial.rename(path)
 
 
 def _streams(summary: Summary, info: LogInfo) -> dict[str, StoredStream]:

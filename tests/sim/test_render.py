@@ -202,5 +202,5 @@ def test_a_video_that_fails_leaves_the_old_one_alone(tmp_path: Path) -> None:
 
 def test_a_video_that_cannot_be_written_is_a_render_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(RenderError, match="cannot write the video"):
+    with pytest.raises(RenderError, match=r"cannot write .*walk\.mp4"):
         write_video(tmp_path / "file" / "walk.mp4", _gray(2), fps=25)

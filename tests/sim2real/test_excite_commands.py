@@ -46,8 +46,8 @@ def test_the_picture_is_one(folder):
 
 def test_a_file_that_is_there_is_never_overwritten(fails, folder):
     before = (folder / "m.csv").read_bytes()
-    fails([*MADE, "--out", str(folder / "m.csv")], "m.csv is there already", "--out")
-    fails([*MADE, "--out", str(folder / "n.csv"), "--plot", str(folder / "m.png")], "m.png is there already", "--plot")
+    fails([*MADE, "--out", str(folder / "m.csv")], "m.csv exists already", "--out")
+    fails([*MADE, "--out", str(folder / "n.csv"), "--plot", str(folder / "m.png")], "m.png exists already", "--plot")
     assert (folder / "m.csv").read_bytes() == before
     assert not (folder / "n.csv").exists()
 

@@ -8,10 +8,7 @@ A shard is named by its number and made by it: writing goes on where it was stop
 They are plain arrays, never pickles, and their sizes are checked before they are used.
 """
 
-import contextlib
 import json
-import os
-import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -27,6 +24,7 @@ from assets.materials.errors import MaterialError
 from assets.materials.model.card import COLOUR
 from assets.materials.properties import PROPERTIES
 from assets.materials.seen import CHANNELS, Seen
+from assets.whole_file import whole_file
 
 MAX_SHARD_BYTES = 2 * 2**30
 _ROW = 1 + len(PROPERTIES)
@@ -146,16 +144,8 @@ def write_samples(path: Path, samples: list[Sample]) -> None:
         "mass": np.array([s.mass for s in samples]),
         "tags": np.array(tags, np.str_),
     }
-    handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}", suffix=".npz")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez_compressed(file, allow_pickle=False, **arrays)
-        Path(beside).replace(path)
-    except OSError as error:
-        raise MaterialError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            Path(beside).unlink(missing_ok=True)
+    with whole_file(path, MaterialError) as partial:
+        np.savez_compressed(partial, allow_pickle=False, **arrays)
 
 
 @dataclass(frozen=True, eq=False)

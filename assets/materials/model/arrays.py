@@ -8,8 +8,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from assets.materials.errors import MaterialError
-from assets.materials.publish import publish, publish_anew
+from assets.materials.errors import EXISTS, MaterialError
+from assets.whole_file import new_file, whole_file
 
 MAX_BYTES = 512 * 2**20
 
@@ -25,7 +25,9 @@ def named(tree: Any) -> dict[str, np.ndarray]:
 def write_arrays(path: Path, card: str, arrays: Mapping[str, np.ndarray], replace: bool = False) -> None:
     """Raises MaterialError where there is such a file already (unless it may be replaced), or it can't be written."""
     told = {_CARD: np.frombuffer(card.encode(), np.uint8)} | dict(arrays)
-    (publish_anew if replace else publish)(path, lambda file: np.savez_compressed(file, allow_pickle=False, **told))
+    written = whole_file(path, MaterialError) if replace else new_file(path, MaterialError, EXISTS)
+    with written as partial, partial.open("wb") as file:
+        np.savez_compressed(file, allow_pickle=False, **told)
 
 
 def read_arrays(path: Path) -> tuple[str, dict[str, np.ndarray]]:

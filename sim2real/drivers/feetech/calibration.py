@@ -16,7 +16,6 @@ range that was swept.
 
 import json
 import math
-import uuid
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ import numpy as np
 
 from assets.errors import UserError
 from assets.robots.robot import Robot
+from assets.whole_file import whole_file
 from sim2real.drivers.feetech.registers import STEPS, STEPS_PER_RADIAN
 
 _GRIPPER = "gripper"
@@ -125,14 +125,8 @@ class Calibration:
     def save(self, path: Path) -> None:
         """Write the file as LeRobot does, whole or not at all."""
         told = {joint: asdict(motor) for joint, motor in zip(self.joints, self.motors, strict=True)}
-        partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-        try:
+        with whole_file(path, CalibrationError) as partial:
             partial.write_text(json.dumps(told, indent=4) + "\n")
-            partial.replace(path)
-        except OSError as error:
-            raise CalibrationError(f"cannot write the calibration {path}: {error.strerror or error}") from error
-        finally:
-            partial.unlink(missing_ok=True)
 
 
 def make_calibration(robot: Robot, motors: tuple[MotorCalibration, ...], source: str) -> Calibration:
