@@ -334,6 +334,7 @@ def _summary(fetched: list[dict[str, np.ndarray]], learner: Learner, seconds: fl
     figures["skipped_updates"] = float(fetched[-1]["skipped_updates"])
     dt = learner.env.task.control_seconds
     figures["episode_reward_rate"] = figures.pop("reward") / dt
-    figures["episode_seconds"] = steps * dt / max(figures["failed"], 1.0)
+    if learner.env.task.terminations:  # what cannot fail has no time to failure
+        figures["episode_seconds"] = steps * dt / max(figures["failed"], 1.0)
     figures["steps_per_second"] = steps / seconds
     return figures

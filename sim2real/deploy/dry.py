@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from sim2real.drivers.driver import Driver
+from sim2real.drivers.driver import Driver, Listener
 from sim2real.robot_io import RobotCommand, RobotState
 
 
@@ -22,6 +22,10 @@ class ListenOnly:
     def read(self) -> RobotState:
         state = self._driver.read()
         return replace(state, rivals=0) if state.rivals else state
+
+    def listen(self) -> None:
+        if isinstance(self._driver, Listener):
+            self._driver.listen()
 
     def write(self, command: RobotCommand) -> None:
         pass

@@ -26,7 +26,7 @@ from sim2real.deploy.recorder import Recorder
 from sim2real.deploy.records import Sent, cycle_dtype, decision_dtype
 from sim2real.deploy.sources import CommandSource
 from sim2real.deploy.timing import Durations
-from sim2real.drivers.driver import Driver
+from sim2real.drivers.driver import Driver, Listener
 from sim2real.robot_io import RobotCommand, RobotState
 
 _UNACQUIRED = ("rival",)  # the vendor's own software may command until it is told to let go
@@ -90,6 +90,7 @@ class Runtime:
         self._clock = clock = pacer.clock
         self._every = round(1.0 / (pilot.rate * guard.period))
         self._pacer = pacer
+        self._listen = driver.listen if isinstance(driver, Listener) else lambda: None
         self._machine = Machine(timetable, pilot.default_pose, 1e-9 * clock())
         n = len(pilot.joints)
         self._zero = np.zeros(n)
@@ -132,7 +133,7 @@ class Runtime:
 
     def _turn(self, stop: Stopper) -> None:
         """One cycle."""
-        self._cycle = self._pacer.wait()
+        self._cycle = self._pacer.wait(self._listen)
         state = self._driver.read()
         now = self._clock()
         if stop.requested:

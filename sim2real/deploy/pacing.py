@@ -2,7 +2,7 @@
 
     pacer = Pacer(0.002)
     while ...:
-        cycle = pacer.wait()              # 0, 1, 2, ...; a number is left out where its deadline was missed
+        cycle = pacer.wait(listen)        # 0, 1, 2, ...; a number is left out where its deadline was missed
         ...
         pacer.meet(state.stamp_ns)        # states come at the same rate: be there soon after they do
 
@@ -10,7 +10,7 @@ A robot sends its states by a clock of its own. Met at random, a state is up to 
 the deadlines drift, by a few microseconds a cycle, to where a state is `_AGE_NS` old when the cycle begins.
 
 The last moments before a deadline are spent looking at the clock: a core that sleeps is slow to wake, and so is a thread that
-has let others have the interpreter.
+has let others have the interpreter. They are when states come, and whoever takes them in then knows when that was.
 """
 
 import time
@@ -18,7 +18,8 @@ from collections.abc import Callable
 
 _AGE_NS = 250_000
 _DRIFT_NS = 4_000
-_WATCHED_NS = 300_000
+_WATCHED_NS = 400_000
+_ALERT_NS = 100_000  # of these: to listen takes a while, too
 
 
 class Pacer:
@@ -45,15 +46,20 @@ class Pacer:
         self.error_ns: int | None = None
         """By how much the last period, from cycle to cycle, differed from the nominal one."""
 
-    def wait(self) -> int:
-        """Until the next deadline; those that passed long ago are left out. Returns the cycle's number."""
+    def wait(self, listen: Callable[[], object] = lambda: None) -> int:
+        """Until the next deadline; those that passed long ago are left out. `listen` is called at once, and again and again
+        shortly before. Returns the cycle's number."""
+        listen()
         now = self.clock()
         self.was_late = self._began is not None and now > self._due
         left_out = max(0, (now - self._due) // self.period_ns)
         self._due += left_out * self.period_ns
         while now < self._due:
-            if (unwatched := self._due - now - _WATCHED_NS) > 0:
-                self._sleep(1e-9 * unwatched)
+            left = self._due - now
+            if left > _WATCHED_NS:
+                self._sleep(1e-9 * (left - _WATCHED_NS))
+            elif left > _ALERT_NS:
+                listen()
             now = self.clock()
         self.error_ns = None if self._began is None else abs(now - self._began - self.period_ns)
         self._began = now

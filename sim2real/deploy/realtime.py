@@ -4,24 +4,23 @@
         ...                               # this thread first come, first served, on a core of its own
 
 Linux only: elsewhere everything is a warning. The thread gets the SCHED_FIFO policy, the highest-numbered of the cores that it
-may use, memory that is not swapped out, timers without slack, and no garbage collection; the process lets other threads have
-the interpreter for a tenth of a millisecond at most while this one waits for it, and the machine's cores doze rather than sleep
-between cycles. All but locked memory is undone at the end.
+may use, memory that is not swapped out, timers without slack, and no garbage collection. The process's other threads, those of
+a robot's network for one, are sent to the other cores, as they would not get far on that one, and have the interpreter for a
+tenth of a millisecond at most while this thread waits for it. All but locked memory is undone at the end.
 """
 
 import contextlib
 import ctypes
 import gc
 import os
-import struct
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 PRIORITY = 50
 _SWITCH_SECONDS = 1e-4
 _TIMER_SLACK = 29  # of prctl
-_WAKE_LATENCY = Path("/dev/cpu_dma_latency")
 _LOCK_CURRENT, _LOCK_FUTURE, _LOCK_ON_FAULT = 1, 2, 4
 
 
@@ -38,7 +37,7 @@ def realtime(priority: int = PRIORITY) -> Iterator[list[str]]:
         if not hasattr(os, "sched_setscheduler"):
             warnings.append(f"no real-time scheduling on {sys.platform}: periods will vary; run on Linux")
         else:
-            for step in (_pin, _set_timers, _lock_memory, _keep_awake):
+            for step in (_pin, _set_timers, _lock_memory):
                 warnings += step(undo)
             warnings += _schedule(undo, priority)
         yield warnings
@@ -76,7 +75,16 @@ def _pin(undo: contextlib.ExitStack) -> list[str]:
     except OSError as error:
         return [f"the loop is not pinned to a core ({_reason(error)}): start it with `taskset -c {max(cores)}`"]
     undo.callback(os.sched_setaffinity, 0, cores)
+    for thread in {int(path.name) for path in Path("/proc/self/task").iterdir()} - {threading.get_native_id()}:
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            os.sched_setaffinity(thread, cores - {max(cores)})
+            undo.callback(_let_run, thread, cores)
     return []
+
+
+def _let_run(thread: int, cores: set[int]) -> None:
+    with contextlib.suppress(OSError):
+        os.sched_setaffinity(thread, cores)
 
 
 def _set_timers(undo: contextlib.ExitStack) -> list[str]:
@@ -93,18 +101,6 @@ def _lock_memory(undo: contextlib.ExitStack) -> list[str]:
         return []
     reason = os.strerror(ctypes.get_errno())
     return [f"memory is not locked ({reason}): a swapped-out page delays the loop; permit it with `ulimit -l unlimited`"]
-
-
-def _keep_awake(undo: contextlib.ExitStack) -> list[str]:
-    """No idle state that takes time to wake from, for as long as the file is open (the kernel's PM QoS interface)."""
-    if not _WAKE_LATENCY.exists():
-        return []
-    try:
-        file = undo.enter_context(_WAKE_LATENCY.open("wb", buffering=0))
-        file.write(struct.pack("=i", 0))  # microseconds
-    except OSError as error:
-        return [f"cores may sleep deeply between cycles ({_reason(error)}): make {_WAKE_LATENCY} writable, or run as root"]
-    return []
 
 
 def _reason(error: Exception) -> str:

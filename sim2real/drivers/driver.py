@@ -3,7 +3,7 @@
 The twin and the hardware are drivers alike; a user's own is found through the entry-point group `zerogap.drivers`.
 """
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from assets.errors import UserError
 from assets.robots.robot import Robot
@@ -44,4 +44,14 @@ class Driver(Protocol):
 
     def close(self) -> None:
         """Let go of the bus; may be called twice."""
+        ...
+
+
+@runtime_checkable
+class Listener(Protocol):
+    """A driver whose robot sends states by a clock of its own."""
+
+    def listen(self) -> None:
+        """Take in what has come, for `read` to give later with the time of now. Called again and again shortly before `read`,
+        which a state may have waited for since long after the one before."""
         ...

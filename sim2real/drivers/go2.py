@@ -12,6 +12,7 @@ Not yet tried on hardware.
 """
 
 import time
+from collections import deque
 from dataclasses import replace
 
 import numpy as np
@@ -57,6 +58,7 @@ class Go2Driver:
         self._network: Network | None = None
         self._connected = 0.0
         self._inbox: Inbox | None = None
+        self._arrived: deque[tuple[int, bytes]] = deque()
         self._others: Publishers | None = None
         self._outbox: Outbox | None = None
         self._state: RobotState | None = None
@@ -97,6 +99,10 @@ class Go2Driver:
             self._outbox = None
             raise
 
+    def listen(self) -> None:
+        if self._inbox is not None:
+            self._arrived.extend((time.monotonic_ns(), cdr) for cdr in self._inbox.take())
+
     def read(self) -> RobotState:
         state = self._newest()
         if state is None:
@@ -127,6 +133,7 @@ class Go2Driver:
     def close(self) -> None:
         self._outbox = self._inbox = self._others = None
         self._state = self._fault = self._sequence = None
+        self._arrived.clear()
         if self._network is not None:
             self._network.close()
             self._network = None
@@ -146,23 +153,26 @@ class Go2Driver:
             self._state, self._fault = replace(self._fault, rivals=rivals), None
             return self._state
         before = self._state
-        for cdr in self._inbox.take():
+        self.listen()
+        while self._arrived:
+            stamp_ns, cdr = self._arrived.popleft()
             if len(cdr) != self._states.cdr_size:
                 continue  # a message of another kind under this name
             last = self._sequence
-            state = self._decode(self._states.from_cdr(cdr), rivals)
+            state = self._decode(self._states.from_cdr(cdr), stamp_ns, rivals)
             is_at_fault = not state.intact or (last is not None and state.sequence <= last)
             if is_at_fault and self._state is not before:
                 self._fault = state
+                self._arrived.clear()
                 break
             self._state = state
             if is_at_fault:
-                break
+                self._arrived.clear()
         if self._state is before and before is not None and before.rivals != rivals:
             self._state = replace(before, rivals=rivals)
         return self._state
 
-    def _decode(self, struct: bytes, rivals: int) -> RobotState:
+    def _decode(self, struct: bytes, stamp_ns: int, rivals: int) -> RobotState:
         message = self._states.record(struct)
         motors, imu = message["motor_state"], message["imu_state"]
         intact = is_intact(struct)
@@ -170,7 +180,7 @@ class Go2Driver:
         if intact:
             self._sequence = sequence
         return RobotState(
-            stamp_ns=time.monotonic_ns(),
+            stamp_ns=stamp_ns,
             sequence=sequence,
             position=motors["q"][self._motors] * self._signs,
             velocity=motors["dq"][self._motors] * self._signs,

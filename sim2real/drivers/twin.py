@@ -13,6 +13,7 @@ import random
 import select
 import socket
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -55,6 +56,7 @@ class TwinDriver:
         self._socket: socket.socket | None = None
         self._sender = random.SystemRandom().randrange(1, 2**64)
         self._sequence = 0
+        self._arrived: deque[tuple[int, bytes]] = deque()
         self._hello_due = -math.inf
         self._welcome: tuple[float, str, int] | None = None
         self._state: RobotState | None = None
@@ -82,6 +84,16 @@ class TwinDriver:
         if state.rivals:
             raise DriverError(f"another program commands the twin at {self._address} already: end it first")
 
+    def listen(self) -> None:
+        if self._socket is None:
+            return
+        for _ in range(_MAX_PACKETS):
+            try:
+                content = self._socket.recv(MAX_BYTES + 1)
+            except OSError:  # nothing has come, or nobody listens there
+                return
+            self._arrived.append((time.monotonic_ns(), content))
+
     def read(self) -> RobotState:
         self._receive()
         if self._state is None:
@@ -104,6 +116,7 @@ class TwinDriver:
             self._send(Kind.BYE, 0)
             self._socket.close()
         self._socket = self._welcome = self._state = self._good = self._fault = None
+        self._arrived.clear()
         self._hello_due = -math.inf
 
     def _has_state(self) -> bool:
@@ -150,19 +163,15 @@ class TwinDriver:
             self._hello_due = now + _HELLO_SECONDS
             self._send(Kind.HELLO, 0)
         is_new = False
-        for _ in range(_MAX_PACKETS):
-            try:
-                content = self._socket.recv(MAX_BYTES + 1)
-            except BlockingIOError:
-                return
-            except OSError:  # nobody listens there
-                return
+        self.listen()
+        while self._arrived:
+            stamp_ns, content = self._arrived.popleft()
             before = self._state
             try:
-                self._take(unpack(content), time.monotonic_ns())
+                self._take(unpack(content), stamp_ns)
             except PacketError:  # not of this protocol, or so damaged that it does not tell what it was
                 if before is not None:
-                    self._state = replace(before, stamp_ns=time.monotonic_ns(), intact=False)
+                    self._state = replace(before, stamp_ns=stamp_ns, intact=False)
             if self._state is before or self._state is None:
                 continue
             if not self._is_at_fault(self._state):

@@ -61,3 +61,40 @@ def test_cycles_drift_to_just_after_the_states(phase, drift):
         pacer.meet(stamp)
     assert np.ptp(ages[-100:]) < 50_000
     assert np.mean(ages[-100:]) == pytest.approx(250_000, abs=50_000)
+
+
+@given(phase=st.integers(0, PERIOD_NS - 1), drift=st.integers(-200, 200))
+def test_cycles_find_states_whose_time_is_known_by_listening_only(phase, drift):
+    """What comes while nobody listens has the time at which somebody does again, shortly before a cycle."""
+    clock = Clock()
+    pacer = Pacer(0.002, clock, clock.sleep)
+    begin, period = clock.now, PERIOD_NS + drift
+    heard: list[tuple[int, int]] = []  # number, stamp
+
+    def listen() -> None:
+        clock.sleep(10e-6)
+        number = (clock.now - begin - phase) // period
+        if not heard or number > heard[-1][0]:
+            heard.append((number, clock.now))
+
+    ages = []
+    for _ in range(1200):
+        pacer.wait(listen)
+        ages.append((clock.now - begin - phase) % period)
+        listen()
+        pacer.meet(heard[-1][1])
+        clock.sleep(0.0003)
+    assert np.ptp(ages[-100:]) < 60_000
+    assert np.mean(ages[-100:]) == pytest.approx(250_000, abs=60_000)
+
+
+def test_nobody_listens_in_the_last_moments():
+    """Taking in a state may last as long as they do."""
+    clock = Clock()
+    pacer = Pacer(0.002, clock, clock.sleep)
+    pacer.wait()
+    heard: list[int] = []
+    begin = clock.now
+    pacer.wait(lambda: heard.append(clock.now))
+    assert len(heard) > 10
+    assert (begin + PERIOD_NS - max(heard)) >= 95_000

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,29 @@ def test_a_loop_that_fails_gives_all_back_too():
     with pytest.raises(ZeroDivisionError), realtime():
         raise ZeroDivisionError
     assert settings() == before
+
+
+def test_other_threads_keep_off_the_loop_s_core_meanwhile():
+    cores = os.sched_getaffinity(0)
+    if len(cores) < 2:
+        pytest.skip("one core only: there is no other for them")
+    ready, end, told = threading.Event(), threading.Event(), []
+
+    def live() -> None:
+        told.append(threading.get_native_id())
+        ready.set()
+        end.wait()
+
+    thread = threading.Thread(target=live)
+    thread.start()
+    ready.wait()
+    try:
+        with realtime():
+            assert os.sched_getaffinity(told[0]) == cores - {max(cores)}
+        assert os.sched_getaffinity(told[0]) == cores
+    finally:
+        end.set()
+        thread.join()
 
 
 def test_threads_that_start_meanwhile_are_ordinary():

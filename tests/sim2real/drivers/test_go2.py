@@ -2,8 +2,11 @@
 
 import importlib
 import itertools
+import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 
 import numpy as np
@@ -67,6 +70,23 @@ def test_each_joint_commanded_alone_moves_the_matching_one_at_the_robot(peer: Go
         moved = dict(zip(GO2.joints, peer.ask()["position"], strict=True))
         assert [name for name in GO2.joints if abs(moved[name] - POSE[GO2.joints.index(name)]) > 0.1] == [joint]
         np.testing.assert_allclose(seen, target, atol=1e-4)
+
+
+def test_a_state_has_the_time_at_which_it_was_heard_not_read(peer: Go2Peer, driver: Go2Driver) -> None:
+    before = driver.read()
+    peer.ask()  # answered once a turn, in which it sends a state
+    peer.ask()
+    os.kill(peer.process.pid, signal.SIGSTOP)
+    try:
+        time.sleep(0.05)
+        driver.listen()
+        heard = time.monotonic_ns()
+        time.sleep(0.02)
+        state = driver.read()
+    finally:
+        os.kill(peer.process.pid, signal.SIGCONT)
+    assert state.sequence > before.sequence
+    assert before.stamp_ns < state.stamp_ns <= heard
 
 
 def test_every_quantity_of_a_command_arrives_at_its_joint(peer: Go2Peer, driver: Go2Driver) -> None:

@@ -100,6 +100,18 @@ def test_states_and_commands_arrive_to_the_last_bit(server: LocalServer) -> None
     driver.close()
 
 
+def test_a_state_has_the_time_at_which_it_was_heard_not_read(server: LocalServer) -> None:
+    driver = connect(server, TwinDriver(server.address))
+    server.publish(state(7))
+    time.sleep(0.02)
+    driver.listen()
+    heard = time.monotonic_ns()
+    time.sleep(0.02)
+    found = driver.read()
+    assert found.sequence == 7
+    assert found.stamp_ns <= heard
+
+
 def test_a_command_holds_for_a_while_only(server: LocalServer, clock: Clock) -> None:
     driver = connect(server, TwinDriver(server.address))
     driver.write(command())

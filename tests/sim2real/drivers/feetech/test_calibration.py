@@ -144,4 +144,4 @@ def test_files_that_cannot_be_read_or_written_are_told(tmp_path: Path):
     with pytest.raises(CalibrationError, match="must have the motors"):
         load_calibration(tmp_path / "long.json", SO101)
     with pytest.raises(CalibrationError, match="cannot write"):
-        arm().save(tmp_path / "absent" / "arm.json")
+        arm().save(tmp_path / "long.json" / "arm.json")
