@@ -140,7 +140,7 @@ class Runtime:
             self._end("it was stopped", now)
         if state.stamp_ns != self._stamp:
             self.received += 1
-            self._pacer.meet(state.stamp_ns)
+        self._pacer.meet(state.stamp_ns)
         readings = self._guard.see(state, now)
         wanted = self._wanted(readings, now)
         what, sent = self._let_out(readings, wanted, now)

@@ -6,20 +6,23 @@
         ...
         pacer.meet(state.stamp_ns)        # states come at the same rate: be there soon after they do
 
-A robot sends its states by a clock of its own. Met at random, a state is up to a whole period old before it is looked at; so
-the deadlines drift, by a few microseconds a cycle, to where a state is `_AGE_NS` old when the cycle begins.
+A robot sends its states by a clock of its own, and none of them exactly on time. Met at random, a state is up to a whole period
+old before it is looked at; so the deadlines drift, by a fraction of a microsecond a cycle, to come ever sooner after the
+states, and step back whenever one comes too late for its cycle, which one in two hundred then does.
 
 The last moments before a deadline are spent looking at the clock: a core that sleeps is slow to wake, and so is a thread that
-has let others have the interpreter. They are when states come, and whoever takes them in then knows when that was.
+has let others have the interpreter.
 """
 
 import time
 from collections.abc import Callable
 
-_AGE_NS = 250_000
-_DRIFT_NS = 4_000
-_WATCHED_NS = 400_000
-_ALERT_NS = 100_000  # of these: to listen takes a while, too
+_LEAST_AGE_NS = 200_000  # of a state when its cycle begins: to take it in lasts a while, too
+_STEP_BACK_NS = 40_000
+_DRIFT_NS = _STEP_BACK_NS // 200
+_SLICE_NS = 200_000  # between two times that whoever listens is called
+_WATCHED_NS = 300_000
+_ALERT_NS = 100_000  # of these, in which nobody listens
 
 
 class Pacer:
@@ -40,15 +43,15 @@ class Pacer:
         self._due = self.clock()
         self._cycle = -1
         self._began: int | None = None
-        self._stamp = -1
+        self._stamp, self._age = -1, self.period_ns
         self.was_late = False
         """Whether the cycle before the last wait ended after the next deadline."""
         self.error_ns: int | None = None
         """By how much the last period, from cycle to cycle, differed from the nominal one."""
 
     def wait(self, listen: Callable[[], object] = lambda: None) -> int:
-        """Until the next deadline; those that passed long ago are left out. `listen` is called at once, and again and again
-        shortly before. Returns the cycle's number."""
+        """Until the next deadline; those that passed long ago are left out. `listen` is called again and again, but for the
+        last moments. Returns the cycle's number."""
         listen()
         now = self.clock()
         self.was_late = self._began is not None and now > self._due
@@ -57,8 +60,8 @@ class Pacer:
         while now < self._due:
             left = self._due - now
             if left > _WATCHED_NS:
-                self._sleep(1e-9 * (left - _WATCHED_NS))
-            elif left > _ALERT_NS:
+                self._sleep(1e-9 * min(left - _WATCHED_NS, _SLICE_NS))
+            if left > _ALERT_NS:
                 listen()
             now = self.clock()
         self.error_ns = None if self._began is None else abs(now - self._began - self.period_ns)
@@ -68,10 +71,16 @@ class Pacer:
         return self._cycle
 
     def meet(self, stamp_ns: int) -> None:
-        """Drift towards where a state with this stamp is a little old at the beginning of a cycle."""
-        if stamp_ns == self._stamp or self._began is None:
+        """Move the deadlines, in view of when the newest state of this cycle came."""
+        assert self._began is not None
+        half, least = self.period_ns // 2, min(_LEAST_AGE_NS, self.period_ns // 4)
+        if stamp_ns == self._stamp:  # none has come in time
+            self._due += _STEP_BACK_NS if self._age < half else 0
             return
-        self._stamp = stamp_ns
-        half = self.period_ns // 2
-        late = (self._began - stamp_ns - min(_AGE_NS, half) + half) % self.period_ns - half
-        self._due -= max(-_DRIFT_NS, min(_DRIFT_NS, late // 8))
+        self._stamp, self._age = stamp_ns, (self._began - stamp_ns) % self.period_ns
+        if self._age > half:
+            self._due += _STEP_BACK_NS
+        elif self._age < least:
+            self._due += min(_STEP_BACK_NS, (least - self._age) // 8)
+        else:
+            self._due -= _DRIFT_NS

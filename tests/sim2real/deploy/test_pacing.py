@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sim2real.deploy.pacing import Pacer
@@ -47,45 +47,43 @@ def test_what_is_too_late_is_left_out_and_counted():
     assert not pacer.was_late
 
 
-@given(phase=st.integers(0, PERIOD_NS - 1), drift=st.integers(-200, 200))
-def test_cycles_drift_to_just_after_the_states(phase, drift):
-    """Wherever a robot's clock stands, and though it is a little fast or slow."""
+@settings(max_examples=15, deadline=None)
+@given(
+    phase=st.integers(0, PERIOD_NS - 1),
+    drift=st.integers(-100, 100),
+    late=st.integers(0, 600_000),
+    lost=st.sampled_from([0.0, 0.05]),
+)
+def test_cycles_follow_the_states_as_closely_as_these_keep_time(phase, drift, late, lost):
+    """Wherever a robot's clock stands, though it is a little fast or slow, some of its states late and some lost."""
     clock = Clock()
     pacer = Pacer(0.002, clock, clock.sleep)
-    begin, period = clock.now, PERIOD_NS + drift
-    ages = []
-    for _ in range(1200):
-        pacer.wait()
-        stamp = clock.now - (clock.now - begin - phase) % period
-        ages.append(clock.now - stamp)
-        pacer.meet(stamp)
-    assert np.ptp(ages[-100:]) < 50_000
-    assert np.mean(ages[-100:]) == pytest.approx(250_000, abs=50_000)
-
-
-@given(phase=st.integers(0, PERIOD_NS - 1), drift=st.integers(-200, 200))
-def test_cycles_find_states_whose_time_is_known_by_listening_only(phase, drift):
-    """What comes while nobody listens has the time at which somebody does again, shortly before a cycle."""
-    clock = Clock()
-    pacer = Pacer(0.002, clock, clock.sleep)
-    begin, period = clock.now, PERIOD_NS + drift
-    heard: list[tuple[int, int]] = []  # number, stamp
+    rng = np.random.default_rng(phase)
+    begin, period, cycles = clock.now, PERIOD_NS + drift, 6000
+    count = cycles + 100
+    sent = begin + phase + np.arange(count) * period
+    came = sent + np.where(rng.random(count) < 0.05, late, 0)
+    came[rng.random(count) < lost] = 2**62
+    arrivals = sorted((int(c), int(s)) for c, s in zip(came, sent, strict=True))
+    heard = [(clock.now, clock.now)]  # when they were heard and sent
 
     def listen() -> None:
         clock.sleep(10e-6)
-        number = (clock.now - begin - phase) // period
-        if not heard or number > heard[-1][0]:
-            heard.append((number, clock.now))
+        while arrivals[0][0] <= clock.now:
+            heard.append((clock.now, arrivals.pop(0)[1]))
 
-    ages = []
-    for _ in range(1200):
+    ages, fresh = [], []
+    for _ in range(cycles):
+        before = len(heard)
         pacer.wait(listen)
-        ages.append((clock.now - begin - phase) % period)
         listen()
-        pacer.meet(heard[-1][1])
+        pacer.meet(heard[-1][0])
+        fresh.append(len(heard) > before)
+        ages.append(clock.now - heard[-1][1])
         clock.sleep(0.0003)
-    assert np.ptp(ages[-100:]) < 60_000
-    assert np.mean(ages[-100:]) == pytest.approx(250_000, abs=60_000)
+    typical, missed = np.median(ages[-2000:]), 1 - np.mean(fresh[-2000:])
+    assert typical < (300_000 + late if lost == 0.0 else PERIOD_NS // 2 + 100_000)
+    assert missed < 0.015 + lost
 
 
 def test_nobody_listens_in_the_last_moments():
