@@ -71,7 +71,7 @@ def run(out: Path) -> dict[str, Any]:
         "falls": twin["falls"],
         "killed_to_damp_ms": max(d.after_fault_ms for d in damped if d.fault == "killed" and d.after_fault_ms is not None),
         "faults": [d.to_json() for d in damped],
-        "deployment": told,
+        "deployment": told | {"log": Path(told["log"]).name},
         "twin": twin,
     }
     write_json(out / "deploy.json", figures)
