@@ -100,6 +100,8 @@ class Runtime:
         self._command = np.zeros(len(pilot.command_names))
         self._policy_began = self._next_decision = self._cycle = 0
         self._stamp = -1
+        self._sent_ns = 0
+        """When the last command left."""
         self._restarted = True
         self._acquired = False
         self._shown = Phase.IDLE
@@ -143,10 +145,10 @@ class Runtime:
         self._pacer.meet(state.stamp_ns)
         readings = self._guard.see(state, now)
         wanted = self._wanted(readings, now)
+        self._sent_ns = now
         what, sent = self._let_out(readings, wanted, now)
-        sent_ns = self._clock()
-        self._measure(state, sent_ns, what)
-        self._write(state, wanted, sent, what, now, sent_ns)
+        self._measure(state, what)
+        self._write(state, wanted, sent, what, now)
         self._stamp = state.stamp_ns
         self._show(readings)
         if self._machine.phase is Phase.ACQUIRE:
@@ -164,10 +166,15 @@ class Runtime:
             if before is not Phase.POLICY:
                 self._pilot.restart()
                 self._policy_began = self._next_decision = self._cycle
-            if self._cycle >= self._next_decision and np.isfinite(readings.position + readings.velocity).all():
+            if self._cycle >= self._next_decision and self._is_known(readings):
                 self._decide(now)
             return self._towards(self._targets)
         return None
+
+    def _is_known(self, readings: Readings) -> bool:
+        """Whether there is a robot for a policy to decide about; where not, the filter trips in this very cycle."""
+        is_stale = readings.age > self._guard.limits.stale_seconds
+        return not is_stale and bool(np.isfinite(readings.position + readings.velocity).all())
 
     def _decide(self, now: int) -> None:
         state = self._guard.good
@@ -206,12 +213,17 @@ class Runtime:
             return Sent.NOTHING, None
         verdict = self._guard.let_out(readings, wanted)
         if verdict.trips.any():
-            self._record["trips"] = _bits(verdict.trips)
-            machine.damp(self._guard.tell(readings, verdict.trips), 1e-9 * now)
+            try:
+                self._send_damping()  # before it is put into words
+            finally:
+                self._record["trips"] = _bits(verdict.trips)
+                machine.damp(self._guard.tell(readings, verdict.trips), 1e-9 * now)
+            return Sent.DAMPING, verdict.targets
         if machine.phase is Phase.DAMP:
             self._send_damping()
             return Sent.DAMPING, verdict.targets
         self._driver.write(RobotCommand(self.sent, *verdict.targets))
+        self._sent_ns = self._clock()
         self.sent += 1
         return Sent.COMMAND, verdict.targets
 
@@ -259,24 +271,23 @@ class Runtime:
 
     def _send_damping(self) -> None:
         self._driver.damp()
+        self._sent_ns = self._clock()
         self.damped += 1
 
     # Telling
 
-    def _measure(self, state: RobotState, sent_ns: int, what: Sent) -> None:
+    def _measure(self, state: RobotState, what: Sent) -> None:
         if what is not Sent.COMMAND or self.sent < _FIRST_CYCLES:
             return
         if self._pacer.error_ns is not None:
             self.timing.period_error.add(self._pacer.error_ns)
         self.timing.overruns += self._pacer.was_late
         if state.stamp_ns != self._stamp:
-            self.timing.latency.add(sent_ns - state.stamp_ns)
+            self.timing.latency.add(self._sent_ns - state.stamp_ns)
 
-    def _write(
-        self, state: RobotState, wanted: Targets | None, sent: Targets | None, what: Sent, now: int, sent_ns: int
-    ) -> None:
+    def _write(self, state: RobotState, wanted: Targets | None, sent: Targets | None, what: Sent, now: int) -> None:
         record = self._record
-        record["number"], record["now_ns"], record["sent_ns"] = self._cycle, now, sent_ns
+        record["number"], record["now_ns"], record["sent_ns"] = self._cycle, now, self._sent_ns
         for name in _STATE_FIELDS:
             record[name] = getattr(state, name)
         record["phase"], record["what"], record["restarted"] = self._machine.phase, what, self._restarted
