@@ -12,6 +12,8 @@ class ListenOnly:
     def __init__(self, driver: Driver):
         self._driver = driver
         self.robot, self.rate = driver.robot, driver.rate
+        if isinstance(driver, Listener):
+            self.listen = driver.listen
 
     def connect(self) -> None:
         self._driver.connect()
@@ -22,10 +24,6 @@ class ListenOnly:
     def read(self) -> RobotState:
         state = self._driver.read()
         return replace(state, rivals=0) if state.rivals else state
-
-    def listen(self) -> None:
-        if isinstance(self._driver, Listener):
-            self._driver.listen()
 
     def write(self, command: RobotCommand) -> None:
         pass
