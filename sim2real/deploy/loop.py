@@ -91,7 +91,7 @@ class Runtime:
         self._every = round(1.0 / (pilot.rate * guard.period))
         self._pacer = pacer
         # A robot that is asked for its states has no clock to meet.
-        self._listen, self._meet = (driver.listen, pacer.meet) if isinstance(driver, Listener) else (_nothing, _nothing)
+        self._listen, self._meet = (driver.listen, pacer.meet) if isinstance(driver, Listener) else (None, None)
         self._machine = Machine(timetable, pilot.default_pose, 1e-9 * clock())
         n = len(pilot.joints)
         self._zero = np.zeros(n)
@@ -143,7 +143,8 @@ class Runtime:
             self._end("it was stopped", now)
         if state.stamp_ns != self._stamp:
             self.received += 1
-        self._meet(state.stamp_ns)
+        if self._meet is not None:
+            self._meet(state.stamp_ns)
         readings = self._guard.see(state, now)
         wanted = self._wanted(readings, now)
         self._sent_ns = now
@@ -344,9 +345,6 @@ _STATE_FIELDS = (
 _TARGET_FIELDS: dict[str, list[tuple[str, Any]]] = {
     who: [(name, f"{who}_{name}") for name in Targets._fields] for who in ("wanted", "sent")
 }
-
-
-def _nothing(*_: Any) -> None: ...
 
 
 def _bits(trips: np.ndarray) -> int:

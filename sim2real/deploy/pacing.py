@@ -49,10 +49,11 @@ class Pacer:
         self.error_ns: int | None = None
         """By how much the last period, from cycle to cycle, differed from the nominal one."""
 
-    def wait(self, listen: Callable[[], object] = lambda: None) -> int:
+    def wait(self, listen: Callable[[], object] | None = None) -> int:
         """Until the next deadline; those that passed long ago are left out. `listen` is called again and again, but for the
         last moments. Returns the cycle's number."""
-        listen()
+        if listen is not None:
+            listen()
         now = self.clock()
         self.was_late = self._began is not None and now > self._due
         left_out = max(0, (now - self._due) // self.period_ns)
@@ -60,8 +61,8 @@ class Pacer:
         while now < self._due:
             left = self._due - now
             if left > _WATCHED_NS:
-                self._sleep(1e-9 * min(left - _WATCHED_NS, _SLICE_NS))
-            if left > _ALERT_NS:
+                self._sleep(1e-9 * min(left - _WATCHED_NS, _SLICE_NS if listen is not None else left))
+            if left > _ALERT_NS and listen is not None:
                 listen()
             now = self.clock()
         self.error_ns = None if self._began is None else abs(now - self._began - self.period_ns)
