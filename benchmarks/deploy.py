@@ -60,6 +60,7 @@ def run(out: Path) -> dict[str, Any]:
     console.print(f"inference {alone.percentile(99):.3f} ms (p99); {SECONDS:g} s on the twin by {protocol}", highlight=False)
     told, twin = _walk(pilot, protocol, out / f"deploy-{time.strftime('%Y%m%d-%H%M%S')}.mcap")
     damped = measure_faults(pilot, protocol, _ADDRESSES[protocol], out)
+    kills = [d.after_fault_ms for d in damped if d.fault == "killed" and d.after_fault_ms is not None]
     figures |= {
         "protocol": protocol,
         "inference_p99_ms": alone.percentile(99),
@@ -69,7 +70,7 @@ def run(out: Path) -> dict[str, Any]:
         "sent": told["sent"] + told["damped"],
         "received": twin["commands"],
         "falls": twin["falls"],
-        "killed_to_damp_ms": max(d.after_fault_ms for d in damped if d.fault == "killed" and d.after_fault_ms is not None),
+        "killed_to_damp_ms": max(kills, default=None),
         "faults": [d.to_json() for d in damped],
         "deployment": told | {"log": Path(told["log"]).name},
         "twin": twin,

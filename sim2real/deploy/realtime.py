@@ -77,8 +77,9 @@ def _pin(undo: contextlib.ExitStack) -> list[str]:
     undo.callback(os.sched_setaffinity, 0, cores)
     for thread in {int(path.name) for path in Path("/proc/self/task").iterdir()} - {threading.get_native_id()}:
         with contextlib.suppress(OSError):  # it has ended meanwhile
+            before = os.sched_getaffinity(thread)
             os.sched_setaffinity(thread, cores - {max(cores)})
-            undo.callback(_let_run, thread, cores)
+            undo.callback(_let_run, thread, before)
     return []
 
 
