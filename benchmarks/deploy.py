@@ -30,11 +30,11 @@ from rl.run import Run, RunError
 from sim2real.deploy.deployment import deploy
 from sim2real.deploy.machine import Timetable
 from sim2real.deploy.onnx_pilot import OnnxPilot
-from sim2real.deploy.realtime import realtime
 from sim2real.deploy.sources import Script, Within
 from sim2real.deploy.timing import Durations
 from sim2real.export.export import export
 from sim2real.export.policy import Policy
+from sim2real.realtime import realtime
 
 SECONDS = 60.0
 _RUN = "ZEROGAP_DEPLOY_RUN"

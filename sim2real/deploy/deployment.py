@@ -25,11 +25,11 @@ from sim2real.deploy.loop import DeployError, Runtime
 from sim2real.deploy.machine import Timetable
 from sim2real.deploy.pacing import Pacer
 from sim2real.deploy.pilot import Pilot
-from sim2real.deploy.realtime import realtime
 from sim2real.deploy.recorder import Recorder
 from sim2real.deploy.screen import Screen
 from sim2real.deploy.sources import CommandSource
 from sim2real.drivers.driver import Driver
+from sim2real.realtime import realtime
 from sim2real.robot_io import RobotState
 
 _TRIALS = 50

@@ -16,6 +16,7 @@ from envs.safety import CAUSES, Limits, Readings, Targets, Verdict, explain, gua
 from sim2real.robot_io import RobotState
 
 _NONE = np.float64(0.0)
+_SENDING = 0.1  # of a period: what passes at most, as a rule, from reading a state to having sent a command
 
 
 class Guard:
@@ -52,7 +53,8 @@ class Guard:
             temperature=good.temperature,
             moved=self._moved,
             elapsed=self._elapsed,
-            age=np.float64(1e-9 * (now_ns - good.stamp_ns) if self._good is not None else np.inf),
+            # When the command leaves, so that damping leaves within the stale limit and one period.
+            age=np.float64(1e-9 * (now_ns - good.stamp_ns) + _SENDING * self.period if self._good is not None else np.inf),
             corrupt=np.int64(self._corrupt),
             repeated=np.int64(self._repeated),
             reordered=np.int64(self._reordered),

@@ -5,7 +5,9 @@
         told = TwinLoop(simulated, server).run(stop, seconds=60.0)
 
 Periods have absolute deadlines, so that lateness does not add up; after a pause of more than a fifth of a second they count
-anew. What is late is counted: a robot does not wait for its own computer.
+anew. What is late is counted: a robot does not wait for its own computer. A robot shares no computer with whoever commands it
+either: where it is permitted, the twin runs before other programs, unless it takes so much that there would be little left for
+them.
 """
 
 import gc
@@ -21,6 +23,7 @@ import mujoco
 import numpy as np
 
 from rl.stop import Stop
+from sim2real.realtime import Precedence
 from sim2real.robot_io import RobotCommand, RobotState
 from sim2real.twin.faults import Faults
 from sim2real.twin.server import TwinError, TwinServer
@@ -34,6 +37,7 @@ PROTOCOLS = {
 _ROBOTS = {"go2-dds": "go2", "so101-serial": "so101"}  # protocols of one robot only
 _STATUS = 1.0  # s between two
 _PAUSE = 0.2  # s late, after which deadlines count anew
+_LATE_IN_A_ROW = 25  # periods without a rest, after which other programs come first
 
 Say = Callable[[str], None]
 
@@ -70,11 +74,14 @@ class Lateness:
         """s"""
         self.overruns = 0
         """Periods that began more than a period late."""
+        self.in_a_row = 0
+        """Of the latest periods, those that had no rest before them: the one before had not ended at their deadline."""
 
-    def add(self, seconds: float) -> None:
+    def add(self, seconds: float, rested: bool = True) -> None:
         self._counts[min(int(max(seconds, 0.0) / self._BIN), self._BINS)] += 1
         self.largest = max(self.largest, seconds)
         self.overruns += seconds > self._period
+        self.in_a_row = 0 if rested else self.in_a_row + 1
 
     def quantile(self, share: float) -> float:
         """Seconds, at the upper end of a bin; 0 where nothing was added."""
@@ -143,11 +150,13 @@ class TwinLoop:
         lateness = Lateness(spacing)
         end = math.inf if math.isinf(seconds) else simulated.sequence + round(seconds / simulated.period)
         self._say(f"{told.robot} at {told.address}: {simulated.posture}")
-        with _undisturbed():
+        with _undisturbed(), Precedence() as precedence:
             begin = due = time.monotonic()
             while not stop.requested and simulated.sequence < end:
                 if spacing > 0:
                     due = _wait_until(due, lateness) + spacing
+                if spacing == 0 or lateness.in_a_row > _LATE_IN_A_ROW:
+                    precedence.yield_to_others()
                 self.advance()
                 self._tell_status(lateness)
         told.simulated_seconds, told.wall_seconds = simulated.time, time.monotonic() - begin
@@ -209,10 +218,10 @@ class TwinLoop:
 def _wait_until(due: float, lateness: Lateness) -> float:
     """Sleep until a period's deadline, and say when it was: later than asked after a long pause, so that it is not made up."""
     now = time.monotonic()
-    if now < due:
+    if rested := now < due:
         time.sleep(due - now)
         now = time.monotonic()
-    lateness.add(now - due)
+    lateness.add(now - due, rested)
     return due if now < due + _PAUSE else now
 
 

@@ -18,6 +18,7 @@ import pytest
 from assets.robots import GO2, SO101
 from rl.stop import Stop
 from sim2real.drivers.twin import TwinDriver
+from sim2real.realtime import Precedence
 from sim2real.robot_io import RobotCommand, RobotState
 from sim2real.twin.gap import Fault, Gap, Messages
 from sim2real.twin.process import Lateness, TwinLoop, make_server
@@ -171,6 +172,29 @@ def test_real_time_is_never_ahead_of_the_clock(crouched: SimulatedRobot) -> None
     assert time.monotonic() - begin >= 0.14
     assert told.wall_seconds >= 0.14
     assert told.late_p50_ms <= told.late_p99_ms
+
+
+class Schedules:
+    """Which scheduling each period was simulated under."""
+
+    def __init__(self) -> None:
+        self.seen: list[int] = []
+
+    def add(self, simulated: SimulatedRobot, command: RobotCommand | None) -> None:
+        self.seen.append(os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="real-time scheduling is Linux's")
+def test_a_twin_that_never_rests_lets_other_programs_go_first(crouched: SimulatedRobot) -> None:
+    before = os.sched_getscheduler(0)
+    with Precedence():
+        permitted = os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK
+    rests, hurries = Schedules(), Schedules()
+    TwinLoop(crouched, Bench(), (rests,), say=lambda _: None).run(Stop(), seconds=0.1, speed=0.5)
+    TwinLoop(crouched, Bench(), (hurries,), say=lambda _: None).run(Stop(), seconds=1.0, speed=1e6)
+    assert rests.seen[0] == hurries.seen[0] == permitted
+    assert hurries.seen[40:] == [before] * len(hurries.seen[40:])
+    assert os.sched_getscheduler(0) == before
 
 
 def test_a_lost_state_is_not_sent_again() -> None:

@@ -1,4 +1,4 @@
-"""What makes a loop keep its time, as far as the system permits: `realtime()`.
+"""What makes a loop keep its time, as far as the system permits: `realtime()`, and for less than a whole core `Precedence`.
 
     with realtime() as warnings:
         ...                               # this thread first come, first served, on a core of its own
@@ -7,6 +7,11 @@ Linux only: elsewhere everything is a warning. The thread gets the SCHED_FIFO po
 may use, memory that is not swapped out, timers without slack, and no garbage collection. The process's other threads, those of
 a robot's network for one, are sent to the other cores, as they would not get far on that one, and have the interpreter for a
 tenth of a millisecond at most while this thread waits for it. All but locked memory is undone at the end.
+
+    with Precedence() as precedence:
+        ...                               # before ordinary threads, after a `realtime()` one, on any core
+        if is_behind:
+            precedence.yield_to_others()  # else nothing else would run
 """
 
 import contextlib
@@ -17,11 +22,34 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 PRIORITY = 50
+_PRECEDENCE = 30  # that of `Precedence`
 _SWITCH_SECONDS = 1e-4
 _TIMER_SLACK = 29  # of prctl
 _LOCK_CURRENT, _LOCK_FUTURE, _LOCK_ON_FAULT = 1, 2, 4
+
+
+class Precedence:
+    """The calling thread is run before all ordinary ones, with timers without slack, where that is permitted; where it is not,
+    nothing changes. It must sleep most of the time. Threads that it starts meanwhile are ordinary ones."""
+
+    def __init__(self) -> None:
+        self._undo = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        if hasattr(os, "sched_setscheduler") and not _schedule(self._undo, _PRECEDENCE):
+            _set_timers(self._undo)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.yield_to_others()
+
+    def yield_to_others(self) -> None:
+        """From now on as before; may be called twice, by the same thread."""
+        self._undo.close()
 
 
 @contextlib.contextmanager

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from sim2real.deploy.realtime import PRIORITY, realtime
+from sim2real.realtime import PRIORITY, Precedence, realtime
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="real-time scheduling is Linux's")
 
@@ -79,6 +79,22 @@ def test_threads_that_start_meanwhile_are_ordinary():
     assert int(child.stdout) == os.SCHED_OTHER
 
 
+def test_precedence_is_before_ordinary_threads_and_after_a_loop_and_can_be_given_back_early():
+    before = settings()
+    with realtime() as warnings:
+        pass
+    with Precedence() as precedence:
+        within = settings()
+        precedence.yield_to_others()
+        assert settings() == before
+    assert settings() == before
+    assert within["cores"] == before["cores"]
+    assert within["collects"] == before["collects"]
+    if not any("no real-time scheduling" in text for text in warnings):
+        assert within["policy"] & os.SCHED_FIFO
+        assert 0 < within["priority"] < PRIORITY
+
+
 # What a process may do is taken from the program that it becomes.
 FORBIDDEN = """
 import ctypes, os, resource, sys
@@ -88,9 +104,11 @@ os.execv(sys.executable, [sys.executable, "-c", sys.argv[1]])
 """
 LOOP = """
 import json
-from sim2real.deploy.realtime import realtime
+from sim2real.realtime import Precedence, realtime
 with realtime() as told:
     print(json.dumps(told))
+with Precedence():
+    pass
 """
 
 
