@@ -188,7 +188,7 @@ class Env:
         physics, push_left = self._push(key_push, state)
         recorder = state.recorder.write(physics, ctrl, jnp.round(state.time / dt).astype(jnp.int32))
         physics = self.physics.step(physics, ctrl, self.num_substeps)
-        recorder = recorder.keep_first(physics)
+        recorder = recorder.keep(physics, self.devices)
 
         # Judge.
         time = state.time + dt

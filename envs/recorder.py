@@ -1,13 +1,23 @@
-"""A flight recorder: the last moments of every environment, and of the first that diverges a copy to keep.
+"""A flight recorder: the last moments of every environment. The recording of one that diverges stops there, and is kept.
 
 The recording is what `sim.crash` needs to replay it: the state before the first recorded control step, and the controls of each
 step since.
+
+    recorder = recorder.write(physics, ctrl, episode_step)      # before each control step
+    recorder = recorder.keep(physics, devices)                  # after it
+    recorder.recording(env)                                     # of one that diverged
+
+Nothing here is about all environments together: devices that share them would have to wait for each other in every step.
 """
+
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import struct
 
+from sim.devices import Devices
 from sim.physics import PhysicsState
 
 
@@ -28,11 +38,10 @@ class Recorder(struct.PyTreeNode):
     tape: Tape
     cursor: jax.Array
     """Where the next step goes."""
-    kept: Tape
-    """Of the first environment that diverged, oldest first, (length, ...)."""
-    kept_fields: dict[str, jax.Array]
-    kept_env: jax.Array
-    """Index of that environment; -1 while none has diverged."""
+    stopped: jax.Array
+    """Where the oldest step is of an environment that has diverged; -1 for those that are still recorded, (num_envs,)."""
+    fields: dict[str, jax.Array]
+    """Of those that have diverged, their model fields then, (num_envs, ...)."""
 
     @classmethod
     def of(cls, physics: PhysicsState, ctrl_shape: tuple[int, ...], length: int = 25) -> "Recorder":
@@ -45,30 +54,74 @@ class Recorder(struct.PyTreeNode):
             ctrl=jnp.zeros((length, n, *ctrl_shape)),
             episode_step=jnp.full((length, n), -1, jnp.int32),
         )
-        kept = jax.tree.map(lambda x: x[:, 0], tape)
-        fields = {name: value[0] for name, value in physics.fields.items()}
-        return cls(tape, jnp.int32(0), kept, fields, jnp.int32(-1))
+        return cls(tape, jnp.int32(0), jnp.full(n, -1, jnp.int32), jax.tree.map(jnp.zeros_like, physics.fields))
 
     def axes(self) -> "Recorder":
         """Which axis of each array is that of the environments; None where there is none."""
-        return jax.tree.map(lambda _: None, self).replace(tape=jax.tree.map(lambda _: 1, self.tape))
+        axes = jax.tree.map(lambda _: 0, self)
+        return axes.replace(tape=jax.tree.map(lambda _: 1, self.tape), cursor=None)
 
     def write(self, physics: PhysicsState, ctrl: jax.Array, episode_step: jax.Array) -> "Recorder":
         """With the control step that is about to be taken; ctrl (num_envs, nu) or (num_envs, substeps, nu)."""
         ctrl = ctrl[:, None] if ctrl.ndim == 2 else ctrl
         now = Tape(physics.qpos, physics.qvel, physics.act, ctrl, episode_step)
-        tape = jax.tree.map(lambda tape, row: tape.at[self.cursor].set(row), self.tape, now)
+        goes_on = self.stopped < 0
+
+        def written(tape: jax.Array, row: jax.Array) -> jax.Array:
+            return tape.at[self.cursor].set(_where(goes_on, row, tape[self.cursor]))
+
+        tape = jax.tree.map(written, self.tape, now)
         return self.replace(tape=tape, cursor=(self.cursor + 1) % tape.qpos.shape[0])
 
-    def keep_first(self, physics: PhysicsState) -> "Recorder":
-        """After the step: keep the recording of the first environment that ever diverged."""
+    def keep(self, physics: PhysicsState, devices: Devices) -> "Recorder":
+        """After the step: stop the recordings of those that diverged."""
+        stops = physics.diverged & (self.stopped < 0)
 
-        def keep() -> tuple[Tape, dict[str, jax.Array], jax.Array]:
-            index = jnp.argmax(physics.diverged)
-            kept = jax.tree.map(lambda x: jnp.roll(x[:, index], -self.cursor, axis=0), self.tape)
-            return kept, {name: value[index] for name, value in physics.fields.items()}, index.astype(jnp.int32)
+        def copy(_: Any, start: jax.Array, stops: jax.Array, now: Any, kept: Any) -> Any:
+            return jax.lax.cond(stops.any(), lambda: jax.tree.map(lambda a, b: _where(stops, a, b), now, kept), lambda: kept)
 
-        kept, fields, env = jax.lax.cond(
-            physics.diverged.any() & (self.kept_env < 0), keep, lambda: (self.kept, self.kept_fields, self.kept_env)
+        fields = devices.each(copy, (), stops, physics.fields, self.fields)
+        return self.replace(stopped=jnp.where(stops, self.cursor, self.stopped), fields=fields)
+
+    # Of arrays in this process's memory
+
+    @property
+    def diverged(self) -> np.ndarray:
+        """Indices of the environments whose recordings are kept."""
+        return np.flatnonzero(np.asarray(self.stopped) >= 0)
+
+    def recording(self, env: int) -> "Recording":
+        """Of one that diverged. Steps before the episode in which it did so are left out, as they are another robot's."""
+
+        def unrolled(steps: jax.Array) -> np.ndarray:
+            return np.roll(np.asarray(steps)[:, env], -int(self.stopped[env]), axis=0)
+
+        tape = self.tape
+        step = unrolled(tape.episode_step)
+        start = len(step) - 1
+        while start > 0 and 0 <= step[start - 1] == step[start] - 1:
+            start -= 1
+        return Recording(
+            qpos=unrolled(tape.qpos)[start:],
+            qvel=unrolled(tape.qvel)[start:],
+            act=unrolled(tape.act)[start:],
+            ctrl=unrolled(tape.ctrl)[start:],
+            episode_step=step[start:],
+            fields={name: np.asarray(value)[env] for name, value in self.fields.items()},
         )
-        return self.replace(kept=kept, kept_fields=fields, kept_env=env)
+
+
+class Recording(NamedTuple):
+    """What is on one environment's tape, oldest first: (length, ...) each."""
+
+    qpos: np.ndarray
+    qvel: np.ndarray
+    act: np.ndarray
+    ctrl: np.ndarray
+    episode_step: np.ndarray
+    fields: dict[str, np.ndarray]
+    """The environment's own model fields."""
+
+
+def _where(mask: jax.Array, new: jax.Array, old: jax.Array) -> jax.Array:
+    return jnp.where(mask.reshape(-1, *[1] * (old.ndim - 1)), new, old)

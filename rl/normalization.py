@@ -1,5 +1,7 @@
 """Running mean and variance of observations, merged batch by batch (Chan, Golub and LeVeque 1979)."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 from flax import struct
@@ -27,10 +29,10 @@ class Normalizer(struct.PyTreeNode):
 
     def update(self, batch: jax.Array, longest: float = 1e8) -> "Normalizer":
         """With the observations of a batch, (..., size). Beyond `longest` observations old ones fade."""
-        batch = batch.reshape(-1, batch.shape[-1])
-        n = jnp.float32(batch.shape[0])
-        mean = batch.mean(axis=0)
-        second = jnp.sum(jnp.square(batch - mean), axis=0)
+        axes = tuple(range(batch.ndim - 1))  # as they are: flattened, what devices have of them would be sent to all
+        n = jnp.float32(math.prod(batch.shape[:-1]))
+        mean = batch.mean(axes)
+        second = jnp.sum(jnp.square(batch - mean), axes)
         total = self.count + n
         delta = mean - self.mean
         merged = self.second + second + jnp.square(delta) * self.count * n / total

@@ -253,7 +253,7 @@ def train(
                 figures["seconds"] = now - started
                 progress.report(budget.share(steps - first_steps, now - started), steps, figures)
                 learner.env.physics.check_overflow(state.env.physics)
-                if figures["failed/diverged"] and devices.first:
+                if figures["failed/diverged"]:
                     _dump_crash(run, learner.env, state, progress)
                 pending.clear()
                 reported = now
@@ -264,6 +264,8 @@ def train(
                 on_update(state, steps, now - started)
         if pending:
             figures |= _summary(jax.device_get(pending), learner, time.monotonic() - reported)
+            if figures["failed/diverged"]:
+                _dump_crash(run, learner.env, state, progress)
         figures["seconds"] = time.monotonic() - (started or compiling)
         progress.report(1.0, steps, figures)
         path = _save(checkpoints, state, devices)
@@ -290,32 +292,33 @@ def train_in_all(directory: Path, minutes: float, start: Callable[[], Run]) -> b
 
 def _dump_crash(run: Run, env: Env, state: LearnerState, progress: TrainingProgress | Silence) -> None:
     """Write the recording of the run's first diverged environment, once."""
-    if any((run.directory / "crashes").glob("*.npz")):
+    wanted = env.devices.on_first(lambda: not any((run.directory / "crashes").glob("*.npz")))
+    if not any(env.devices.agree(bool(wanted))):
         return
-    recorder = jax.device_get(state.env.recorder.replace(tape=None))
-    # The episode may be younger than the recording: what lies before it is another robot's.
-    step = recorder.kept.episode_step
-    start = len(step) - 1
-    while start > 0 and 0 <= step[start - 1] == step[start] - 1:
-        start -= 1
+    recorder = env.devices.fetch(state.env.recorder)
+    if not env.devices.first or not len(recorder.diverged):
+        return
+    index = int(recorder.diverged[0])
+    recording = recorder.recording(index)
     path = run.directory / "crashes" / f"update-{int(state.updates)}.npz"
+    seconds = recording.episode_step[-1] * env.task.control_seconds
     try:
         record = CrashRecord(
             task=run.task,
             engine=run.engine,
-            env=int(recorder.kept_env),
-            when=f"by update {int(state.updates)} of run {run.hash}; episode at {step[-1] * env.task.control_seconds:.2f} s",
+            env=index,
+            when=f"by update {int(state.updates)} of run {run.hash}; episode at {seconds:.2f} s",
             num_substeps=env.num_substeps,
             model=freeze_model(env.task.scene()),
-            fields=dict(recorder.kept_fields),
-            qpos=recorder.kept.qpos[start:],
-            qvel=recorder.kept.qvel[start:],
-            act=recorder.kept.act[start:],
-            ctrl=recorder.kept.ctrl[start:],
+            fields=recording.fields,
+            qpos=recording.qpos,
+            qvel=recording.qvel,
+            act=recording.act,
+            ctrl=recording.ctrl,
         )
         save_crash(path, record)
     except (CrashError, FrozenModelError) as error:
-        progress.say(f"warning: environment {int(recorder.kept_env)} diverged and could not be dumped: {error}")
+        progress.say(f"warning: environment {index} diverged and could not be dumped: {error}")
         return
     progress.say(f"warning: environment {record.env} diverged; the others go on. To see it: zerogap replay {path}")
 

@@ -438,23 +438,24 @@ class TestDivergence:
         for a, b in zip(jax.tree.leaves(after.observation), jax.tree.leaves(healthy.observation), strict=True):
             np.testing.assert_array_equal(np.delete(a, 2, axis=0), np.delete(b, 2, axis=0))
 
-    def test_the_last_moments_of_the_first_that_explodes_are_kept(self, plain):
+    def test_the_last_moments_of_each_that_explodes_are_kept(self, plain):
         states = plain.run(0, actions(5))
-        assert states[-1].recorder.kept_env == -1
+        assert not len(states[-1].recorder.diverged)
         state = states[-1]
         state = state.replace(physics=state.physics.replace(qvel=state.physics.qvel.at[2, 1].set(1e9)))
         after = plain.step(state, jnp.zeros((NUM_ENVS, 2)))
-        assert after.recorder.kept_env == 2
-        kept = after.recorder.kept
-        np.testing.assert_array_equal(kept.qpos[-6:], [s.physics.qpos[2] for s in states])
-        np.testing.assert_array_equal(kept.episode_step[-7:], [-1, 0, 1, 2, 3, 4, 5])
+        assert after.recorder.diverged.tolist() == [2]
+        kept = after.recorder.recording(2)
+        np.testing.assert_array_equal(kept.qpos, [s.physics.qpos[2] for s in states])
+        np.testing.assert_array_equal(kept.episode_step, [0, 1, 2, 3, 4, 5])
         assert kept.qvel[-1, 1] > 9e8
-        # another one later does not overwrite it
-        state = after.replace(physics=after.physics.replace(qvel=after.physics.qvel.at[4, 1].set(1e9)))
+        # what the robot does afterwards, and another one that explodes, don't overwrite it
+        later = plain.step(after, jnp.zeros((NUM_ENVS, 2)))
+        state = later.replace(physics=later.physics.replace(qvel=later.physics.qvel.at[4, 1].set(1e9)))
         later = plain.step(state, jnp.zeros((NUM_ENVS, 2)))
         assert later.terminated[4]
-        assert later.recorder.kept_env == 2
-        np.testing.assert_array_equal(later.recorder.kept.qpos, kept.qpos)
+        assert later.recorder.diverged.tolist() == [2, 4]
+        np.testing.assert_array_equal(later.recorder.recording(2).qpos, kept.qpos)
 
 
 def broken_terms() -> dict[str, tuple[dict, str]]:

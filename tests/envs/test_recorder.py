@@ -1,9 +1,9 @@
 import jax
 import jax.numpy as jnp
-import numpy as np
 import pytest
 
 from envs.recorder import Recorder
+from sim.devices import Devices
 from sim.physics import PhysicsState
 
 LENGTH, N = 4, 3
@@ -26,7 +26,7 @@ def physics(step: int, diverged: tuple[int, ...] = ()) -> PhysicsState:
 @jax.jit
 def record(recorder: Recorder, before: PhysicsState, after: PhysicsState, step: jax.Array) -> Recorder:
     ctrl = before.qpos * 100
-    return recorder.write(before, ctrl, jnp.full(N, step, jnp.int32)).keep_first(after)
+    return recorder.write(before, ctrl, jnp.full(N, step, jnp.int32)).keep(after, Devices())
 
 
 @pytest.mark.parametrize("steps", [1, 3, 4, 9])
@@ -36,27 +36,45 @@ def test_the_last_steps_before_a_divergence_are_kept_in_order(steps):
         diverged = (1, 2) if step == steps - 1 else ()
         recorder = record(recorder, physics(step), physics(step + 1, diverged), jnp.int32(step))
     recorded = list(range(max(0, steps - LENGTH), steps))
-    blank = LENGTH - len(recorded)
-    kept = recorder.kept
-    assert recorder.kept_env == 1
-    assert kept.episode_step.tolist() == [-1] * blank + recorded
-    assert kept.qpos[blank:, 0].tolist() == [10 + step for step in recorded]
-    assert kept.qvel[blank:, 0].tolist() == [-10 - step for step in recorded]
-    assert kept.ctrl[blank:, 0, 0].tolist() == [100 * (10 + step) for step in recorded]
-    assert recorder.kept_fields["body_mass"].tolist() == [1.5]
+    assert recorder.diverged.tolist() == [1, 2]
+    for env in (1, 2):
+        tape = recorder.recording(env)
+        assert tape.episode_step.tolist() == recorded
+        assert tape.qpos[:, 0].tolist() == [10 * env + step for step in recorded]
+        assert tape.qvel[:, 0].tolist() == [-10 * env - step for step in recorded]
+        assert tape.ctrl[:, 0, 0].tolist() == [100 * (10 * env + step) for step in recorded]
+        assert tape.fields["body_mass"].tolist() == [env + 0.5]
 
 
-def test_only_the_first_divergence_is_kept():
+def test_a_recording_stays_as_it_was_at_the_first_divergence_while_others_go_on():
     recorder = Recorder.of(physics(0), (1, 1), LENGTH)
-    for step, diverged in enumerate([(), (2,), (), (0,)]):
-        recorder = record(recorder, physics(step), physics(step + 1, diverged), jnp.int32(step))
-    assert recorder.kept_env == 2
-    np.testing.assert_array_equal(recorder.kept.qpos[-2:, 0], [20, 21])
+    for step, diverged in enumerate([(), (2,), (), (0, 2), ()]):
+        heavier = physics(step + 1, diverged)
+        heavier = heavier.replace(fields={"body_mass": heavier.fields["body_mass"] + 100 * step})
+        recorder = record(recorder, physics(step), heavier, jnp.int32(step))
+    assert recorder.diverged.tolist() == [0, 2]
+    first = recorder.recording(2)
+    assert first.qpos[:, 0].tolist() == [20, 21]
+    assert first.fields["body_mass"].tolist() == [102.5]
+    later = recorder.recording(0)
+    assert later.qpos[:, 0].tolist() == [0, 1, 2, 3]
+    assert later.fields["body_mass"].tolist() == [300.5]
+    assert recorder.tape.qpos[:, 1, 0].tolist() == [14, 11, 12, 13]
+
+
+def test_what_came_before_the_episode_is_left_out():
+    recorder = Recorder.of(physics(0), (1, 1), LENGTH)
+    for step, episode_step in enumerate([41, 42, 0, 1]):
+        diverged = (1,) if step == 3 else ()
+        recorder = record(recorder, physics(step), physics(step + 1, diverged), jnp.int32(episode_step))
+    tape = recorder.recording(1)
+    assert tape.episode_step.tolist() == [0, 1]
+    assert tape.qpos[:, 0].tolist() == [12, 13]
 
 
 def test_nothing_is_kept_while_nothing_diverges():
     recorder = Recorder.of(physics(0), (1, 1), LENGTH)
     for step in range(6):
         recorder = record(recorder, physics(step), physics(step + 1), jnp.int32(step))
-    assert recorder.kept_env == -1
-    assert not recorder.kept.qpos.any()
+    assert not len(recorder.diverged)
+    assert not recorder.fields["body_mass"].any()

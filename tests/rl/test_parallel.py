@@ -51,6 +51,37 @@ def test_two_devices_give_the_training_state_of_one():
     python(DEVICES, devices=2)
 
 
+SENDING = """
+import re, jax
+from rl.learner import shardings
+from rl.ppo import PPO, PPOConfig
+from sim.devices import Devices
+from envs.registry import make_env
+from tests.rl.tracking import tracking_task
+
+devices = Devices.all()
+ppo = PPO(make_env(tracking_task(), 16, "native", devices=devices), PPOConfig(rollout_length=8, epochs=2, minibatches=2))
+places = shardings(ppo)
+state = jax.tree.map(
+    lambda x, place: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=place), jax.eval_shape(ppo.init, jax.random.key(0)), places
+)
+update = jax.jit(ppo.update, out_shardings=(places, devices.sharding(None)))
+for line in update.lower(state).compile().as_text().splitlines():
+    sent = re.search(r" (all-reduce|all-gather|all-to-all|collective-permute|reduce-scatter)(-start)?[(]", line)
+    if sent:
+        print(sent[1], re.search(r'op_name="([^"]*)"', line)[1])
+"""
+
+
+def test_devices_send_each_other_gradients_and_sums_and_nothing_else():
+    """No observations, and nothing at every step of a rollout, for which all would have to wait."""
+    sent = python(SENDING, devices=2).splitlines()
+    assert {line.split()[0] for line in sent} == {"all-reduce"}
+    in_loops = [line for line in sent if "while/body" in line]
+    assert len(in_loops) == 1
+    assert "psum" in in_loops[0]
+
+
 def _newest(directory):
     run = Run.open(directory)
     ppo = PPO(make_env(tracking_task(), run.num_envs), run.ppo)
