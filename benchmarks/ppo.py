@@ -173,7 +173,7 @@ def train_ours(plan: Plan, env: Env, seed: int, report: Report) -> None:
 def train_brax(plan: Plan, env: Env, seed: int, report: Report) -> None:
     from brax.training.agents.ppo import networks
 
-    from benchmarks import brax_ppo
+    from envs.adapters import brax_ppo
 
     acting: list[Any] = []
 

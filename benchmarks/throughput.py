@@ -30,6 +30,7 @@ from envs.view import Layout
 from rl.ppo import PPO, PPOConfig
 from rl.train import DEFAULT_NUM_ENVS
 from sim.engine import default_engine, make_physics
+from sim.native import NativePhysics
 from sim.physics import PhysicsError
 
 _ENVS = 1024
@@ -73,9 +74,11 @@ def run(out: Path) -> dict[str, Any]:
             figures[f"{name}_steps_per_s"] = statistics.median(values)
             figures[f"{name}_steps_per_s_all"] = values
         for name in ("native", "env", "train"):
+            if name not in rates:
+                continue
             paired = [n / r for n, r in zip(rates[name], rates["raw"], strict=True)]
             figures[f"{name}_of_raw"] = statistics.median(paired)
-        if "mjx" in rates:
+        if {"native", "mjx"} <= rates.keys():
             figures["native_over_mjx"] = statistics.median(n / m for n, m in zip(rates["native"], rates["mjx"], strict=True))
         figures["growth"] = []
         for n in growth:
@@ -85,7 +88,7 @@ def run(out: Path) -> dict[str, Any]:
     write_json(out / "throughput.json", figures)
     _plot(figures, out / "throughput.png")
     ratios = ("native_of_raw", "env_of_raw", "train_of_raw", "native_over_mjx")
-    for name in (*ratios, *(f"{name}_steps_per_s" for name in ("raw", "native", "env", "train"))):
+    for name in (*ratios, *(f"{name}_steps_per_s" for name in contenders)):
         if name in figures:
             print(f"{name:24}{figures[name]:,.2f}" if figures[name] < 100 else f"{name:24}{figures[name]:,.0f}")
     return figures
@@ -109,7 +112,7 @@ def _until(seconds: float, steps_per_call: int, call: Callable[[], None]) -> flo
 
 def _raw(num_envs: int) -> Contender:
     model, qpos = _model()
-    model = make_physics(model, 1, "native").model  # the same options
+    model = NativePhysics(model, 1).model  # the same options
     simulations = batch.Batch(model, nsim=num_envs)
     simulations.bind("qpos")[...] = qpos
     simulations.bind("sensordata")

@@ -10,7 +10,7 @@ A distribution that brings some says so in its pyproject.toml, and `zerogap list
 
 Without any of that, `zerogap train my_arm:track` and `zerogap train my_robots:SPOT-velocity-flat` find the same in a module of
 the working directory or on Python's path. What is named is a `Task` or a `Robot`, or a function without arguments that gives
-one; a terrain is part of a task's scene.
+one; a terrain is part of a task, as in `velocity_rough(robot, terrain)`.
 """
 
 import difflib
@@ -108,6 +108,8 @@ def find_all(kinds: Kinds, own_tasks: Collection[str] = (), own_robots: Collecti
                 tasks[f"{robot_name}-{kind_name}"] = kind(robot).description
             except (RobotError, TaskError):
                 continue  # it does not suit this robot
+            except Exception as error:
+                problems.append(f"{robot_name}-{kind_name} cannot be made: {_tell(error)}")
     tasks |= {name: task.description for name, task in load(Task, own_tasks).items()}
     return Found(tasks, tuple(robots), tuple(problems))
 
@@ -190,6 +192,11 @@ def _as(kind: type[T], value: Any, reference: str) -> T:
         except Exception as error:
             raise TaskError(f"{reference} fails: {_tell(error)}") from error
     if isinstance(value, kind):
+        robot = value.robot if isinstance(value, Task) else value
+        try:
+            robot.check()
+        except RobotError as error:
+            raise TaskError(f"{reference}: {error}") from error
         return value
     hint = (
         f". For a task of this robot: {reference}-KIND, such as {reference}-velocity-flat" if isinstance(value, Robot) else ""

@@ -29,6 +29,9 @@ DESCRIPTION = "bring the gripper to a commanded pose"
 
 _TARGET = "target"
 
+_SHARE = 0.05  # of the robot's action scale that an action of 1 is
+_AHEAD = 0.03  # s that pass till an action has an effect, and the next one follows
+
 
 def reach(robot: Robot) -> Task:
     """Bring the end effector to a commanded position and orientation, drawn anew every few seconds and reachable.
@@ -91,7 +94,8 @@ def reach(robot: Robot) -> Task:
             RewardTerm("limb_contact", locomotion.limb_contact, -0.5),
         ),
         terminations=(),
-        action=RelativeJointPosition(0.05),
+        action=RelativeJointPosition(_SHARE),
+        action_limit=_action_limit(robot),
         discount=0.99,  # some ways lead away from the target first, where a joint's limit is between
         metrics=(
             MetricTerm("settled_position_error", reaching.position_error, reaching.is_settled),
@@ -122,6 +126,13 @@ _RANDOMIZATION = Randomization(
     observation_latency=Latency(Uniform(0.0, 0.01), Uniform(-0.002, 0.002), longest=0.015),
     noise=SensorNoise(joint_position=0.005, joint_velocity=0.3),
 )
+
+
+def _action_limit(robot: Robot) -> float:
+    """Targets are no farther ahead than a joint must be led to keep its velocity limit, so that none is driven beyond it: a
+    servo of stiffness k and damping d follows a target at velocity v by v d / k."""
+    limit, k, d, scale = map(np.array, (robot.velocity_limits, robot.stiffness, robot.damping, robot.action_scale))
+    return float((limit * (_AHEAD + d / k) / (_SHARE * scale)).min())
 
 
 def _scene(robot: Robot) -> mujoco.MjSpec:

@@ -9,7 +9,7 @@ import dataclasses
 
 from assets.robots.robot import Robot
 from assets.scene import scene_spec
-from assets.terrains import rough_terrain
+from assets.terrains import Terrain, rough_terrain
 from envs.task import CriticTerm, MetricTerm, RewardTerm, Task, TruncationTerm
 from envs.terms import locomotion
 from envs.terms import terrain as terms
@@ -30,10 +30,10 @@ _REWARDS = {
 }
 
 
-def velocity_rough(robot: Robot) -> Task:
-    """Follow a commanded velocity and yaw rate over slopes, steps, stairs, rough ground and gaps."""
+def velocity_rough(robot: Robot, terrain: Terrain | None = None) -> Task:
+    """Follow a commanded velocity and yaw rate over slopes, steps, stairs, rough ground and gaps, or over another terrain."""
     flat = velocity_flat(robot)
-    terrain = rough_terrain()
+    terrain = rough_terrain() if terrain is None else terrain
     return dataclasses.replace(
         flat,
         name=f"{robot.name}-velocity-rough",

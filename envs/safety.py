@@ -266,7 +266,7 @@ def _words(cause: str, limits: Limits, r: Readings) -> str:
             "repeated": f"{int(r.repeated)} with a sequence number seen before {in_a_row}: frozen or duplicated",
             "reordered": f"{int(r.reordered)} older than one before {in_a_row}",
             "rival": f"{int(r.rivals)} other{'s' if r.rivals > 1 else ''} command{'s' if r.rivals == 1 else ''} this robot",
-            "state_not_finite": "a joint position or velocity or the orientation is no number",
+            "state_not_finite": "a joint position or velocity, or what the IMU says, is no number",
             "bad_command": "the command is not finite, or a gain is negative",
             "joint_range": f"outside its range: {worst(outside, limits.range_margin, 'rad')}",
             "jump": f"from one state to the next: {worst(np.abs(r.moved), allowed, 'rad')}",

@@ -16,7 +16,7 @@ from envs.safety import CAUSES
 from envs.task import Task, TaskError
 from rl.checkpoint import Checkpoints
 from rl.ppo import PPO, TrainState
-from rl.run import Run
+from rl.run import Run, RunError
 from rl.safety import Watchman
 
 _EVALUATION_STREAM = 0x5EED_E7A1
@@ -137,7 +137,11 @@ class PolicyEvaluator:
         self._act = act
         self._watchman = Watchman(env)
         self._seconds = seconds
-        self._total = round(seconds / env.task.control_seconds)
+        self._total = round(seconds / env.task.control_seconds) if np.isfinite(seconds) else 0
+        if self._total < 1:
+            raise RunError(
+                f"robots are to last {seconds:g} s: expected a control period ({env.task.control_seconds:g} s) or more"
+            )
         # Steps between two tellings of progress, so that they come out even.
         self._chunk = max(n for n in range(1, 51) if self._total % n == 0)
         self._reset = jax.jit(env.reset)

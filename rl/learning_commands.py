@@ -35,7 +35,7 @@ def train(
     calibration: Path | None = None,
     spread: bool = False,
     json_file: Json = None,
-) -> dict[str, Any]:
+) -> dict[str, Any] | None:
     """Train a policy by PPO, or continue a training.
 
     Example: zerogap train go2-velocity-flat --minutes 15 --out runs/go2
@@ -123,7 +123,7 @@ def distill(
     contacts_per_env: int | None = None,
     constraints_per_env: int | None = None,
     json_file: Json = None,
-) -> dict[str, Any]:
+) -> dict[str, Any] | None:
     """Distill a teacher into a policy that sees the robot's own sensors and their history, by DAgger.
 
     Example: zerogap distill runs/teacher --minutes 10 --out runs/student
@@ -181,16 +181,16 @@ def _expect_as_started(run: Any, given: dict[str, Any]) -> None:
             raise RunError(f"{run.directory} was started with {told}: leave it out, or start a new run")
 
 
-def _train(run: Any, budget: Any, resume: bool, devices: Any) -> dict[str, Any]:
+def _train(run: Any, budget: Any, resume: bool, devices: Any) -> dict[str, Any] | None:
+    """The figures; None in all processes but the first, so that they write no file over the first one's."""
     from rl.train import train as run_training
 
     result = run_training(run, budget, resume=resume, devices=devices)
-    if not devices.first:
-        return {}
-    print(f"run        {run.directory}\ncurve      {run.directory / 'curve.png'}\nevaluate   zerogap eval {run.directory}")
+    if devices.first:
+        print(f"run        {run.directory}\ncurve      {run.directory / 'curve.png'}\nevaluate   zerogap eval {run.directory}")
     if result.interrupted:
         raise SystemExit(130)
-    return result.figures
+    return result.figures if devices.first else None
 
 
 COMMANDS: dict[str, Callable[..., Any]] = {"train": train, "distill": distill}

@@ -149,7 +149,17 @@ def start_distillation(
     student = dataclasses.replace(teacher.ppo, actor_observation="policy", symmetry=False)
     history = max(STUDENT_HISTORY, seen.observation_history) if history is None else history
     return start_run(
-        task or teacher.task, directory, engine, num_envs, seed, student, room, history=history, distillation=distillation
+        task or teacher.task,
+        directory,
+        engine,
+        num_envs,
+        seed,
+        student,
+        room,
+        history=history,
+        distillation=distillation,
+        calibrated=teacher.calibrated,
+        corrected=teacher.corrected,
     )
 
 

@@ -54,7 +54,16 @@ class Devices:
                 )
             of_each = [[d for d in found if d.process_index == process][:count] for process in range(jax.process_count())]
             found = [device for part in of_each for device in part]
-        return cls(Mesh(np.array(found), (_AXIS,)) if len(found) > 1 else None)
+        devices = cls(Mesh(np.array(found), (_AXIS,)) if len(found) > 1 else None)
+        if jax.process_count() > 1:
+            devices._meet()
+        return devices
+
+    def _meet(self) -> None:
+        """Have all processes talk to each other once. Whoever speaks first gives up after half a minute, which is less than one
+        of them may take longer than another to compile what they are to compute."""
+        ones = self.put(np.ones(self.count, np.float32), self.sharding(0))
+        jax.block_until_ready(jax.jit(jnp.sum, out_shardings=self.sharding(None))(ones))
 
     @property
     def count(self) -> int:

@@ -259,6 +259,10 @@ def check_engine(name: str) -> Finding:
 
         warp.config.log_level = warp.LOG_WARNING  # else it tells of each kernel
     model = mujoco.MjModel.from_xml_string(_BALL)
+    if name == "native" and jax.default_backend() != "cpu":
+        return Finding(
+            label, None, f"JAX computes on {jax.default_backend()}", "to have it: JAX_PLATFORMS=cpu in the environment"
+        )
     physics = make_physics(model, num_envs=2, engine=name)
     state = physics.step(physics.init({}), jax.numpy.zeros((2, model.nu)), _STEPS)
     heights = np.asarray(state.qpos)[:, 2]

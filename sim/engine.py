@@ -79,6 +79,11 @@ def make_physics(
 def _make_physics(model: mujoco.MjModel, num_envs: int, engine: str, room: Room, devices: Devices) -> Physics:
     # Each engine imports its own libraries, which a user of another need not have.
     if engine == "native":
+        if (backend := jax.default_backend()) != "cpu":
+            raise PhysicsError(
+                f"the native engine computes on the CPU, and JAX on {backend}: choose the engine warp or mjx, or start with"
+                " JAX_PLATFORMS=cpu in the environment"
+            )
         from sim.native import NativePhysics
 
         return NativePhysics(model, num_envs, devices=devices)

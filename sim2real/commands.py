@@ -230,10 +230,13 @@ def deploy(
     from datetime import datetime
 
     from sim2real.deploy.deployment import deploy as run
+    from sim2real.deploy.loop import DeployError
     from sim2real.deploy.machine import Timetable
     from sim2real.deploy.sources import choose_source
     from sim2real.drivers.registry import make_driver, read_options
 
+    if seconds is not None and not 0 < seconds < math.inf:
+        raise DeployError(f"--seconds is {seconds:g}, expected more than 0; leave it out to go on until Ctrl-C")
     pilot, provenance = _motion_pilot(policy) if policy.suffix.lower() == ".csv" else _policy_pilot(policy)
     made = make_driver(driver, read_options(option, address))
     source = choose_source(pilot.command_names, pilot.command_limits, command, script, keyboard, gamepad)

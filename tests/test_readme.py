@@ -6,9 +6,12 @@ import shlex
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import zerogap
+from assets.scene import compile_for_physics
+from envs.registry import make_task
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +87,23 @@ def test_a_run_whose_module_is_elsewhere_says_so(
 def test_the_commands_are_those_that_there_are(commands: dict[str, list[str]]) -> None:
     assert list(commands) == ["train", "eval", "play"]
     assert commands["train"][commands["train"].index("--out") + 1] == commands["eval"][1] == commands["play"][1]
+
+
+def test_ground_of_one_s_own_is_walked_on_by_the_lines_shown(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (repository / "README.md").read_text().split("## Rough ground\n")[1].split("\n## ")[0]
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    (file,) = re.findall(r"Saved as `(\w+\.py)`", text)
+    (name,) = re.findall(r"trained by `zerogap train (\S+)`", text)
+    (tmp_path / file).write_text(code)
+    monkeypatch.chdir(tmp_path)
+    task = make_task(name)
+    assert task.terrain is not None
+    assert (task.terrain.kinds, task.terrain.num_levels) == (("kerb", "stairs"), 3)
+    np.testing.assert_allclose(task.terrain.height(2, 0, np.array([[0.0, 0.0], [1.0, 0.7]])), [0.0, 0.06])
+    model = compile_for_physics(task.scene())
+    assert len(task.terrain.geom_ids(model)) == task.terrain.num_boxes
 
 
 @pytest.mark.long("another quadruped compiles and trains")

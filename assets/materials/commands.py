@@ -4,6 +4,7 @@ Heavy imports stay inside the functions, as `zerogap --help` reads this file.
 """
 
 import os
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -135,6 +136,8 @@ def predict(
     name: str | None = None,
     units: Literal["m", "cm", "mm", "inch", "foot"] = "m",
     scale: float = 1.0,
+    timestep: float = 0.002,
+    soft: bool = False,
     onnx: Path | None = None,
     pixie: Path | None = None,
     json_file: Json = None,
@@ -143,13 +146,18 @@ def predict(
 
     Example: zerogap materials predict mug/textured.obj --out objects/mug
 
-    The folder has an MJCF file of a free body with the predicted mass and inertia, and a picture of the object coloured by each
-    property with its uncertainty. Two lines bring it into a scene: see `zerogap import-mesh --help`.
+    Example: zerogap materials predict sponge.obj --soft --out sponge.xml
+
+    The folder has an MJCF file of a free body with the predicted mass, inertia, friction, restitution and stiffness, and a
+    picture of the object coloured by each property with its uncertainty. Two lines bring it into a scene: see
+    `zerogap import-mesh --help`.
 
     Args:
         mesh: an OBJ, PLY, STL or GLB file; textures are looked for in its folder.
-        out: the folder to write, which must be new.
-        picture: a PNG file for the picture; by default materials.png in the folder.
+        out: the folder to write, or an MJCF file, which ends in .xml; it must be new.
+        picture: a PNG file for the picture; by default materials.png in the folder, or beside the file by its name.
+        timestep: of the simulation that the object is for (s): the coarser, the softer are its contacts.
+        soft: write a flex, which bends and may yield, in place of a rigid body; for what has less than 10 MPa.
         model: a file that `zerogap materials train` wrote; by default the one that comes with zerogap.
         name: of the body; by default that of the file, or of its folder where the file's says nothing.
         units: of the file's coordinates.
@@ -158,31 +166,42 @@ def predict(
         pixie: a folder of Pixie's with the object's features, likewise.
         json_file: write the figures to this file.
     """
+    import numpy as np
+
     from assets.materials.classes import CLASSES
+    from assets.materials.embody import embody
     from assets.materials.errors import MaterialError
     from assets.materials.model.predictor import load_predictor
     from assets.materials.picture import draw
     from assets.materials.predict import predict_object
     from assets.materials.properties import PROPERTIES
     from assets.materials.providers import OnnxFeatures, PixieFeatures
-    from assets.objects.mjcf import write_mjcf
+    from assets.materials.soft import soften, write_soft_mjcf
+    from assets.objects.mjcf import Place, write_mjcf
     from assets.objects.object import load_object
 
     if onnx is not None and pixie is not None:
         raise MaterialError("give one source of features, --onnx or --pixie, not both")
-    if out is not None and out.exists():
-        raise MaterialError(f"{out} exists already; give a new folder, or delete it first")
+    if not 0 < timestep < 1:
+        raise MaterialError(f"the time step must be within 0 and 1 s, found {timestep:g}")
+    if out is not None:
+        Place.of(out, name or "")  # before anything that takes its time
     provider = OnnxFeatures(onnx) if onnx is not None else PixieFeatures(pixie) if pixie is not None else None
     predictor = load_predictor(model)
     thing = load_object(mesh, name=name, units=units, scale=scale)
     field = predict_object(thing, predictor, provider)
-    made = thing.with_density(field.mass_density)
+    softened = soften(thing, field) if soft else None
+    with warnings.catch_warnings():  # which the notes tell
+        warnings.simplefilter("ignore")
+        made = embody(thing, field, timestep=timestep)
     told: dict[str, Any] = {"name": made.name, "mass": made.inertial.mass, "com": list(made.inertial.com)}
-    told |= {"inertia": list(made.inertial.inertia)}
-    weight = made.voxels.moments[..., 0] / made.voxels.moments[..., 0].sum()
+    volumes = made.voxels.moments[..., 0]
+    low, high = (float(q) for q in np.quantile(field.masses(volumes, _DRAWS, seed=0), _PROBABLY))
+    told |= {"inertia": list(made.inertial.inertia), "mass_low": low, "mass_high": high, "notes": list(made.notes)}
+    weight = volumes / volumes.sum()
     share = (field.classes * weight[..., None]).sum((0, 1, 2))
     told["classes"] = {material.name: float(p) for material, p in zip(CLASSES, share, strict=True)}
-    print(f"mass       {made.inertial.mass:.4g} kg")
+    print(f"mass       {made.inertial.mass:.4g} kg, probably {low:.3g} to {high:.3g}")
     print(f"class      {', '.join(f'{CLASSES[i].name} {share[i]:.0%}' for i in (-share).argsort()[:3])}")
     told["properties"] = {}
     for i, prop in enumerate(PROPERTIES):
@@ -190,10 +209,13 @@ def predict(
         low, value, high = (float(prop.to_unit(mean + away * std)) for away in (-1, 0, 1))
         told["properties"][prop.name] = {"value": value, "low": low, "high": high, "unit": prop.unit}
         print(f"{prop.name:10} {value:.3g} {prop.unit}, probably {low:.3g} to {high:.3g}")
+    for note in made.notes:
+        print(f"note       {note}")
     if out is not None:
-        told["file"] = str(write_mjcf(made, out))
-        print(f"object     {told['file']}")
-        picture = picture or out / "materials.png"
+        file = write_mjcf(made, out) if softened is None else write_soft_mjcf(softened, out)
+        told["file"] = str(file)
+        print(f"object     {file}")
+        picture = picture or (out / "materials.png" if out.is_dir() else out.with_name(f"{out.stem}_materials.png"))
     if picture is not None:
         draw(thing, field, picture)
         told["picture"] = str(picture)
@@ -283,6 +305,9 @@ def _eval_data(folder: Path, predictor: Any, split_seed: int, objects: int | Non
         print(f"error of {name:15} {value:.4g}")
     return told
 
+
+_DRAWS = 400  # of masses, to tell how far they go
+_PROBABLY = (0.16, 0.84)  # quantiles, a standard deviation to either side
 
 COMMANDS: dict[str, Callable[..., Any]] = {
     "materials make-data": make_data,

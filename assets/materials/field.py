@@ -50,3 +50,14 @@ class MaterialField:
         """One that it might be, without doubt."""
         away = rng.standard_normal(len(PROPERTIES))
         return replace(self, mean=self.mean + away * self.std, std=np.zeros_like(self.std))
+
+    def masses(self, volumes: np.ndarray, count: int, seed: int) -> np.ndarray:
+        """Of so many that it might be, drawn as by `drawn`; of voxels with those volumes (m³) of the object, (count,) kg."""
+        away = np.random.default_rng(seed).standard_normal((count, len(PROPERTIES)))
+        some = volumes > 0
+        mean, std, volume = self.mean[some], self.std[some], volumes[some]
+
+        def unit(prop: Property, away: np.ndarray) -> np.ndarray:
+            return prop.to_unit(mean[:, INDEX[prop]] + away[INDEX[prop]] * std[:, INDEX[prop]])
+
+        return np.array([float((volume * unit(DENSITY, a) * unit(FILL, a)).sum()) for a in away])

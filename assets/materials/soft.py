@@ -29,7 +29,7 @@ from assets.materials.errors import MaterialError
 from assets.materials.field import MaterialField
 from assets.materials.properties import DENSITY, FILL, FRICTION, INDEX, POISSON, RESTITUTION, YIELD, YOUNG, Property
 from assets.objects.errors import ObjectError
-from assets.objects.mjcf import publish
+from assets.objects.mjcf import Place, publish
 from assets.objects.object import Object
 
 SOFT = 1e7
@@ -140,11 +140,12 @@ def lattice(thing: Object, field: MaterialField, *, boxes: int = 6, yields: bool
     )
 
 
-def write_soft_mjcf(soft: Soft, folder: Path) -> Path:
-    """Write it into a new folder; gives the MJCF file in it. Raises ObjectError where there is something already."""
+def write_soft_mjcf(soft: Soft, out: Path) -> Path:
+    """As `assets.objects.mjcf.write_mjcf`."""
+    place = Place.of(out, soft.name)
     spec = soft.spec()
     spec.compile()
-    return publish(folder, soft.name, spec.to_xml(), {})
+    return publish(place, spec.to_xml(), {})
 
 
 def _damping(restitution: float, frequency: float) -> float:

@@ -1,6 +1,7 @@
-"""Objects as MuJoCo models: in memory, and as a folder with an MJCF file and what it refers to.
+"""Objects as MuJoCo models: in memory, and as an MJCF file with the meshes and pictures that it refers to.
 
     write_mjcf(mug, Path("mug"))                            # mug/mug.xml, mug/assets/mug_look_0.obj, ...
+    write_mjcf(mug, Path("mug.xml"))                        # mug.xml, mug_assets/mug_look_0.obj, ...
 
     <mujoco>                                                and into a scene, with two lines of MJCF
       <asset><model name="mug" file="mug/mug.xml"/></asset>
@@ -11,9 +12,9 @@ Looks are geoms of group 2, which touch nothing; convex parts are geoms of group
 that is the body's, with its full inertia.
 """
 
-import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -80,51 +81,75 @@ def touching(geom: mujoco.MjsGeom, contact: "Contact") -> None:
     geom.rgba = [0.6, 0.7, 0.8, 1.0]
 
 
-def write_mjcf(thing: "Object", folder: Path) -> Path:
-    """Write the object into a new folder; gives the MJCF file in it.
+def write_mjcf(thing: "Object", out: Path) -> Path:
+    """Write the object into a new folder, or as a new file where `out` ends in .xml; gives the MJCF file.
 
     Raises ObjectError where there is something already; nothing is left behind where it can't be written.
     """
-    if folder.exists():
-        raise ObjectError(f"{folder} exists already; give a new folder, or delete it first")
+    place = Place.of(out, thing.name)
     spec = mujoco.MjSpec()
     spec.modelname = thing.name
-    spec.meshdir = spec.texturedir = "assets"
+    spec.meshdir = spec.texturedir = place.assets.name
     store = _AsFiles(spec)
     _add(store, thing, (0, 0, 0), (1, 0, 0, 0))
-    spec.assets = {f"assets/{name}": content for name, content in store.files.items()}
+    spec.assets = {f"{place.assets.name}/{name}": content for name, content in store.files.items()}
     try:
         spec.compile()
         text = spec.to_xml()
     except ValueError as error:
         raise ObjectError(f"MuJoCo can't make a model of {thing.name!r}: {error}") from error
-    return publish(folder, thing.name, text, store.files)
+    return publish(place, text, store.files)
 
 
-def publish(folder: Path, name: str, text: str, files: Mapping[str, bytes]) -> Path:
-    """Write `name`.xml and, in the folder "assets", what it refers to into a new folder; gives the MJCF file.
+@dataclass(frozen=True)
+class Place:
+    """Where a model is written."""
 
-    Raises ObjectError where there is something already; nothing is left behind where it can't be written.
+    file: Path
+    """MJCF"""
+    assets: Path
+    """Folder of what it refers to, beside it."""
+    new: tuple[Path, ...]
+    """What must not be there yet."""
+
+    @classmethod
+    def of(cls, out: Path, name: str) -> "Place":
+        """A new folder, or a file where `out` ends in .xml. Raises ObjectError where there is something already."""
+        if out.suffix.lower() == ".xml":
+            place = cls(out, out.with_name(f"{out.stem}_assets"), (out, out.with_name(f"{out.stem}_assets")))
+        else:
+            place = cls(out / f"{name}.xml", out / "assets", (out,))
+        for path in place.new:
+            if path.exists():
+                raise ObjectError(f"{path} exists already; give another name, or delete it first")
+        return place
+
+
+def publish(place: Place, text: str, files: Mapping[str, bytes]) -> Path:
+    """Write a model and what it refers to; gives the MJCF file.
+
+    Raises ObjectError where it can't be written; nothing is left behind then.
     """
-    if folder.exists():
-        raise ObjectError(f"{folder} exists already; give a new folder, or delete it first")
+    parent = place.new[0].absolute().parent
     try:
-        folder.absolute().parent.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(dir=folder.absolute().parent, prefix=f".{folder.name}"))
-        try:
-            beside.chmod(0o755)
+        parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=parent, prefix=f".{place.new[0].name}") as beside:
+            root = Path(beside) / "new"
+            root.mkdir()
             if files:
-                (beside / "assets").mkdir()
+                (root / place.assets.name).mkdir()
             for file, content in files.items():
-                (beside / "assets" / file).write_bytes(content)
-            (beside / f"{name}.xml").write_text(text)
-            beside.rename(folder)
-        except BaseException:
-            shutil.rmtree(beside, ignore_errors=True)
-            raise
+                (root / place.assets.name / file).write_bytes(content)
+            (root / place.file.name).write_text(text)
+            if place.new[0] != place.file:
+                root.rename(place.new[0])
+            else:
+                if files:
+                    (root / place.assets.name).rename(place.assets)
+                (root / place.file.name).rename(place.file)
     except OSError as error:
-        raise ObjectError(f"{folder} can't be written: {error.strerror}") from error
-    return folder / f"{name}.xml"
+        raise ObjectError(f"{place.new[0]} can't be written: {error.strerror}") from error
+    return place.file
 
 
 class _InMemory:

@@ -118,9 +118,15 @@ class Robot:
         return any(joint.type == mujoco.mjtJoint.mjJNT_FREE for joint in body.joints)
 
     def check(self) -> None:
-        """Raise RobotError where the description names something that its model lacks, or exceeds the model's limits."""
-        spec = self.spec()
-        model = spec.compile()
+        """Raise RobotError where the description names something that its model lacks, or exceeds the model's limits, and where
+        there is no model."""
+        try:
+            spec = self.spec()
+            model = spec.compile()
+        except RobotError:
+            raise
+        except Exception as error:  # whatever a function of a user's, or MuJoCo, makes of it
+            raise RobotError(f"robot {self.name!r} has no model: {type(error).__name__}: {error}") from error
         for kind, elements, names in (
             ("joint", spec.joints, self.joints),
             ("body", spec.bodies, (self.base,)),

@@ -1,17 +1,14 @@
 """A batch of environments as a `brax.envs.Env`, for brax's own learners. Needs the extra: pip install 'zerogap[brax]'.
 
     env = BraxEnv(make_env(make_task("go2-velocity-flat"), num_envs=1024))
-    ppo.train(
-        env, num_timesteps=10_000_000, wrap_env=False, num_envs=1024, num_eval_envs=1024,
-        episode_length=env.episode_length, network_factory=functools.partial(
-            make_ppo_networks, policy_obs_key="state", value_obs_key="privileged_state"))
+    state = env.reset(jax.random.split(jax.random.key(0), 1024))
 
 The environment is a batch already, starts ended episodes anew by itself, from fresh draws, and counts what brax's wrappers
-count: hence `wrap_env=False`, and `num_envs` and `num_eval_envs` as many as it has (`eval_env` may be another of another size).
+count: a learner of brax's is to be told `wrap_env=False`, and `num_envs` and `num_eval_envs` as many as it has (`eval_env` may
+be another of another size). `brax_ppo.train` tells brax's PPO all that.
+
 `obs` is {"state": the policy's, "privileged_state": the critic's}; an episode whose time was up is `done` with
 info["truncation"].
-
-brax 0.14.2 calls a function that JAX 0.10 no longer has; `benchmarks.brax_ppo` lends it.
 """
 
 from typing import Any, cast

@@ -121,6 +121,7 @@ def ready(robot: Robot, log: RobotLog) -> RobotLog:
             f"{log.name}: the robot stood on the ground, where what it touches is not known; hang it up or bolt it down, and"
             " record a motion of `zerogap excite`"
         )
+    _check_known(log)
     if "stiffness" in log and "damping" in log:
         return log
     if not robot.servos:
@@ -133,6 +134,21 @@ def ready(robot: Robot, log: RobotLog) -> RobotLog:
     own = {name: np.array(getattr(robot, name))[None, order] for name in ("stiffness", "damping")}
     at = log["position"].stamps[:1]
     return replace(log, streams={**log, **{name: Stream(at, values) for name, values in own.items()}})
+
+
+def _check_known(log: RobotLog) -> None:
+    """Raise CalibrationError where a stream that is replayed tells nothing of a joint."""
+    for name in ("position", "target", "stiffness", "damping"):
+        if name not in log:
+            continue
+        columns = log[name].values.T
+        unknown = [joint for joint, values in zip(log.info.joints, columns, strict=True) if not np.isfinite(values).any()]
+        if unknown:
+            joints = ", ".join(unknown)
+            raise CalibrationError(
+                f"{log.name}: stream {name!r} has no number for {joints}; record it for every joint, or, where it never"
+                " changed, give it when importing"
+            )
 
 
 def thin(windows: Sequence[Windows], most: int) -> list[Windows]:

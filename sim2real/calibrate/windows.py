@@ -18,6 +18,7 @@ _AROUND = 0.02  # s to either side of a window's start that its state is fitted 
 # Time without a sample beyond which a window is left out: usual intervals, and s where those are shorter. The commands are
 # known within a gap, so that only what it would have been compared with is missing.
 _LARGEST_GAP, _SHORT_GAP = 4.0, 0.03
+_LATE = 0.1  # s that a target may take to have an effect
 
 
 class CalibrationError(UserError, ValueError):
@@ -53,7 +54,7 @@ class Windows:
     feedforward: np.ndarray
     """(commands, joints) N m"""
     left_out: int = 0
-    """Windows that gaps or changing gains spoilt."""
+    """Windows that gaps, unknown targets or changing gains spoilt."""
 
     def __len__(self) -> int:
         return len(self.start)
@@ -84,17 +85,19 @@ def cut(log: RobotLog, seconds: float = 0.5, every: float | None = None) -> Wind
     made, left_out = [], 0
     for start in edges:
         window = _window(time, position.values, start, seconds, period)
-        if window is None or not all(_is_constant(gain, origin, start, seconds) for gain in gains.values()):
+        told = _is_told(target, origin, start, seconds)
+        if window is None or not told or not all(_is_constant(gain, origin, start, seconds) for gain in gains.values()):
             left_out += 1
             continue
         made.append((start, *window))
     if not made:
         raise CalibrationError(
-            f"{log.name}: none of {len(edges)} windows of {seconds:g} s can be replayed, as samples are missing or gains change"
-            f" within them; record at least {4 * seconds:g} s without a pause, at constant gains"
+            f"{log.name}: none of {len(edges)} windows of {seconds:g} s can be replayed, as samples or targets are missing or"
+            f" gains change within them; record at least {4 * seconds:g} s without a pause, at constant gains"
         )
     samples = max(len(row[3]) for row in made)
     at = (origin + 1e9 * np.array([row[0] for row in made])).astype(np.int64)
+    known = np.isfinite(target.values).all(axis=1)
     held = log["feedforward"].held_at(target.stamps) if "feedforward" in log else np.zeros_like(target.values)
     return Windows(
         log=log.name,
@@ -107,9 +110,9 @@ def cut(log: RobotLog, seconds: float = 0.5, every: float | None = None) -> Wind
         position=np.stack([_pad(row[4], samples) for row in made]),
         stiffness=gains["stiffness"].held_at(at),
         damping=gains["damping"].held_at(at),
-        command_time=1e-9 * (target.stamps - origin),
-        target=target.values,
-        feedforward=held,
+        command_time=1e-9 * (target.stamps[known] - origin),
+        target=target.values[known],
+        feedforward=held[known],
         left_out=left_out,
     )
 
@@ -161,10 +164,18 @@ def state_at(time: np.ndarray, position: np.ndarray, at: float, period: float) -
     return MeasuredState(fitted[0], fitted[1], left, (float(deviations[0]), float(deviations[1])))
 
 
+def _is_told(target: Stream, origin: int, start: float, seconds: float) -> bool:
+    """Whether every target is known that may take effect in the window."""
+    begin, end = (origin + 1e9 * np.array([start - _LATE, start + seconds])).astype(np.int64)
+    inside = target.values[(target.stamps > begin) & (target.stamps <= end)]
+    return bool(np.isfinite(inside).all() and np.isfinite(target.held_at(np.array([begin + round(1e9 * _LATE)]))).all())
+
+
 def _is_constant(gain: Stream, origin: int, start: float, seconds: float) -> bool:
     begin, end = (origin + 1e9 * np.array([start, start + seconds])).astype(np.int64)
     inside = (gain.stamps > begin) & (gain.stamps <= end)
-    return bool((gain.values[inside] == gain.held_at(np.array([begin]))).all())
+    held = gain.held_at(np.array([begin]))
+    return bool(np.isfinite(held).all() and (gain.values[inside] == held).all())
 
 
 def _pad(values: np.ndarray, samples: int) -> np.ndarray:

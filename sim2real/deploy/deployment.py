@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from envs.safety import Limits
-from rl.stop import Stop
+from rl.stop import PatientStop, Stop
 from sim2real.deploy.dry import ListenOnly
 from sim2real.deploy.guarded import Guard
 from sim2real.deploy.header import Header
@@ -73,7 +73,10 @@ def deploy(
             for text in (*warnings, *not_permitted):
                 say(f"warning: {text}")
                 recorder.event("warning", "start", text, time.monotonic_ns())
-            runtime.run(stop)
+            # From here on only DAMP ends it: a robot is let down by no dead terminal, and not in half of a cycle.
+            with PatientStop() as patient:
+                patient.requested = stop.requested
+                runtime.run(patient)
         recorder.close()
         if recorder.problem is not None:
             say(f"warning: {recorder.problem}")

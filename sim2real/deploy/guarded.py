@@ -46,10 +46,12 @@ class Guard:
             self._last_stamp = state.stamp_ns
             self._take(state)
         good = self._good or state
+        # An IMU of which a part is no number is not to be believed at all.
+        turns = good.quaternion if np.isfinite(good.angular_velocity).all() else np.full(4, np.nan)
         return Readings(
             position=good.position,
             velocity=good.velocity,
-            quaternion=good.quaternion,
+            quaternion=turns,
             temperature=good.temperature,
             moved=self._moved,
             elapsed=self._elapsed,

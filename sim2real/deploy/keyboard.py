@@ -6,6 +6,7 @@ lets the robot down. A held key repeats, so a command grows; it stays when the k
 
 import contextlib
 import os
+import re
 import sys
 from collections.abc import Sequence
 
@@ -17,6 +18,7 @@ KEYS = ("ws", "ad", "qe", "rf", "tg", "yh", "uj", "ik", "ol")
 """A pair for each entry: up, down."""
 _STEPS = 10  # from zero to the end of a range
 _MAX_BYTES = 256
+_SEQUENCE = re.compile(rb"\x1b[\[O][0-9;]*[A-Za-z~]")  # of an arrow or another key that is no letter
 
 
 class Keyboard:
@@ -54,7 +56,8 @@ class Keyboard:
             raise SourceError(f"the keyboard is gone: {error.strerror}") from error
         if not keys:
             raise SourceError("the keyboard is gone: its terminal was closed")
-        if keys == b"\x1b":  # alone; arrow keys begin with it too
+        keys = _SEQUENCE.sub(b"", keys)
+        if b"\x1b" in keys:
             self.is_ended = True
         for key in keys.decode("ascii", "ignore").lower():
             self._press(key)

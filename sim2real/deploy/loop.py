@@ -163,6 +163,10 @@ class Runtime:
         machine, before = self._machine, self._machine.phase
         machine.advance(1e-9 * now)
         if machine.phase is Phase.STAND:
+            if self._cycle % self._every == 0:  # whoever commands may want it ended by now
+                self._source.read(0.0)
+                if self._source.is_ended:
+                    self._end("whoever commands ended it", now)
             return self._towards(machine.standing_pose(1e-9 * now))
         if machine.phase is Phase.POLICY:
             if before is not Phase.POLICY:
@@ -175,8 +179,11 @@ class Runtime:
 
     def _is_known(self, readings: Readings) -> bool:
         """Whether there is a robot for a policy to decide about; where not, the filter trips in this very cycle."""
-        is_stale = readings.age > self._guard.limits.stale_seconds
-        return not is_stale and bool(np.isfinite(readings.position + readings.velocity).all())
+        limits = self._guard.limits
+        has_turned = limits.upright is None or np.isfinite(readings.quaternion).all()
+        return bool(
+            readings.age <= limits.stale_seconds and np.isfinite(readings.position + readings.velocity).all() and has_turned
+        )
 
     def _decide(self, now: int) -> None:
         state = self._guard.good
@@ -245,12 +252,26 @@ class Runtime:
         except Exception:
             self._acquired = False
             raise
-        state = self._driver.read()
+        self._pacer.restart()
+        self._machine.acquired(self._first_position(), self._now())
         self._guard.restart()
         self._restarted = True
         self._stamp = -1
         self._pacer.restart()
-        self._machine.acquired(state.position, self._now())
+
+    def _first_position(self) -> np.ndarray:
+        """Where the joints are once the robot obeys: of the first state that is well. Where none comes in time, DAMP."""
+        limits, period = self._guard.limits, self._guard.period
+        told = ""
+        for _ in range(max(1, round(limits.stale_seconds / period))):
+            state, guard = self._driver.read(), Guard(limits, period)
+            readings = guard.see(state, self._clock())
+            trips = guard.judge(readings, _UNACQUIRED)
+            if not trips.any():
+                return state.position
+            told = guard.tell(readings, trips)
+            self._pacer.wait(self._listen)
+        raise DeployError(f"the robot is not well once it obeys: {told}")
 
     def _end(self, cause: str, now: int) -> None:
         if self._machine.phase in (Phase.IDLE, Phase.ACQUIRE):

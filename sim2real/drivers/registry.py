@@ -22,6 +22,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
+from assets.robots.robot import Robot
 from sim2real.drivers.driver import Driver, DriverError
 
 DRIVERS = {
@@ -50,6 +51,8 @@ def make_driver(name: str, options: Mapping[str, str]) -> Driver:
     lacking = [method for method in _METHODS if not callable(getattr(driver, method, None))]
     if lacking:
         raise DriverError(f"driver {name!r} is a {type(driver).__name__} without {', '.join(lacking)}: it is no driver")
+    if not isinstance(getattr(driver, "robot", None), Robot) or not getattr(driver, "rate", 0) > 0:
+        raise DriverError(f"driver {name!r}: expected a `robot`, which is a Robot, and a `rate` above zero (Hz)")
     return driver
 
 
@@ -110,8 +113,13 @@ def _load(name: str, reference: str) -> Callable[..., Driver]:
 
 
 def _arguments(name: str, maker: Callable[..., Driver], options: Mapping[str, str]) -> dict[str, Any]:
-    parameters = {k: p for k, p in inspect.signature(maker).parameters.items() if p.kind is not p.VAR_POSITIONAL}
-    hints = typing.get_type_hints(maker.__init__ if inspect.isclass(maker) else maker)
+    try:
+        parameters = {
+            k: p for k, p in inspect.signature(maker).parameters.items() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+        }
+        hints = typing.get_type_hints(maker.__init__ if inspect.isclass(maker) else maker)
+    except Exception as error:  # whatever a module's annotations lead to
+        raise DriverError(f"driver {name!r}: its options cannot be read: {type(error).__name__}: {error}") from error
     made = {}
     for option, text in options.items():
         if option not in parameters:

@@ -46,6 +46,7 @@ The sections and entries, their units and ranges are the fields of `sim2real.twi
 known is refused, with the nearest that is.
 """
 
+import contextlib
 import difflib
 import math
 import tomllib
@@ -131,10 +132,13 @@ def _entry(where: str, field: Field, told: Any) -> Any:
 
 def _number(where: str, field: Field, told: Any) -> float:
     low, high = field.metadata["low"], field.metadata["high"]
-    is_number = isinstance(told, int | float) and not isinstance(told, bool) and math.isfinite(told)
-    if not is_number or not low <= told <= high:
-        raise GapError(f"{where} is {told!r}, expected a number from {low:g} to {high:g}{_unit(field)}")
-    return float(told)
+    value = math.nan
+    if isinstance(told, int | float) and not isinstance(told, bool):
+        with contextlib.suppress(OverflowError):  # a number of hundreds of digits
+            value = float(told)
+    if not (math.isfinite(value) and low <= value <= high):
+        raise GapError(f"{where} is {told!r:.60}, expected a number from {low:g} to {high:g}{_unit(field)}")
+    return value
 
 
 def _unit(field: Field) -> str:

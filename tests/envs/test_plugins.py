@@ -10,6 +10,7 @@ from assets.robots import GO2, RobotError
 from envs.plugins import find_task
 from envs.registry import find_plugins, make_robot, make_task, task_descriptions
 from envs.task import Task, TaskError
+from envs.velocity import velocity_flat
 from tests.envs.walker import ROBOT
 
 GOOD = """
@@ -238,3 +239,26 @@ def test_a_robot_is_found_by_its_name_its_module_and_its_entry_point(module, ins
         make_robot("go3")
     with pytest.raises(TaskError, match="expected a Robot"):
         make_robot(f"{name}:number")
+
+
+WRONG = """
+import dataclasses
+from assets.robots import GO2
+
+def no_model():
+    raise ValueError("where is the mesh?")
+
+LIMPS = dataclasses.replace(GO2, name="limps", feet=("FL", "FR", "RL", "RQ"))
+BARE = dataclasses.replace(GO2, name="bare", spec=no_model)
+"""
+
+
+@pytest.mark.parametrize("name, told", [("LIMPS", "has no geom 'RQ'"), ("BARE", "where is the mesh?")])
+def test_a_robot_that_does_not_fit_its_model_is_told_and_breaks_no_list(module, install, name, told):
+    plugged = module(WRONG)
+    with pytest.raises(TaskError, match=told.replace("?", "\\?")):
+        find_task(f"{plugged}:{name}-velocity-flat", {"velocity-flat": velocity_flat})
+    install("broken", robots={"broken": f"{plugged}:{name}"})
+    found = find_plugins()
+    assert found.robots == ()
+    assert told in found.problems[0]

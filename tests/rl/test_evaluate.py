@@ -6,6 +6,7 @@ import pytest
 from envs.task import CommandTerm, MetricTerm, RewardTerm, TaskError, TerminationTerm
 from rl.evaluate import Evaluator, PolicyEvaluator, first_place, hold_places
 from rl.ppo import PPO, PPOConfig
+from rl.run import RunError
 from tests.rl.tracking import Heavier, make_env, tracking_task
 from tests.rl.untrained import untrained
 
@@ -86,3 +87,10 @@ def test_the_return_ends_with_a_robots_first_failure():
     expected = (32 - found.falls) * 5.0 + found.falls * (5.0 * 0.2 - 2.0)
     assert found.return_per_second == pytest.approx(expected / 32, rel=1e-4)
     assert found.updates == 7
+
+
+@pytest.mark.parametrize("seconds", [0.0, -1.0, float("nan"), 0.001])
+def test_robots_that_would_not_last_a_step_are_refused(seconds: float):
+    env = make_env(tracking_task(), 4)
+    with pytest.raises(RunError, match="control period"):
+        PolicyEvaluator(env, lambda learned, env: None, seconds)

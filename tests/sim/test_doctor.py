@@ -6,10 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import jax
+import mujoco
 import pytest
 
 from sim import doctor, render
 from sim.doctor import Finding
+from sim.engine import make_physics
+from sim.physics import PhysicsError
 
 
 def test_an_exception_in_one_part_is_its_finding_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,6 +44,18 @@ def test_without_warp_its_engine_is_absent_not_broken(monkeypatch: pytest.Monkey
     finding = doctor.check_engine("warp")
     assert finding.ok is None
     assert "zerogap[warp]" in finding.remedy
+
+
+def test_where_jax_computes_on_a_gpu_the_native_engine_is_absent_and_refused_with_the_remedy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("jax.default_backend", lambda: "gpu")
+    finding = doctor.check_engine("native")
+    assert finding.ok is None
+    assert "JAX_PLATFORMS=cpu" in finding.remedy
+    model = mujoco.MjModel.from_xml_string(doctor._BALL)
+    with pytest.raises(PhysicsError, match="JAX_PLATFORMS=cpu"):
+        make_physics(model, 2, "native")
 
 
 def test_a_missing_package_is_named_with_its_installation(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,6 +51,12 @@ def test_a_mesh_becomes_an_object_with_its_mass_and_a_picture(folder: Path, mode
     figures = json.loads(told.read_text())
     compiled = mujoco.MjModel.from_xml_path(str(out / "crate.xml"))
     assert compiled.body("crate").mass[0] == pytest.approx(figures["mass"], rel=1e-6)
+    assert figures["mass_low"] < figures["mass"] < figures["mass_high"]
+    touching = compiled.geom_contype > 0
+    friction = figures["properties"]["friction"]
+    np.testing.assert_allclose(compiled.geom_friction[touching, 0], friction["value"], rtol=0.05)
+    assert (compiled.geom_priority[touching] == 1).all()
+    assert (compiled.geom_solref[touching] < 0).all(), "restitution and stiffness, per mass"
     assert sum(figures["classes"].values()) == pytest.approx(1.0)
     for row in figures["properties"].values():
         assert row["low"] <= row["value"] <= row["high"]
@@ -58,6 +64,32 @@ def test_a_mesh_becomes_an_object_with_its_mass_and_a_picture(folder: Path, mode
         pixels = np.asarray(picture.convert("RGB"))
     assert (pixels.reshape(-1, 3).std(0) > 10).all()
     assert main(asked) == 2, "what is there is not overwritten"
+
+
+def test_the_object_can_be_one_file_and_nothing_there_is_touched(folder: Path, model: Path, tmp_path: Path):
+    out = tmp_path / "made" / "thing.xml"
+    asked = ["materials", "predict", str(folder / "crate.obj"), "--out", str(out), "--model", str(model)]
+    assert main(asked) == 0
+    assert {path.name for path in out.parent.iterdir()} == {"thing.xml", "thing_assets", "thing_materials.png"}
+    assert mujoco.MjModel.from_xml_path(str(out)).body("crate").mass[0] > 0
+    written = out.read_bytes()
+    assert main(asked) == 2
+    out.unlink()
+    assert main(asked) == 2, "its meshes are still there"
+    out.write_bytes(written)
+    assert mujoco.MjModel.from_xml_path(str(out)).ngeom > 0
+
+
+def test_what_is_soft_becomes_a_flex_where_asked_for_and_what_is_not_is_refused(
+    folder: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    asked = ["materials", "predict", str(folder / "crate.obj"), "--soft", "--model", str(model)]
+    assert main([*asked, "--out", str(tmp_path / "hard.xml")]) == 2, "what nobody has trained believes the mean of all"
+    assert "embody it as a rigid object" in capsys.readouterr().err.replace("\n", " ")
+    assert not list(tmp_path.iterdir())
+    monkeypatch.setattr("assets.materials.soft.SOFT", 1e12)
+    assert main([*asked, "--out", str(tmp_path / "soft.xml")]) == 0
+    assert mujoco.MjModel.from_xml_path(str(tmp_path / "soft.xml")).nflex == 1
 
 
 def test_masses_are_compared_object_by_object(folder: Path, model: Path, tmp_path: Path):

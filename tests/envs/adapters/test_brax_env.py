@@ -13,8 +13,8 @@ from brax.envs.base import Env as BraxBase
 from brax.envs.wrappers.training import EvalWrapper
 from brax.training.agents.ppo.networks import make_ppo_networks
 
-from benchmarks.brax_ppo import replication, train
 from envs.adapters.brax_env import BraxEnv
+from envs.adapters.brax_ppo import replication, train
 from envs.task import CommandTerm, TaskError
 from tests.rl.tracking import make_env, tracking_task
 

@@ -154,6 +154,8 @@ FAULTS = {
     "corrupt": faulty(intact=False),
     "rival": faulty(rivals=1),
     "state_not_finite": faulty(position=np.full(12, np.nan)),
+    "is no number": faulty(angular_velocity=np.array([0.0, np.nan, 0.0])),
+    "what the IMU says": faulty(quaternion=np.full(4, np.nan)),
     "joint_range": faulty(position=np.full(12, 9.0)),
     "velocity": faulty(velocity=np.full(12, 99.0)),
     "tilt": faulty(quaternion=np.array([0.5, 0.8660254, 0.0, 0.0])),
@@ -246,6 +248,48 @@ def test_what_commands_before_the_robot_is_acquired_is_no_rival(tmp_path):
     outcome = run(tmp_path / "vendor.mcap", lambda state, seconds: replace(state, rivals=1) if seconds < 0 else state)
     # The state is read once more when it is acquired; from the first command on the vendor's software has let go.
     assert outcome.driver.acquired
+
+
+def test_standing_up_begins_at_the_first_state_that_is_well(tmp_path):
+    """Right after the robot is acquired come states with a wrong checksum and joints far away."""
+
+    class Garbled(FakeDriver):
+        garbage = 3
+
+        def read(self):
+            state = super().read()
+            if self.acquired and self.garbage:
+                self.garbage -= 1
+                return replace(state, intact=False, position=np.full(12, 1e6))
+            return state
+
+    outcome = run(tmp_path / "garbled.mcap", driver=Garbled(Clock()))
+    assert outcome.error is None
+    assert outcome.driver.commands[0].position == pytest.approx(np.array(GO2.default_pose) + 0.3, abs=0.01)
+    assert outcome.runtime.machine.cause == "the time is up"
+
+
+def test_a_robot_that_is_not_well_once_it_obeys_is_damped(tmp_path):
+    class Lost(FakeDriver):
+        def read(self):
+            return replace(super().read(), intact=not self.acquired)
+
+    outcome = run(tmp_path / "lost.mcap", driver=Lost(Clock()))
+    assert isinstance(outcome.error, DeployError)
+    assert "not well once it obeys" in str(outcome.error)
+    assert not outcome.driver.commands
+    assert outcome.driver.damped > 40
+
+
+def test_whoever_commands_can_let_the_robot_down_while_it_stands_up(tmp_path):
+    class Never(Constant):
+        is_ended = True
+
+    outcome = run(tmp_path / "never.mcap", source=Never((0.0,), ("sway (rad)",)))
+    assert outcome.runtime.machine.cause == "whoever commands ended it"
+    assert not outcome.runtime.machine.has_failed
+    assert not outcome.pilot.seen
+    assert outcome.driver.damped > 40
 
 
 def test_the_loop_measures_what_it_did(whole):

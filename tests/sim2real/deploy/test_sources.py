@@ -133,6 +133,18 @@ def test_keys_raise_and_lower_and_space_zeroes(terminal):
     keyboard.close()
 
 
+def test_arrow_keys_are_no_letters_and_escape_ends_whatever_comes_with_it(terminal):
+    typing, reading = terminal
+    keyboard = Keyboard(NAMES, LIMITS, reading)
+    os.write(typing, b"\x1b[A\x1b[D\x1bOB\x1b[1;5Cw")
+    read_until(keyboard, [0.1, 0, 0])
+    assert not keyboard.is_ended
+    os.write(typing, b"w\x1b")
+    read_until(keyboard, [0.2, 0, 0])
+    assert keyboard.is_ended
+    keyboard.close()
+
+
 def test_the_terminal_is_left_as_it_was(terminal):
     import termios
 

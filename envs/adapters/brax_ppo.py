@@ -1,9 +1,10 @@
-"""brax's PPO on our environments: the peer that our own PPO is measured against, on the same task, engine and machine.
+"""brax's PPO on our environments. Needs the extra: pip install 'zerogap[brax]'.
 
     make_policy, params, figures = train(make_env(make_task("go2-velocity-flat"), 1024), num_timesteps=1_000_000)
 
-Settings are those of `brax.training.agents.ppo.train.train`. brax tells its own speed times `num_resets_per_eval`: compare by
-wall-clock.
+It is also the peer that our own PPO is measured against. brax 0.14.2 calls a function that JAX 0.10 no longer has: it is lent
+one meanwhile. Settings are those of `brax.training.agents.ppo.train.train`. brax tells its own speed times
+`num_resets_per_eval`: compare by wall-clock.
 """
 
 import contextlib
