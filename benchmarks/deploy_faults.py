@@ -28,11 +28,13 @@ from sim2real.deploy.log_reader import Cycle, read_log
 from sim2real.deploy.machine import Timetable
 from sim2real.deploy.onnx_pilot import OnnxPilot
 from sim2real.deploy.records import Sent
+from sim2real.robot_io import RobotState
 
 KILLS = 5
 _SECONDS = 1.0  # of the policy, before something goes wrong
 _LONGEST = 10.0
 _TIMES = Timetable(policy=_LONGEST, damp=0.1)
+_UPRIGHT, _MOVED, _WARM = 0.8, 0.1, 60.0  # cosine; rad from one state to the next; °C
 _MESSAGES = {
     "nan": "state_not_finite",
     "jump": "jump",
@@ -161,12 +163,27 @@ def _run(pilot: OnnxPilot, twin: TwinProcess, act: Act, case: _Case, path: Path)
 
 
 def _good_stamp(cycles: list[Cycle]) -> int:
-    """Of the last state that was intact and a new one."""
+    """Of the last state that was intact, a new one, and of a robot that stands."""
     good = cycles[0].state
     for cycle in cycles:
-        if cycle.state.intact and cycle.state.sequence > good.sequence:
-            good = cycle.state
+        state = cycle.state
+        if state.intact and state.sequence > good.sequence and _is_sound(state, good):
+            good = state
     return good.stamp_ns
+
+
+def _is_sound(state: RobotState, before: RobotState) -> bool:
+    """Apart from the safety filter, which may be wrong: of a robot that stands, no fault is near to what it usually says."""
+    told = np.concatenate([state.position, state.velocity, state.quaternion, state.angular_velocity])
+    upright = 1 - 2 * (state.quaternion[1] ** 2 + state.quaternion[2] ** 2)  # cosine of the tilt
+    moved = np.abs(state.position - before.position).max()
+    return bool(
+        np.isfinite(told).all()
+        and upright > _UPRIGHT
+        and moved < _MOVED
+        and max(state.temperature) < _WARM
+        and not state.rivals
+    )
 
 
 @contextmanager

@@ -277,6 +277,8 @@ def _eval_data(folder: Path, predictor: Any, split_seed: int, objects: int | Non
     from assets.materials.errors import MaterialError
     from assets.materials.metrics import figures, score
 
+    if objects is not None and objects < 1:
+        raise MaterialError(f"--objects is {objects}, expected at least 1")
     read = Data.read(folder)
     split = Split.drawn(read.tags, split_seed)
     known = predictor.card.held_out

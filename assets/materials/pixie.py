@@ -10,6 +10,7 @@ Three traps of theirs. Points of its grids are at `linspace(min, max, 64)`: the 
 """
 
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +29,7 @@ BACKGROUND = 7
 
 MAX_BYTES = 4 * 2**30
 
+_CARD_BYTES = 2**20
 _TINY = 1e-6  # that it adds before it takes a logarithm
 
 
@@ -151,9 +153,11 @@ def read_features(folder: Path) -> FeatureGrid:
     """Of `clip_features.npz` and the arrays beside it. The features stay on disk till they are asked for: 800 MB is usual."""
     path = folder / "clip_features.npz"
     try:
+        if path.stat().st_size > _CARD_BYTES:
+            raise MaterialError(f"{path} has {path.stat().st_size} bytes, at most {_CARD_BYTES} are read")
         with np.load(path, allow_pickle=False) as card:
             low, high = (np.asarray(card[name], float).reshape(-1) for name in ("min_bounds", "max_bounds"))
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise MaterialError(
             f"{path} is no card of Pixie's features ({error}); expected min_bounds and max_bounds in it"
         ) from error
@@ -193,7 +197,7 @@ def read_array(path: Path, shape: tuple[int | None, ...], mapped: bool = False) 
     try:
         if path.stat().st_size > MAX_BYTES:
             raise MaterialError(f"{path} has {path.stat().st_size >> 20} MiB, at most {MAX_BYTES >> 20} are read")
-        array = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
+        array = np.load(path, mmap_mode="r", allow_pickle=False)  # which no header can have take memory
     except (OSError, ValueError, EOFError) as error:
         raise MaterialError(f"{path} can't be read as an array of numbers: {error}") from error
     found = getattr(array, "shape", None)
@@ -205,7 +209,7 @@ def read_array(path: Path, shape: tuple[int | None, ...], mapped: bool = False) 
         raise MaterialError(
             f"{path}: expected numbers of shape {expected}, found {getattr(array, 'dtype', type(array))} of {found}"
         )
-    return array
+    return array if mapped else np.array(array)
 
 
 def write_array(path: Path, array: np.ndarray) -> None:

@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import os
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -57,5 +58,5 @@ def _read(path: Path) -> Arrays | None:
             return None
         with np.load(path, allow_pickle=False) as entry:
             return {name: entry[name] for name in entry.files}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
         return None

@@ -73,9 +73,9 @@ def _looks(path: Path, scale: float, notes: list[str]) -> Iterator[Look]:
     import trimesh
 
     scene = _load(path, notes)
-    faces = sum(len(mesh.faces) for mesh in scene.geometry.values() if isinstance(mesh, trimesh.Trimesh))
-    placed = len(scene.graph.nodes_geometry)
-    if faces * max(1, placed) > MAX_FACES * max(1, len(scene.geometry)):
+    placed = (scene.geometry[scene.graph[node][1]] for node in scene.graph.nodes_geometry)
+    faces = sum(len(mesh.faces) for mesh in placed if isinstance(mesh, trimesh.Trimesh))
+    if faces > MAX_FACES:
         raise ObjectError(f"{path}: it has {faces} faces, at most {MAX_FACES} are read; simplify it")
     for node in scene.graph.nodes_geometry:
         pose, name = scene.graph[node]
@@ -122,11 +122,11 @@ def _check_glb(path: Path, content: bytes) -> None:
     try:
         length = struct.unpack_from("<I", content, 12)[0]
         accessors = json.loads(content[20 : 20 + length]).get("accessors", [])
-        count = sum(int(accessor["count"]) for accessor in accessors)
+        counts = [int(accessor["count"]) for accessor in accessors]
     except (struct.error, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ObjectError(f"{path}: it is no GLB file, or is damaged") from error
-    if count > len(content):
-        raise ObjectError(f"{path}: it claims {count} elements, more than its {len(content)} bytes can hold")
+    if min(counts, default=0) < 0 or sum(counts) > len(content):
+        raise ObjectError(f"{path}: it claims {sum(counts)} elements, which its {len(content)} bytes cannot hold")
 
 
 def _own_folder(path: Path, notes: list[str]) -> Any:

@@ -9,6 +9,7 @@ import io
 import json
 import math
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ def load(directory: Path, robot: Robot | None = None) -> DeltaModel:
     path = directory / WEIGHTS
     try:
         model = _read(told["model"], _unpack(path, told["model"]["weights_sha256"]))
-    except (KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
+    except (KeyError, TypeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         if isinstance(error, DeltaError):
             raise
         raise DeltaError(

@@ -10,6 +10,7 @@ They are plain arrays, never pickles, and their sizes are checked before they ar
 
 import json
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
@@ -273,7 +274,7 @@ def _read(path: Path) -> dict[str, np.ndarray]:
             raise MaterialError(f"{path} has {path.stat().st_size >> 20} MiB, at most {MAX_SHARD_BYTES >> 20} are read")
         with np.load(path, allow_pickle=False) as file:
             shard = {name: file[name] for name in ("resolution", *_KINDS)}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise MaterialError(
             f"{path} is no shard of samples, or is damaged ({error}); remove it and make the data anew"
         ) from error

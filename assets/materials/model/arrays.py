@@ -1,6 +1,7 @@
 """Trees of arrays as one .npz file: `write_arrays(path, card, tree)`, and back. No pickles; whole or not at all."""
 
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,7 @@ def read_arrays(path: Path) -> tuple[str, dict[str, np.ndarray]]:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         card = arrays.pop(_CARD).tobytes().decode()
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         told = getattr(error, "strerror", None) or error
         raise MaterialError(f"{path} can't be read as arrays with a card: {told}") from error
     return card, arrays

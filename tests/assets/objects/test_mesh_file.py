@@ -161,6 +161,26 @@ def test_a_glb_that_claims_more_than_it_holds_is_refused(tmp_path: Path):
         read_mesh(tmp_path / "a.glb")
 
 
+def test_a_glb_whose_counts_cancel_is_refused(tmp_path: Path):
+    accessors = [{"count": count, "componentType": 5126, "type": "VEC3"} for count in (10**12, -(10**12))]
+    content = json.dumps({"asset": {"version": "2.0"}, "accessors": accessors}).encode()
+    (tmp_path / "a.glb").write_bytes(b"glTF" + struct.pack("<IIII", 2, 20 + len(content), len(content), 0x4E4F534A) + content)
+    with pytest.raises(ObjectError, match="cannot hold"):
+        read_mesh(tmp_path / "a.glb")
+
+
+def test_one_mesh_placed_often_counts_as_often(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    scene = trimesh.Scene()
+    scene.add_geometry(creation.icosphere(2, 0.05), geom_name="ball")
+    for i in range(5):
+        scene.graph.update(f"ball_{i}", geometry="ball", matrix=np.eye(4))
+        scene.add_geometry(creation.box((0.01, 0.01, 0.01)), geom_name=f"box_{i}")
+    scene.export(tmp_path / "many.glb")
+    monkeypatch.setattr("assets.objects.mesh_file.MAX_FACES", 1500)
+    with pytest.raises(ObjectError, match="faces, at most 1500"):
+        read_mesh(tmp_path / "many.glb")
+
+
 def test_a_file_that_is_not_there_is_told(tmp_path: Path):
     with pytest.raises(ObjectError, match=r"gone\.obj: it can't be read: No such file"):
         read_mesh(tmp_path / "gone.obj")

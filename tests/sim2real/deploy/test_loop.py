@@ -167,6 +167,20 @@ FAULTS = {
 }
 
 
+# Of what one state is enough for, by that state.
+AT_ONCE = {
+    "rival": lambda state: state.rivals > 0,
+    "state_not_finite": lambda state: np.isnan(state.position).any(),
+    "is no number": lambda state: np.isnan(state.angular_velocity).any(),
+    "what the IMU says": lambda state: np.isnan(state.quaternion).any(),
+    "joint_range": lambda state: (state.position > 8.0).any(),
+    "velocity": lambda state: (state.velocity > 90.0).any(),
+    "tilt": lambda state: state.quaternion[0] < 0.6,
+    "temperature": lambda state: (state.temperature > 100.0).any(),
+    "jump": lambda state: (np.abs(state.position - np.array(GO2.default_pose) + 0.7) < 1e-9).all(),
+}
+
+
 @pytest.mark.parametrize("cause", FAULTS)
 def test_each_fault_ends_in_damp_at_once_with_its_cause_in_the_log(cause, tmp_path):
     outcome = run(tmp_path / "fault.mcap", FAULTS[cause])
@@ -179,6 +193,8 @@ def test_each_fault_ends_in_damp_at_once_with_its_cause_in_the_log(cause, tmp_pa
     damped = next(c for c in log.cycles if c.what is Sent.DAMPING)
     before = next(c for c in log.cycles if c.number == damped.number - 1)
     assert before.what is Sent.COMMAND
+    if cause in AT_ONCE:
+        assert next(c.number for c in log.cycles if AT_ONCE[cause](c.state)) == damped.number
     # The stale limit and one period, from the last good state to the first damping.
     good = [c.state.stamp_ns for c in log.cycles if c.number < damped.number and c.state.sequence < 7_000_000]
     assert 1e-9 * (damped.sent_ns - max(good)) <= STALE + PERIOD + 1e-4
