@@ -9,14 +9,13 @@ Three traps of theirs. Points of its grids are at `linspace(min, max, 64)`: the 
 `_info.npy` beside it is a pickle, which can run anything when it is loaded: it is never read here.
 """
 
-import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from assets.materials.errors import EXISTS, MaterialError
+from assets.npz_file import read_npz
 from assets.whole_file import new_file
 
 SIDE = 64
@@ -29,6 +28,7 @@ BACKGROUND = 7
 
 MAX_BYTES = 4 * 2**30
 
+_BOUNDS = ("min_bounds", "max_bounds")
 _CARD_BYTES = 2**20
 _TINY = 1e-6  # that it adds before it takes a logarithm
 
@@ -153,11 +153,8 @@ def read_features(folder: Path) -> FeatureGrid:
     """Of `clip_features.npz` and the arrays beside it. The features stay on disk till they are asked for: 800 MB is usual."""
     path = folder / "clip_features.npz"
     try:
-        if path.stat().st_size > _CARD_BYTES:
-            raise MaterialError(f"{path} has {path.stat().st_size} bytes, at most {_CARD_BYTES} are read")
-        with np.load(path, allow_pickle=False) as card:
-            low, high = (np.asarray(card[name], float).reshape(-1) for name in ("min_bounds", "max_bounds"))
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        low, high = (np.asarray(bound, float).reshape(-1) for bound in read_npz(path, _CARD_BYTES, _BOUNDS).values())
+    except (ValueError, TypeError) as error:
         raise MaterialError(
             f"{path} is no card of Pixie's features ({error}); expected min_bounds and max_bounds in it"
         ) from error

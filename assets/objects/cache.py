@@ -10,13 +10,12 @@ is kept.
 import contextlib
 import hashlib
 import os
-import zipfile
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
+from assets.npz_file import NpzError, read_npz
 from assets.whole_file import whole_file
 
 Arrays = dict[str, np.ndarray]
@@ -54,9 +53,6 @@ def cached(kind: str, key: str, make: Callable[[], Arrays], is_sound: Callable[[
 
 def _read(path: Path) -> Arrays | None:
     try:
-        if path.stat().st_size > _MAX_BYTES:
-            return None
-        with np.load(path, allow_pickle=False) as entry:
-            return {name: entry[name] for name in entry.files}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+        return read_npz(path, _MAX_BYTES)
+    except NpzError:
         return None

@@ -9,8 +9,6 @@ They are plain arrays, never pickles, and their sizes are checked before they ar
 """
 
 import json
-import zipfile
-import zlib
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
@@ -25,6 +23,7 @@ from assets.materials.errors import MaterialError
 from assets.materials.model.card import COLOUR
 from assets.materials.properties import PROPERTIES
 from assets.materials.seen import CHANNELS, Seen
+from assets.npz_file import NpzError, read_npz
 from assets.whole_file import whole_file
 
 MAX_SHARD_BYTES = 2 * 2**30
@@ -270,11 +269,8 @@ _KINDS = {"size": 1, "count": 1, "voxel": 1, "values": 2, "extra": 2, "part": 1,
 def _read(path: Path) -> dict[str, np.ndarray]:
     """A shard's arrays, checked."""
     try:
-        if path.stat().st_size > MAX_SHARD_BYTES:
-            raise MaterialError(f"{path} has {path.stat().st_size >> 20} MiB, at most {MAX_SHARD_BYTES >> 20} are read")
-        with np.load(path, allow_pickle=False) as file:
-            shard = {name: file[name] for name in ("resolution", *_KINDS)}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        shard = read_npz(path, MAX_SHARD_BYTES, ("resolution", *_KINDS))
+    except NpzError as error:
         raise MaterialError(
             f"{path} is no shard of samples, or is damaged ({error}); remove it and make the data anew"
         ) from error

@@ -1,7 +1,5 @@
 """Trees of arrays as one .npz file: `write_arrays(path, card, tree)`, and back. No pickles; whole or not at all."""
 
-import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +8,7 @@ import jax
 import numpy as np
 
 from assets.materials.errors import EXISTS, MaterialError
+from assets.npz_file import NpzError, read_npz
 from assets.whole_file import new_file, whole_file
 
 MAX_BYTES = 512 * 2**20
@@ -34,18 +33,10 @@ def write_arrays(path: Path, card: str, arrays: Mapping[str, np.ndarray], replac
 def read_arrays(path: Path) -> tuple[str, dict[str, np.ndarray]]:
     """The card and the arrays. Raises MaterialError where it can't be read."""
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise MaterialError(f"{path} has {path.stat().st_size >> 20} MiB, at most {MAX_BYTES >> 20} are read")
-        with zipfile.ZipFile(path) as archive:
-            size = sum(entry.file_size for entry in archive.infolist())
-        if size > 4 * MAX_BYTES:
-            raise MaterialError(f"{path} unpacks to {size >> 20} MiB, at most {4 * MAX_BYTES >> 20} are read")
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+        arrays = read_npz(path, MAX_BYTES)
         card = arrays.pop(_CARD).tobytes().decode()
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        told = getattr(error, "strerror", None) or error
-        raise MaterialError(f"{path} can't be read as arrays with a card: {told}") from error
+    except (NpzError, KeyError, UnicodeDecodeError) as error:
+        raise MaterialError(f"{path} can't be read as arrays with a card: {error}") from error
     return card, arrays
 
 
