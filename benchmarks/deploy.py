@@ -40,6 +40,7 @@ from sim2real.realtime import realtime
 SECONDS = 60.0
 _RUN = "ZEROGAP_DEPLOY_RUN"
 _DECISIONS = 20_000
+_OBSERVATIONS = 10_000  # on which the exported policy is compared with the environment
 _ADDRESSES = {"local": "127.0.0.1:5471", "go2-dds": "lo/1"}  # the first is not the twin's own: one may be running
 
 # Of forward velocity (m/s), sideways velocity (m/s) and yaw rate (rad/s), each from its time (s) on.
@@ -53,7 +54,8 @@ def run(out: Path) -> dict[str, Any]:
         raise RunError(f"{directory} has no policy that walks: train one by `make demo`, or name a run by {_RUN}")
     figures: dict[str, Any] = {"machine": machine(), "run": Run.open(directory).hash, "seconds": SECONDS}
     exported = out / "deploy.onnx"
-    export(Run.open(directory), exported)
+    spec = export(Run.open(directory), exported, observations=_OBSERVATIONS)
+    figures["export"] = {"observations": spec.check.observations, "largest_error_rad": spec.check.largest_error}
     pilot = OnnxPilot(Policy.load(exported))
     alone = _inference(exported)
     figures["inference"] = alone.to_json()
