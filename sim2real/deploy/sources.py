@@ -25,6 +25,7 @@ import numpy as np
 from assets.errors import UserError
 
 _MAX_BYTES = 1 << 20
+_CLOSE = 1e-6  # that rounding may make of a number
 
 
 class SourceError(UserError, ValueError):
@@ -152,7 +153,18 @@ def choose_source(
         source = Script.open(script, names)
     else:
         source = Constant(_read_command(command, names), names)
+        _check_within(source.read(0.0), names, limits, "zero, as no command is given" if command is None else "in --command")
     return Within(source, limits)
+
+
+def _check_within(command: np.ndarray, names: Sequence[str], limits: np.ndarray, told: str) -> None:
+    """Raise SourceError where an entry is beyond what the policy was trained for."""
+    for name, value, (low, high) in zip(names, command, limits, strict=True):
+        if not low - _CLOSE <= value <= high + _CLOSE:
+            raise SourceError(
+                f"the {name} is {value:g}, {told}; the policy was trained for {low:.3g} to {high:.3g}: give --command"
+                f" {','.join('N' for _ in names)} within the ranges that `zerogap inspect` shows"
+            )
 
 
 def _read_command(text: str | None, names: Sequence[str]) -> list[float]:

@@ -95,6 +95,17 @@ def test_what_goes_beyond_the_training_is_kept_within_it():
     assert Within(Constant((3.0, -3.0, 1.5), NAMES), LIMITS).read(0.0).tolist() == [1.0, -0.5, 1.5]
 
 
+@pytest.mark.parametrize("command, told", [("3,0,0", "is 3, in --command"), (None, "is 0, zero, as no command is given")])
+def test_a_command_that_the_policy_was_not_trained_for_is_refused(command: str | None, told: str):
+    limits = LIMITS.copy()
+    if command is None:
+        limits[0] = (0.2, 0.4)  # as where an arm is to reach
+    with pytest.raises(SourceError, match=told):
+        choose_source(NAMES, limits, command, None, False, None)
+    near = ",".join(f"{value:.7g}" for value in limits[:, 1])
+    assert choose_source(NAMES, limits, near, None, False, None).read(0.0) == pytest.approx(limits[:, 1])
+
+
 # The keyboard, by a real terminal
 
 
