@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from assets.robots.robot import Robot
 from envs.safety import Limits
 from rl.stop import PatientStop, Stop
 from sim2real.deploy.dry import ListenOnly
@@ -60,6 +61,7 @@ def deploy(
         stack.enter_context(closing(source))
         stack.enter_context(closing(driver))
         driver.connect()
+        _check_driver(driver)
         used: Driver = ListenOnly(driver) if dry_run else driver
         _check_joints(pilot, driver)
         period = cycle_period(pilot.rate, driver.rate)
@@ -92,6 +94,16 @@ def cycle_period(policy_rate: float, driver_rate: float) -> float:
             " expected a driver at least as fast. A motion is made slower by `zerogap excite --rate`"
         )
     return 1.0 / (policy_rate * times)
+
+
+def _check_driver(driver: Driver) -> None:
+    """Raise DeployError where a driver, which may be anybody's, does not say what it drives."""
+    robot, rate = getattr(driver, "robot", None), getattr(driver, "rate", None)
+    if not isinstance(robot, Robot) or not isinstance(rate, int | float) or not rate > 0:
+        raise DeployError(
+            f"the driver {type(driver).__name__} has the robot {robot!r:.60} and the rate {rate!r:.60}: expected, once it is"
+            " connected, a Robot and a number above zero (Hz)"
+        )
 
 
 def _check_joints(pilot: Pilot, driver: Driver) -> None:

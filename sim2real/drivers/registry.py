@@ -22,7 +22,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from assets.robots.robot import Robot
 from sim2real.drivers.driver import Driver, DriverError
 
 DRIVERS = {
@@ -51,8 +50,6 @@ def make_driver(name: str, options: Mapping[str, str]) -> Driver:
     lacking = [method for method in _METHODS if not callable(getattr(driver, method, None))]
     if lacking:
         raise DriverError(f"driver {name!r} is a {type(driver).__name__} without {', '.join(lacking)}: it is no driver")
-    if not isinstance(getattr(driver, "robot", None), Robot) or not getattr(driver, "rate", 0) > 0:
-        raise DriverError(f"driver {name!r}: expected a `robot`, which is a Robot, and a `rate` above zero (Hz)")
     return driver
 
 

@@ -199,3 +199,13 @@ def test_a_stopped_peer_ends_in_damp(peer, tmp_path):
 def test_a_killed_peer_ends_in_damp(peer, tmp_path):
     told, log = run(peer, tmp_path / "log.mcap", peer.process.kill)
     assert_damped_in_time(told, log, "stale")
+
+
+def test_a_driver_that_does_not_say_what_it_drives_is_refused(tmp_path):
+    class Nameless(TwinDriver):
+        def connect(self):
+            self.robot, self.rate = None, 500.0
+
+    with pytest.raises(DeployError, match="has the robot None"):
+        deploy(Swaying(), Nameless("127.0.0.1:1"), Trigger(lambda: None), tmp_path / "log.mcap", TIMES)
+    assert not list(tmp_path.iterdir())

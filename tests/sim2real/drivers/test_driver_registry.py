@@ -9,10 +9,8 @@ from sim2real.drivers.registry import driver_names, make_driver, read_options
 
 OWN = """
 from pathlib import Path
-from assets.robots import GO2
 
 class Mine:
-    robot, rate = GO2, 50.0
     def __init__(self, address: str, speed: int = 3, gain: float | None = None, loud: bool = False, file: Path | None = None):
         self.given = (address, speed, gain, loud, file)
     def connect(self): ...
@@ -21,9 +19,6 @@ class Mine:
     def write(self, command): ...
     def damp(self): ...
     def close(self): ...
-
-class Slow(Mine):
-    rate = 0.0
 
 class Half:
     def connect(self): ...
@@ -86,7 +81,6 @@ def test_what_is_wrong_with_the_options_is_told(module):
 
 def test_what_is_no_driver_is_told(module):
     fails(f"{module}:Half", {}, "without acquire, read, write, damp, close")
-    fails(f"{module}:Slow", {"address": "x"}, "`rate` above zero")
     fails(f"{module}:Mnie", {}, "did you mean 'Mine'")
     fails(f"{module}:failing", {}, "ZeroDivisionError", "oh")
     fails("no_such_module_at_all:Driver", {}, "no_such_module_at_all")
