@@ -8,8 +8,8 @@ training's own: compilation stands beside it, as `seconds_to_first_update`.
 The runs are in OUT/distill; a benchmark that was interrupted goes on where it was.
 """
 
-import json
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,10 @@ import numpy as np
 from rich.console import Console
 
 from assets.json_file import write_json
-from benchmarks.machine import machine
+from benchmarks.seeds import keep_for, seed_by_seed
 from envs.registry import make_task
 from rl.curve import read_progress
+from rl.distill import DistillConfig
 from rl.evaluate import Evaluator, load_policy
 from rl.ppo import PPOConfig
 from rl.run import Run
@@ -28,7 +29,7 @@ from sim.engine import default_engine
 
 TASK = "go2-velocity-flat"
 _EVALUATION = 20261122  # an evaluation seed that nothing was chosen by
-SEEDS = (0, 1, 2)
+SEEDS = 3
 MINUTES = 6.0
 HISTORY = 5
 ROBOTS, SECONDS = 512, 20.0
@@ -40,7 +41,7 @@ COST = {"teacher": 1, "student": 2, "direct": 2}
 def run(out: Path) -> dict[str, Any]:
     console = Console(stderr=True)
     engine = default_engine()
-    setting = {
+    same = {
         "task": TASK,
         "engine": engine,
         "envs": DEFAULT_NUM_ENVS[engine],
@@ -48,18 +49,16 @@ def run(out: Path) -> dict[str, Any]:
         "minutes": {kind: cost * MINUTES for kind, cost in COST.items()},
         "robots": ROBOTS,
         "seconds": SECONDS,
+        "ppo": asdict(PPOConfig()),
+        "distill": asdict(DistillConfig()),
     }
-    figures: dict[str, Any] = {"machine": machine(), **setting, "seeds": []}
-    partial = out / "distill.partial.json"
-    if partial.is_file():
-        stored = json.loads(partial.read_text())
-        if {k: stored.get(k) for k in setting} == setting:
-            figures = stored
-            console.print(f"going on after {len(figures['seeds'])} seeds of {partial}")
+    runs = out / "distill"
+    keep_for(runs, same)
     evaluators: dict[str, Evaluator] = {}
-    for seed in SEEDS[len(figures["seeds"]) :]:
-        folders = {kind: out / "distill" / f"seed-{seed}" / kind for kind in COST}
-        _train(folders, seed, setting["envs"])
+
+    def one(seed: int) -> dict[str, Any]:
+        folders = {kind: runs / f"seed-{seed}" / kind for kind in COST}
+        _train(folders, seed, same["envs"])
         told: dict[str, Any] = {"seed": seed}
         for kind, folder in folders.items():
             told[kind] = _evaluate(folder, kind, evaluators) | {
@@ -69,9 +68,11 @@ def run(out: Path) -> dict[str, Any]:
             }
             shown = ", ".join(f"{name.replace('_', ' ')} {told[kind][name]:.3f}" for name in _names(told[kind]))
             console.print(f"seed {seed}, {kind}: {shown}", highlight=False)
-        figures["seeds"].append(told)
-        write_json(partial, figures)
-    figures["mean"] = {kind: _mean([told[kind] for told in figures["seeds"]]) for kind in COST}
+        return told
+
+    partial = out / "distill.partial.json"
+    figures = seed_by_seed(partial, same, SEEDS, one, lambda told: "teacher, student and direct policy are evaluated")
+    figures["mean"] = {kind: _mean([told[kind] for told in figures["runs"]]) for kind in COST}
     write_json(out / "distill.json", figures)
     _plot(figures, out / "distill.png")
     partial.unlink(missing_ok=True)
@@ -128,19 +129,19 @@ def _plot(figures: dict[str, Any], path: Path) -> None:
     from matplotlib import pyplot
 
     colors = {"teacher": "#7f7f7f", "student": "#1f77b4", "direct": "#d62728"}
-    names = _names(figures["seeds"][0]["student"])
+    names = _names(figures["runs"][0]["student"])
     figure, axes = pyplot.subplots(1, 1 + len(names), figsize=(4.4 + 2.4 * len(names), 3.4), layout="constrained")
-    for told in figures["seeds"]:
+    for told in figures["runs"]:
         for kind, color in colors.items():
             curve = told[kind]["curve"]
             begins = MINUTES if kind == "student" else 0.0
-            label = kind if told is figures["seeds"][0] else None
+            label = kind if told is figures["runs"][0] else None
             axes[0].plot(begins + np.array(curve["minutes"]), curve["reward"], color=color, linewidth=1.0, label=label)
     axes[0].set(xlabel="minutes of training", title="reward in training (1/s)")
     axes[0].legend(fontsize="small")
     for axis, name in zip(axes[1:], names, strict=True):
         for x, (kind, color) in enumerate(colors.items()):
-            values = [told[kind][name] for told in figures["seeds"]]
+            values = [told[kind][name] for told in figures["runs"]]
             axis.bar(x, np.mean(values), width=0.6, color=color, alpha=0.35)
             axis.plot([x] * len(values), values, ".", color=color)
         axis.set_xticks(range(len(colors)), [f"{kind}\n{figures['minutes'][kind]:g} min" for kind in colors], fontsize="small")

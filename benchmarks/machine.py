@@ -19,6 +19,15 @@ def machine() -> dict[str, object]:
     }
 
 
+def memory_of(compiled: jax.stages.Compiled) -> int | None:
+    """Bytes that a compiled program takes on its device: arguments, results and what it works with; arrays that it is given to
+    write over count once. None where the backend does not tell."""
+    told = compiled.memory_analysis()
+    if told is None:
+        return None
+    return told.argument_size_in_bytes + told.output_size_in_bytes + told.temp_size_in_bytes - told.alias_size_in_bytes
+
+
 def _processor() -> str:
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():

@@ -7,7 +7,9 @@ of the ratios within a seed.
 Rates are environment steps over wall-clock, without compilation and without evaluation, for all alike: a training is stepped in
 chunks (an update of ours, an epoch of brax's), the clock stands still while a policy is evaluated, and the first chunk, which
 compiles, counts as long as the typical one. After each of a number of minutes the deterministic policy is evaluated on robots
-from seeds that no training uses, always on `native`. Ours is its moving average, which is what our PPO evaluates and exports.
+from seeds that no training uses, on the engine that ours learns on. Ours is its moving average, which is what our PPO evaluates
+and exports. With an accelerator, `native` is `warp`, then `mjx`, each with as many environments as `benchmarks.cases` says; the
+first case's figures are quoted, the others' stand beside them.
 
 brax's settings are those that MuJoCo Playground publishes for its Go1 joystick task, but for what follows from fewer
 environments (four minibatches of a quarter of them each, where Playground has 32 of 256 trajectories each for 8,192) and from
@@ -31,6 +33,7 @@ import jax
 from rich.console import Console
 
 from assets.json_file import write_json
+from benchmarks.cases import cases
 from benchmarks.machine import machine
 from benchmarks.peers import paired_ratio
 from envs.env import Env, EnvState
@@ -48,13 +51,15 @@ class Plan:
     """What is measured, and for how long."""
 
     task: str = "go2-velocity-flat"
+    engine: str = "native"
+    """On which ours and brax's learn, and all are evaluated."""
     num_envs: int = 512
     """Of every learner."""
     seeds: tuple[int, ...] = (0, 1, 2)
     minutes: float = 6.0
-    """Of each training on `native`."""
+    """Of each training on that engine."""
     mjx_minutes: float = 3.0
-    """On MJX-JAX, which needs a rate and learns little in any such time."""
+    """Of brax's on MJX-JAX, which on a CPU needs a rate and learns little in any such time."""
     between_minutes: float = 1.0
     """From one evaluation to the next."""
     robots: int = 512
@@ -212,15 +217,26 @@ def train_brax(plan: Plan, env: Env, seed: int, report: Report) -> None:
     )
 
 
-LEARNERS = (
-    Learner("ours_native", "ours, native", "native", train_ours),
-    Learner("brax_native", "brax, native", "native", train_brax),
-    Learner("brax_mjx", "brax, MJX-JAX", "mjx", train_brax),
-)
+def learners(engine: str) -> tuple[Learner, ...]:
+    """Ours and brax's on that engine; and brax's on MJX-JAX, where that is another."""
+    kinds = (("ours", engine, train_ours), ("brax", engine, train_brax), ("brax", "mjx", train_brax))
+    named = {f"{name}_{on}": Learner(f"{name}_{on}", f"{name}, {on}", on, train) for name, on, train in kinds}
+    return tuple(named.values())
 
 
 def run(out: Path) -> dict[str, Any]:
-    return compare(Plan(), out)
+    first, *others = cases()
+    if not others:
+        return compare(Plan(engine=first.engine, num_envs=first.num_envs), out)
+    # What learns on an accelerator is given MJX-JAX's time in full.
+    minutes = Plan().minutes
+    told = {
+        str(case): compare(Plan(engine=case.engine, num_envs=case.num_envs, mjx_minutes=minutes), out / f"ppo-{case}")
+        for case in (first, *others)
+    }
+    figures = told[str(first)] | {"others": {str(case): told[str(case)] for case in others}}
+    write_json(out / "ppo.json", figures)
+    return figures
 
 
 def compare(plan: Plan, out: Path) -> dict[str, Any]:
@@ -230,24 +246,26 @@ def compare(plan: Plan, out: Path) -> dict[str, Any]:
         raise RunError("the ppo benchmark compares with brax, which is not installed: pip install 'zerogap[brax]'")
     console = Console(stderr=True)
     task = make_task(plan.task)
+    out.mkdir(parents=True, exist_ok=True)
     partial = out / "ppo.partial.json"
     figures = _begin(plan, partial, console)
-    evaluator_env = make_env(task, plan.robots, "native")
+    evaluator_env = make_env(task, plan.robots, plan.engine)
     for seed in plan.seeds:
-        for learner in LEARNERS:
+        for learner in learners(plan.engine):
             runs = figures["runs"][learner.name]
             if any(told["seed"] == seed for told in runs):
                 continue
             runs.append({"seed": seed, **_train(plan, learner, task, seed, evaluator_env, console)})
             write_json(partial, figures)
-    figures |= summary(figures["runs"])
+    figures |= summary(figures["runs"], plan.engine)
     write_json(out / "ppo.json", figures)
     _plot(figures, out / "ppo.png")
     partial.unlink(missing_ok=True)
-    for name in (*(f"{learner.name}_steps_per_s" for learner in LEARNERS), *_RATIOS):
+    ours, brax, *_ = learners(plan.engine)
+    for name in (*(f"{learner.name}_steps_per_s" for learner in learners(plan.engine)), *_ratios(plan.engine)):
         print(f"{name:32}{figures[name]:>10,.2f}")
     for row in figures["return_after_minutes"]:
-        print(f"after {row['minutes']:g} min, return per second: ours {row['ours_native']:.3f}, brax {row['brax_native']:.3f}")
+        print(f"after {row['minutes']:g} min, return per second: ours {row[ours.name]:.3f}, brax {row[brax.name]:.3f}")
     return figures
 
 
@@ -261,7 +279,7 @@ def _begin(plan: Plan, partial: Path, console: Console) -> dict[str, Any]:
             console.print(f"going on after {sum(map(len, stored['runs'].values()))} trainings of {partial}")
             return stored
         console.print(f"{partial} is of another plan, and is begun anew")
-    return {"machine": machine(), "plan": told, "runs": {learner.name: [] for learner in LEARNERS}}
+    return {"machine": machine(), "plan": told, "runs": {learner.name: [] for learner in learners(plan.engine)}}
 
 
 def _train(plan: Plan, learner: Learner, task: Task, seed: int, robots: Env, console: Console) -> dict[str, Any]:
@@ -278,7 +296,7 @@ def _train(plan: Plan, learner: Learner, task: Task, seed: int, robots: Env, con
         )
         return {name: value for name, value in told.items() if name not in ("task", "robots", "seconds", "p95", "updates")}
 
-    minutes = plan.mjx_minutes if learner.engine == "mjx" else plan.minutes
+    minutes = plan.minutes if learner.engine == plan.engine else plan.mjx_minutes
     console.print(f"{learner.name}, seed {seed}: {minutes:g} min; compiling", highlight=False)
     course = Course(minutes, plan.between_minutes, evaluate)
     with contextlib.suppress(Finished):
@@ -292,30 +310,32 @@ def _train(plan: Plan, learner: Learner, task: Task, seed: int, robots: Env, con
     }
 
 
-_RATIOS = {"ours_over_brax_mjx": "brax_mjx", "ours_over_brax_same_engine": "brax_native"}
+def _ratios(engine: str) -> dict[str, str]:
+    return {"ours_over_brax_mjx": "brax_mjx", "ours_over_brax_same_engine": f"brax_{engine}"}
 
 
-def summary(runs: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
+def summary(runs: dict[str, list[dict[str, Any]]], engine: str) -> dict[str, Any]:
     """Medians of the rates, ratios of ours to the others', and what each had learned after the same minutes.
 
-    `runs` has each learner's trainings, in the order of their seeds. `return_after_minutes` has, for the minutes after which
-    all trainings on `native` were evaluated, each learner's mean return per second, and seed by seed how much ours exceeds
-    brax's.
+    `runs` has each learner's trainings, in the order of their seeds; ours are on `engine`. `return_after_minutes` has, for the
+    minutes after which all trainings on that were evaluated, each learner's mean return per second, and seed by seed how much
+    ours exceeds brax's.
     """
+    ours, brax = f"ours_{engine}", f"brax_{engine}"
     rates = {name: [told["steps_per_s"] for told in trainings] for name, trainings in runs.items()}
     figures: dict[str, Any] = {f"{name}_steps_per_s": statistics.median(values) for name, values in rates.items()}
-    for ratio, other in _RATIOS.items():
-        figures[ratio] = paired_ratio(rates["ours_native"], rates[other])
-        figures[f"{ratio}_all"] = [a / b for a, b in zip(rates["ours_native"], rates[other], strict=True)]
+    for ratio, other in _ratios(engine).items():
+        figures[ratio] = paired_ratio(rates[ours], rates[other])
+        figures[f"{ratio}_all"] = [a / b for a, b in zip(rates[ours], rates[other], strict=True)]
     returns = {
         name: [{row["after_minutes"]: row["return_per_second"] for row in told["evaluations"]} for told in runs[name]]
-        for name in ("ours_native", "brax_native")
+        for name in (ours, brax)
     }
     reached = set.intersection(*(set(told) for trainings in returns.values() for told in trainings))
     rows = []
     for minutes in sorted(reached):
         at = {name: [told[minutes] for told in trainings] for name, trainings in returns.items()}
-        differences = [a - b for a, b in zip(at["ours_native"], at["brax_native"], strict=True)]
+        differences = [a - b for a, b in zip(at[ours], at[brax], strict=True)]
         rows.append(
             {"minutes": minutes, **{name: statistics.mean(values) for name, values in at.items()}, "differences": differences}
         )
@@ -328,14 +348,15 @@ def _plot(figures: dict[str, Any], path: Path) -> None:
     matplotlib.use("agg")
     from matplotlib import pyplot
 
-    colours = ("#1f77b4", "#ff7f0e", "0.6")
+    shown = learners(figures["plan"]["engine"])
+    colours = ("#1f77b4", "#ff7f0e", "0.6")[: len(shown)]
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(10, 3.6), layout="constrained")
-    names = [learner.what for learner in LEARNERS]
-    bars = left.bar(names, [figures[f"{learner.name}_steps_per_s"] for learner in LEARNERS], color=colours)
+    names = [learner.what for learner in shown]
+    bars = left.bar(names, [figures[f"{learner.name}_steps_per_s"] for learner in shown], color=colours)
     left.bar_label(bars, fmt="{:,.0f}")
     envs = figures["plan"]["num_envs"]
     left.set(ylabel="control steps a second", title=f"{envs} environments, {figures['machine']['processor']}")
-    for learner, colour in zip(LEARNERS, colours, strict=True):
+    for learner, colour in zip(shown, colours, strict=True):
         for i, told in enumerate(figures["runs"][learner.name]):
             rows = told["evaluations"]
             curve = [r["minutes"] for r in rows], [r["return_per_second"] for r in rows]

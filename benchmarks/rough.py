@@ -15,7 +15,8 @@ from benchmarks.machine import machine
 from envs.registry import make_task
 from rl.curve import read_progress, training_seconds
 from rl.evaluate import Evaluation, Evaluator, Group, Places, load_policy
-from rl.run import Run
+from rl.ppo import PPOConfig
+from rl.run import Run, RunError
 from rl.train import Budget, start_run, train
 
 TASK = "go2-velocity-rough"
@@ -44,6 +45,8 @@ def run(out: Path) -> dict[str, Any]:
     directory = out / "rough"
     resume = (directory / "checkpoints").is_dir()
     opened = Run.open(directory) if resume else start_run(TASK, directory, None, None, seed=0)
+    if (opened.task, opened.ppo) != (TASK, PPOConfig()):
+        raise RunError(f"{directory} is a training with other settings than today's: choose another --out, or move it away")
     left = MINUTES - (sum(training_seconds(directory)) / 60 if resume else 0.0)
     before = machine()
     if left > 0.05 and train(opened, Budget(minutes=left), resume=resume).interrupted:

@@ -51,6 +51,21 @@ def seed_by_seed(
     return figures
 
 
+def keep_for(folder: Path, same: Mapping[str, Any]) -> None:
+    """The folder is for trainings with these settings: it says so from now on, in settings.json. Raises RunError where it holds
+    some of another."""
+    path, same = folder / "settings.json", json.loads(json.dumps(same))
+    if path.is_file():
+        stored = json.loads(path.read_text())
+        if stored != same:
+            others = ", ".join(sorted(name for name in {*stored, *same} if stored.get(name) != same.get(name)))
+            raise RunError(f"{folder} holds trainings with another {others}: choose another --out, or move it away")
+    elif folder.is_dir() and any(folder.iterdir()):
+        raise RunError(f"{folder} holds something that does not say its settings: choose another --out, or move it away")
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(path, same)
+
+
 def _read(partial: Path) -> dict[str, Any]:
     """Nothing, where nothing is stored."""
     if not partial.is_file():

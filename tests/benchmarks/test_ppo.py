@@ -83,13 +83,21 @@ def training(rate: float, returns: dict[float, float]) -> dict:
     return {"steps_per_s": rate, "evaluations": [{"after_minutes": m, "return_per_second": r} for m, r in returns.items()]}
 
 
+def test_where_mjx_is_the_engine_there_is_one_learner_of_brax():
+    runs = {"ours_mjx": [training(100, {1: 2.0})], "brax_mjx": [training(50, {1: 1.0})]}
+    assert [learner.name for learner in ppo.learners("mjx")] == list(runs)
+    figures = summary(runs, "mjx")
+    assert figures["ours_over_brax_same_engine"] == figures["ours_over_brax_mjx"] == 2
+
+
 def test_ratios_and_differences_are_taken_seed_by_seed():
     figures = summary(
         {
             "ours_native": [training(100, {1: 1.0, 2: 4.0}), training(40, {1: 3.0, 2: 5.0}), training(90, {1: 2.0, 2: 6.0})],
             "brax_native": [training(50, {1: 1.5, 2: 1.0}), training(40, {2: 2.0}), training(30, {1: 1.5, 2: 6.0})],
             "brax_mjx": [training(10, {1: 0.0}), training(10, {1: 0.0}), training(10, {1: 0.0})],
-        }
+        },
+        "native",
     )
     assert figures["ours_native_steps_per_s"] == 90
     assert figures["ours_over_brax_same_engine"] == 2
@@ -102,9 +110,9 @@ def test_ratios_and_differences_are_taken_seed_by_seed():
 def compared(tmp_path_factory):
     """All three learners; the one on MJX-JAX on `native` as well, as brax's program takes a minute to compile there."""
     out = tmp_path_factory.mktemp("ppo")
-    learners = tuple(dataclasses.replace(learner, engine="native") for learner in ppo.LEARNERS)
+    learners = tuple(dataclasses.replace(learner, engine="native") for learner in ppo.learners("native"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ppo, "LEARNERS", learners)
+        patch.setattr(ppo, "learners", lambda engine: learners)
         compare(PLAN, out)
     return out
 
@@ -113,11 +121,11 @@ def compared(tmp_path_factory):
 def test_a_comparison_has_all_figures(compared):
     figures = json.loads((compared / "ppo.json").read_text())
     names = ("ours_over_brax_mjx", "ours_over_brax_same_engine")
-    for name in (*names, *(f"{learner.name}_steps_per_s" for learner in ppo.LEARNERS)):
+    for name in (*names, *(f"{learner.name}_steps_per_s" for learner in ppo.learners("native"))):
         assert math.isfinite(figures[name])
         assert figures[name] > 0
     assert [row["minutes"] for row in figures["return_after_minutes"]][-1] == 0.01
-    for learner in ppo.LEARNERS:
+    for learner in ppo.learners("native"):
         (told,) = figures["runs"][learner.name]
         last = told["evaluations"][-1]
         # The cost of an angle within +-1 rad that a policy knows nothing of is some -3 to -10 per second.

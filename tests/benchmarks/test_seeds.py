@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.seeds import seed_by_seed, seed_count
+from benchmarks.seeds import keep_for, seed_by_seed, seed_count
 from rl.run import RunError
 
 
@@ -67,3 +67,20 @@ def test_the_number_of_seeds_can_be_set(monkeypatch: pytest.MonkeyPatch):
         monkeypatch.setenv("SOME_SEEDS", wrong)
         with pytest.raises(RunError, match="SOME_SEEDS"):
             seed_count("SOME_SEEDS", 5)
+
+
+def test_a_folder_of_trainings_is_for_one_setting(tmp_path: Path):
+    folder = tmp_path / "runs"
+    keep_for(folder, {"task": "reach", "sizes": (1, 2)})
+    (folder / "seed-0").mkdir()
+    keep_for(folder, {"task": "reach", "sizes": (1, 2)})
+    with pytest.raises(RunError, match=r"holds trainings with another sizes: choose another --out"):
+        keep_for(folder, {"task": "reach", "sizes": (1, 3)})
+    assert json.loads((folder / "settings.json").read_text()) == {"task": "reach", "sizes": [1, 2]}
+
+
+def test_a_folder_that_does_not_say_its_settings_is_refused(tmp_path: Path):
+    (tmp_path / "seed-0").mkdir()
+    with pytest.raises(RunError, match="does not say its settings"):
+        keep_for(tmp_path, {"task": "reach"})
+    assert not (tmp_path / "settings.json").exists()
