@@ -13,7 +13,7 @@ import jax.numpy as jnp
 
 from assets.robots.robot import Robot, RobotError
 from envs.kinematics import Kinematics
-from envs.terms.reaching import rotation_vector
+from envs.proprioception import rotation_vector
 
 _TURN = 0.15  # rad, that is mended at once
 _PULL = 0.02  # of the way to the default pose

@@ -5,6 +5,8 @@
 
 It is no solution, but near to one, and mostly on the right side of the joints' limits: damped Newton's steps from there reach
 94 % of the SO-101's commands, from the pose at rest 83 %. For 512 commands it takes 2.7 ms of one core, four such steps 7.
+
+    joints = refined(posture, arm, robot, steps=3, length=0.2)(command)     # a solution, mostly
 """
 
 from collections.abc import Callable
@@ -17,6 +19,7 @@ import numpy as np
 
 from assets.robots.robot import Robot
 from envs.kinematics import Kinematics
+from envs.proprioception import rotation_vector
 
 Posture = Callable[[jax.Array], jax.Array]
 """From a command to joint positions."""
@@ -44,6 +47,48 @@ def promising_posture(arm: Kinematics, robot: Robot, count: int, length: float) 
         return within @ best / jnp.sum(best)
 
     return posture
+
+
+def refined(posture: Posture, arm: Kinematics, robot: Robot, steps: int, length: float, damping: float = 0.1) -> Posture:
+    """The posture after so many of Newton's steps to its command, damped (Wampler 1986), each within the joints' ranges. A
+    distance of `length` (m) counts as much as a turn of 1 rad.
+
+    Of the SO-101's commands three steps leave 94 % with less than 1 cm and 0.1 rad, of the Panda's 67 %; the others are held up
+    by a joint's range.
+    """
+    low, high = (jnp.asarray(x, jnp.float32) for x in robot.joint_ranges().T)
+    scale = np.array([1 / length] * 3 + [1.0] * 3, np.float32)
+
+    def solution(command: jax.Array) -> jax.Array:
+        joints = posture(command)
+        for _ in range(steps):
+            poses = arm.poses(joints)
+            position, quat = arm.end_effector(poses)
+            error = jnp.concatenate([command[:3] - position, rotation_vector(command[3:], quat)]) * scale
+            columns = arm.jacobian(poses) * scale  # (num_joints, 6)
+            step = columns @ _solve(columns.T @ columns + damping**2 * np.eye(6, dtype=np.float32), error)
+            joints = jnp.clip(joints + step, low, high)
+        return joints
+
+    return solution
+
+
+def _solve(matrix: jax.Array, right: jax.Array) -> jax.Array:
+    """Of a small positive definite matrix, by Cholesky's decomposition written out: one that exported policies can do."""
+    n = len(right)
+    columns: list[jax.Array] = []
+    forward: list[jax.Array] = []
+    rest = right
+    for i in range(n):
+        column = matrix[:, i] - sum((done * done[i] for done in columns), jnp.zeros(n))
+        columns.append(column / jnp.sqrt(column[i]))
+        forward.append(rest[i] / columns[i][i])
+        rest = rest - columns[i] * forward[i]
+    back: list[jax.Array] = []  # from the last to the first
+    for i in reversed(range(n)):
+        known = sum((columns[i][n - 1 - k] * value for k, value in enumerate(back)), jnp.zeros(()))
+        back.append((forward[i] - known) / columns[i][i])
+    return jnp.stack(back[::-1])
 
 
 def _times(parts: np.ndarray, x: jax.Array) -> jax.Array:

@@ -52,3 +52,12 @@ def small_rotation(angles: jax.Array) -> jax.Array:
     """The unit quaternion of a small rotation vector, (..., 3) rad."""
     quat = jnp.concatenate([jnp.ones((*angles.shape[:-1], 1)), 0.5 * angles], -1)
     return quat / jnp.linalg.norm(quat, axis=-1, keepdims=True)
+
+
+def rotation_vector(target: jax.Array, quat: jax.Array) -> jax.Array:
+    """Of the turn from one orientation to the other, (3,) rad."""
+    relative = multiply(target, quat * jnp.array([1.0, -1.0, -1.0, -1.0]))
+    relative = jnp.where(relative[0] < 0, -relative, relative)
+    sine = jnp.linalg.norm(relative[1:])
+    factor = jnp.where(sine > 1e-6, 2 * jnp.arctan2(sine, relative[0]) / jnp.maximum(sine, 1e-6), 2.0)
+    return factor * relative[1:]

@@ -7,7 +7,7 @@ from assets.robots.robot import Robot
 from assets.scene import scene_spec
 from envs.action import RelativeJointPosition
 from envs.kinematics import Kinematics
-from envs.posture import promising_posture
+from envs.posture import promising_posture, refined
 from envs.task import CommandTerm, CriticTerm, InitialState, MetricTerm, PolicyTerm, RewardTerm, Task
 from envs.terms import locomotion, observations, reaching
 from sim.randomization import (
@@ -30,21 +30,25 @@ DESCRIPTION = "bring the gripper to a commanded pose"
 _TARGET = "target"
 
 _SHARE = 0.05  # of the robot's action scale that an action of 1 is
-_AHEAD = 0.03  # s that pass till an action has an effect, and the next one follows
+_AHEAD = 0.02  # s, about, that pass till an action has an effect, and the next one follows
+_BETWEEN = (1.0, 3.0)  # s, from a command's errors counting as settled to the next command
 
 
 def reach(robot: Robot) -> Task:
     """Bring the end effector to a commanded position and orientation, drawn anew every few seconds and reachable.
 
-    The metrics `settled_position_error` (m) and `settled_orientation_error` (rad) are means over the steps that come 2 s or
-    more after a new command, about the second half of each command's time: how near the arm gets, not how far it started.
+    The metrics `settled_position_error` (m) and `settled_orientation_error` (rad) are means over the steps that come long
+    enough after a new command for the arm to be there (`reaching.settling_seconds`: 2.0 s of the SO-101, 3.5 of the Panda), the
+    second half or third of each command's time: how near the arm gets, not how far it started.
     `position_error` and `orientation_error` are means over all steps; `..._at_rest` are those of an arm that stays in its
     default pose. Encoders are off by up to 0.01 rad, which no policy can measure: part of the error is theirs.
     """
     arm = Kinematics.of(robot)
     step = reaching.step_to_position(arm, damping=0.03, longest=0.1)
     posture = promising_posture(arm, robot, count=256, length=0.2)
-    way = reaching.way_to_posture(posture)
+    # A reward for coming nearer needs no more than the posture; what the policy homes in on is better a solution.
+    way = reaching.way_to_posture(refined(posture, arm, robot, steps=3, length=0.2))
+    settling, is_settled = reaching.settling_seconds(robot), reaching.is_settled(robot)
     return Task(
         name=f"{robot.name}-reach",
         description=DESCRIPTION,
@@ -53,7 +57,7 @@ def reach(robot: Robot) -> Task:
         command=CommandTerm(
             names=("x (m)", "y (m)", "z (m)", "qw", "qx", "qy", "qz"),
             sample=reaching.reachable_pose(arm, robot, clearance=0.03),
-            seconds=(3.0, 5.0),
+            seconds=(settling + _BETWEEN[0], settling + _BETWEEN[1]),
             nearest=reaching.as_pose,
         ),
         policy_observation=(
@@ -62,10 +66,8 @@ def reach(robot: Robot) -> Task:
             PolicyTerm("last_action", observations.last_action),
             PolicyTerm("command", observations.command),
             PolicyTerm("way_to_go", reaching.way_to_go(arm, length=0.2)),
-            PolicyTerm("step_to_position", step),
-            PolicyTerm("last_step_to_position", reaching.fine(step, 0.02)),
-            PolicyTerm("way_to_posture", way),
-            PolicyTerm("last_way_to_posture", reaching.fine(way, 0.05)),
+            PolicyTerm("step_to_position", reaching.with_fine(step, 0.02)),
+            PolicyTerm("way_to_posture", reaching.with_fine(way, 0.05)),
         ),
         critic_observation=(
             CriticTerm("joint_position", observations.true_joint_position),
@@ -89,6 +91,7 @@ def reach(robot: Robot) -> Task:
             RewardTerm("near_orientation", reaching.near_orientation(0.2), 1.0),
             RewardTerm("towards_posture", reaching.towards(posture, near=0.1), 0.5),
             RewardTerm("joint_speed", reaching.joint_speed, -0.05),
+            RewardTerm("overspeed", reaching.overspeed(0.85), -10.0),
             RewardTerm("action_rate", locomotion.action_rate, -0.01),
             RewardTerm("joint_limits", locomotion.joint_limits, -1.0),
             RewardTerm("limb_contact", locomotion.limb_contact, -0.5),
@@ -98,8 +101,8 @@ def reach(robot: Robot) -> Task:
         action_limit=_action_limit(robot),
         discount=0.99,  # some ways lead away from the target first, where a joint's limit is between
         metrics=(
-            MetricTerm("settled_position_error", reaching.position_error, reaching.is_settled),
-            MetricTerm("settled_orientation_error", reaching.orientation_error, reaching.is_settled),
+            MetricTerm("settled_position_error", reaching.position_error, is_settled),
+            MetricTerm("settled_orientation_error", reaching.orientation_error, is_settled),
             MetricTerm("position_error", reaching.position_error),
             MetricTerm("orientation_error", reaching.orientation_error),
             MetricTerm("position_error_at_rest", reaching.position_error_at_rest(arm, robot)),
@@ -129,10 +132,10 @@ _RANDOMIZATION = Randomization(
 
 
 def _action_limit(robot: Robot) -> float:
-    """Targets are no farther ahead than a joint must be led to keep its velocity limit, so that none is driven beyond it: a
-    servo of stiffness k and damping d follows a target at velocity v by v d / k."""
+    """Targets are no farther ahead than a joint must be led to be as fast as the safety filter lets it: a servo of stiffness k
+    and damping d follows a target at velocity v by v d / k."""
     limit, k, d, scale = map(np.array, (robot.velocity_limits, robot.stiffness, robot.damping, robot.action_scale))
-    return float((limit * (_AHEAD + d / k) / (_SHARE * scale)).min())
+    return float((robot.safety.velocity * limit * (_AHEAD + d / k) / (_SHARE * scale)).min())
 
 
 def _scene(robot: Robot) -> mujoco.MjSpec:

@@ -10,11 +10,11 @@ import numpy as np
 from assets.robots.robot import Robot
 from envs.kinematics import Kinematics, Poses
 from envs.posture import Posture
-from envs.proprioception import Proprioception, multiply
+from envs.proprioception import Proprioception, multiply, rotation_vector
 from envs.view import View
 
-# A new command is a step that no arm follows at once: errors that count as settled start this long after it (s).
-SETTLING = 2.0
+# What an arm may need beside the way itself: to set off, to slow down, and to home in (s).
+_HOMING = 0.8
 
 # Joints are drawn this many times for a pose whose links are clear of the ground and of the base.
 _TRIALS = 32
@@ -30,9 +30,17 @@ def orientation_error(view: View) -> jax.Array:
     return _angle(view.command[3:], view.end_effector_quaternion)
 
 
-def is_settled(view: View) -> jax.Array:
+def settling_seconds(robot: Robot) -> float:
+    """How long after a new command its errors count as settled (s): as its slowest joint takes through its whole range, and a
+    little more. No arm follows at once."""
+    low, high = robot.joint_ranges().T
+    return round(float(((high - low) / np.array(robot.velocity_limits)).max()) + _HOMING, 1)
+
+
+def is_settled(robot: Robot) -> Callable[[View], jax.Array]:
     """Whether the arm has had the time to reach its command."""
-    return view.command_time >= SETTLING
+    seconds = settling_seconds(robot)
+    return lambda view: view.command_time >= seconds
 
 
 def position_error_at_rest(arm: Kinematics, robot: Robot) -> Callable[[View], jax.Array]:
@@ -60,6 +68,18 @@ def near_orientation(scale: float) -> Callable[[View], jax.Array]:
 def joint_speed(view: View) -> jax.Array:
     """Sum of squared joint velocities, each relative to its limit."""
     return jnp.sum(jnp.square(view.joint_velocity / jnp.asarray(view.layout.robot.velocity_limits, jnp.float32)))
+
+
+def overspeed(from_share: float) -> Callable[[View], jax.Array]:
+    """Sum over the joints of what their speeds exceed `from_share` of the safety filter's limits by, relative to those limits:
+    an arm that comes near them is soon let down."""
+
+    def term(view: View) -> jax.Array:
+        robot = view.layout.robot
+        limits = robot.safety.velocity * jnp.asarray(robot.velocity_limits, jnp.float32)
+        return jnp.sum(jnp.maximum(jnp.abs(view.joint_velocity) / limits - from_share, 0.0))
+
+    return term
 
 
 def towards(posture: Posture, near: float) -> Callable[[View], jax.Array]:
@@ -122,24 +142,15 @@ def way_to_posture(posture: Posture) -> Callable[[Proprioception, Robot], jax.Ar
     return lambda sensed, robot: posture(sensed.command) - sensed.joint_position
 
 
-def fine(term: Callable[[Proprioception, Robot], jax.Array], scale: float) -> Callable[[Proprioception, Robot], jax.Array]:
-    """A term between -1 and 1 that is half of it at `scale` (softsign): what is small there is told apart well, however large
-    the term gets. Normalised by its spread alone, the last centimetre of a way would be lost beside its length."""
+def with_fine(term: Callable[[Proprioception, Robot], jax.Array], scale: float) -> Callable[[Proprioception, Robot], jax.Array]:
+    """A term, and once more between -1 and 1 with half of it at `scale` (softsign), where what is small is told apart well,
+    however large the term gets. Normalised by its spread alone, the last centimetre of a way is lost beside its length."""
 
-    def squashed(sensed: Proprioception, robot: Robot) -> jax.Array:
+    def both(sensed: Proprioception, robot: Robot) -> jax.Array:
         x = term(sensed, robot)
-        return x / (scale + jnp.abs(x))
+        return jnp.concatenate([x, x / (scale + jnp.abs(x))])
 
-    return squashed
-
-
-def rotation_vector(target: jax.Array, quat: jax.Array) -> jax.Array:
-    """Of the turn from one orientation to the other, (3,) rad."""
-    relative = multiply(target, quat * jnp.array([1.0, -1.0, -1.0, -1.0]))
-    relative = jnp.where(relative[0] < 0, -relative, relative)
-    sine = jnp.linalg.norm(relative[1:])
-    factor = jnp.where(sine > 1e-6, 2 * jnp.arctan2(sine, relative[0]) / jnp.maximum(sine, 1e-6), 2.0)
-    return factor * relative[1:]
+    return both
 
 
 # Commands

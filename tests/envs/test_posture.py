@@ -8,7 +8,7 @@ import pytest
 
 from assets.robots import PANDA, SO101
 from envs.kinematics import Kinematics
-from envs.posture import promising_posture
+from envs.posture import promising_posture, refined
 from envs.terms.reaching import reachable_pose
 
 
@@ -21,7 +21,7 @@ class Arm:
         self.where = [int(self.model.joint(name).qposadr[0]) for name in robot.joints]
         self.columns = [int(self.model.joint(name).dofadr[0]) for name in robot.joints]
         self.low, self.high = robot.joint_ranges().T
-        arm = Kinematics.of(robot)
+        arm = self.kinematics = Kinematics.of(robot)
         sample = jax.jit(jax.vmap(reachable_pose(arm, robot, clearance=0.03)))
         self.commands = np.asarray(sample(jax.random.split(jax.random.key(1), 200)), float)
         self.posture = jax.jit(jax.vmap(promising_posture(arm, robot, count=256, length=0.2)))
@@ -79,6 +79,19 @@ def test_newtons_steps_from_a_posture_arrive_more_often_than_from_rest():
     default = np.array(SO101.default_pose)
     assert np.mean([arm.arrives(posture, command) for posture, command in pairs]) > 0.9
     assert np.mean([arm.arrives(default, command) for _, command in pairs]) < 0.87
+
+
+def test_a_refined_posture_reaches_its_command_unless_a_range_is_in_the_way(arm):
+    posture = promising_posture(arm.kinematics, arm.robot, count=256, length=0.2)
+    joints = jax.jit(jax.vmap(refined(posture, arm.kinematics, arm.robot, steps=3, length=0.2)))(arm.commands)
+    joints = np.asarray(joints, float)
+    assert (joints >= arm.low - 1e-5).all()
+    assert (joints <= arm.high + 1e-5).all()
+    errors = np.array([arm.error(*pair) for pair in zip(joints, arm.commands, strict=True)])
+    arrived = (np.linalg.norm(errors[:, :3], axis=1) < 0.01) & (np.linalg.norm(errors[:, 3:], axis=1) < 0.1)
+    assert arrived.mean() > {"so101": 0.85, "panda": 0.55}[arm.robot.name]
+    held = (np.abs(joints - arm.low) < 1e-3) | (np.abs(joints - arm.high) < 1e-3)
+    assert held[~arrived].any(axis=1).mean() > 0.6
 
 
 def test_both_quaternions_of_a_turn_have_the_same_posture(arm):

@@ -6,47 +6,53 @@ import mujoco
 import numpy as np
 import pytest
 
-from assets.robots import GO2, SO101, RobotError
+from assets.robots import GO2, PANDA, SO101, RobotError
 from envs.reach import reach
 from envs.registry import make_env
-from envs.terms.reaching import SETTLING
+from envs.terms.reaching import settling_seconds
 
-NUM_ENVS, STEPS = 24, 150
+NUM_ENVS = 24
+
+
+@pytest.fixture(scope="module", params=[SO101, PANDA], ids=lambda robot: robot.name)
+def robot(request):
+    return request.param
 
 
 @pytest.fixture(scope="module")
-def task():
-    return reach(SO101)
+def task(robot):
+    return reach(robot)
 
 
 @pytest.fixture(scope="module")
-def episode(task):
-    """Environments' states over the first 3 s under a hand-written policy; arrays (steps, num_envs, ...)."""
+def episode(task, robot):
+    """Environments' states under a hand-written policy, till before the first new command; arrays (steps, num_envs, ...)."""
     env = make_env(task, NUM_ENVS, "native")
+    steps = round((settling_seconds(robot) + 0.9) / task.control_seconds)
     n = env.num_actions
 
     def step(state, _):
         seen = state.observation["policy"]  # the joints' way to go comes before four more of their size
-        state = env.step(state, 0.3 * seen[:, -5 * n : -4 * n] / (0.05 * jnp.asarray(SO101.action_scale)))
+        state = env.step(state, 0.3 * seen[:, -5 * n : -4 * n] / (0.05 * jnp.asarray(robot.action_scale)))
         told = {"metrics": state.metrics, "command": state.command, "command_time": state.command_time}
         return state, told | {"ended": state.terminated | state.truncated}
 
     start = jax.jit(env.reset)(jax.random.key(0))
-    return jax.device_get(jax.jit(lambda s: jax.lax.scan(step, s, None, length=STEPS)[1])(start))
+    return jax.device_get(jax.jit(lambda s: jax.lax.scan(step, s, None, length=steps)[1])(start))
 
 
 def test_following_the_way_to_go_nears_most_commands(episode):
     """Gradient descent gets stuck at a joint's limit now and then, so not all; and a joint gives way under the arm's weight."""
     late = episode["metrics"]["metric/position_error"][-1]
-    assert np.median(late) < 0.02
-    assert np.median(late) < 0.1 * np.median(episode["metrics"]["metric/position_error_at_rest"])
+    assert np.median(late) < 0.06 * np.median(episode["metrics"]["metric/position_error_at_rest"])
 
 
-def test_settled_errors_count_from_two_seconds_after_a_command(episode):
+def test_errors_count_as_settled_when_the_arm_has_had_its_time(episode, robot):
     settled = episode["metrics"]["metric/settled_position_error"]
-    seconds = 0.02 * np.arange(1, STEPS + 1)
-    assert np.isnan(settled[seconds < SETTLING - 0.01]).all()
-    after = seconds > SETTLING + 0.01
+    seconds = 0.02 * np.arange(1, len(settled) + 1)
+    assert np.isnan(settled[seconds < settling_seconds(robot) - 0.01]).all()
+    after = seconds > settling_seconds(robot) + 0.01
+    assert after.any()
     np.testing.assert_array_equal(settled[after], episode["metrics"]["metric/position_error"][after])
 
 

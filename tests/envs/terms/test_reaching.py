@@ -8,7 +8,7 @@ import mujoco
 import numpy as np
 import pytest
 
-from assets.robots import SO101
+from assets.robots import PANDA, SO101
 from assets.scene import compile_for_physics, scene_spec
 from envs.kinematics import Kinematics
 from envs.proprioception import Proprioception, multiply
@@ -92,10 +92,11 @@ def test_the_way_to_a_posture_counts_from_where_the_joints_are():
     np.testing.assert_allclose(way(still, SO101), np.arange(6) - 0.3, atol=1e-6)
 
 
-def test_what_is_small_of_a_fine_term_is_told_apart_and_what_is_large_bounded():
+def test_what_is_small_of_a_term_is_told_apart_and_what_is_large_bounded():
     ways = jnp.array([0.0, 1e-3, 0.02, -0.02, 2.0, -200.0])
-    told = reaching.fine(lambda sensed, robot: ways, 0.02)(None, SO101)
-    np.testing.assert_allclose(told, [0, 1 / 21, 0.5, -0.5, 1 / 1.01, -1 / 1.0001], rtol=1e-5)
+    told = reaching.with_fine(lambda sensed, robot: ways, 0.02)(None, SO101)
+    np.testing.assert_array_equal(told[:6], ways)
+    np.testing.assert_allclose(told[6:], [0, 1 / 21, 0.5, -0.5, 1 / 1.01, -1 / 1.0001], rtol=1e-5)
 
 
 def test_going_towards_a_posture_and_back_earns_nothing():
@@ -128,9 +129,17 @@ class TestErrors:
         here = view(quat=start, command=jnp.concatenate([jnp.array([0.3, 0.0, 0.2]), target]))
         assert reaching.orientation_error(here) == pytest.approx(angle, rel=1e-2)
 
-    def test_errors_are_settled_once_there_was_time(self):
-        assert not reaching.is_settled(view(command_time=jnp.float32(reaching.SETTLING - 0.02)))
-        assert reaching.is_settled(view(command_time=jnp.float32(reaching.SETTLING)))
+    @pytest.mark.parametrize("robot, seconds", [(SO101, 2.0), (PANDA, 3.5)])
+    def test_errors_are_settled_once_the_slowest_joint_had_its_time(self, robot, seconds):
+        is_settled = reaching.is_settled(robot)
+        assert not is_settled(view(command_time=jnp.float32(seconds - 0.02)))
+        assert is_settled(view(command_time=jnp.float32(seconds)))
+
+    def test_a_joint_near_the_speed_at_which_the_arm_is_let_down_costs_the_more_the_faster_it_is(self):
+        limit = SO101.safety.velocity * np.array(SO101.velocity_limits)
+        cost = reaching.overspeed(0.85)
+        assert cost(view(qvel=jnp.asarray(0.85 * limit))) == pytest.approx(0, abs=1e-6)
+        assert cost(view(qvel=jnp.asarray(-0.95 * limit))) == pytest.approx(6 * 0.1, abs=1e-5)
 
     def test_at_rest_is_the_default_pose(self):
         position, quat = ARM.end_effector(ARM.poses(jnp.zeros(6)))
