@@ -73,8 +73,8 @@ def environment(env: Any, reach: float) -> tuple[float, int, Call]:
     return seconds, _ACTIONS * env.num_envs, call
 
 
-def zerogap(task_name: str, num_envs: str, timestep: str) -> Contender:
-    """Our own environment on `native`, with time steps of that many seconds."""
+def zerogap(task_name: str, num_envs: str, timestep: str, touching: str = "all") -> Contender:
+    """Our own environment on `native`, with time steps of that many seconds; `touching` "feet" collides with those only."""
     from dataclasses import replace
 
     from assets.robots.robot import RobotError
@@ -85,15 +85,20 @@ def zerogap(task_name: str, num_envs: str, timestep: str) -> Contender:
     except RobotError as error:
         raise AbsentError(str(error)) from None
 
-    def scene() -> Any:
-        spec = task.scene()
-        spec.option.timestep = float(timestep)
-        return spec
-
-    env = make_env(replace(task, scene=scene), int(num_envs), "native")
+    env = make_env(replace(task, scene=lambda: scene_of(task, float(timestep), touching)), int(num_envs), "native")
     seconds, steps, call = environment(env, _REACH)
     told = {"envs": env.num_envs, "substeps": env.num_substeps, "timestep": float(timestep), "compile_seconds": seconds}
-    return told | {"version": _version("mujoco")}, steps, call
+    return told | {"touching": touching, "version": _version("mujoco")}, steps, call
+
+
+def scene_of(task: Any, timestep: float, touching: str) -> Any:
+    """A task's scene with another time step (s), in which all of the robot collides or its "feet" only."""
+    spec = task.scene()
+    spec.option.timestep = timestep
+    for geom in spec.geoms:
+        if touching == "feet" and geom.name not in task.robot.feet:
+            geom.conaffinity = 0  # a ground has none either: it meets by its contype
+    return spec
 
 
 def envpool(task_id: str) -> Contender:

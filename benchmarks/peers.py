@@ -9,7 +9,8 @@ each peer takes the first that has it:
     ZEROGAP_PEERS_PYTHON=peers/bin/python zerogap bench peers
 
 A peer that is not there is told as absent, with how to install it. The Go1 of both peers takes five time steps of 4 ms in a
-control step where our task takes four of 5 ms: our Go2 is measured with both, and compared with theirs at five.
+control step where our task takes four of 5 ms: our Go2 is measured with both, and compared with theirs at five. Theirs collides
+with its feet only, ours with its limbs too; it is measured with its feet only as well.
 """
 
 import contextlib
@@ -53,6 +54,7 @@ class Contender:
 CONTENDERS = (
     Contender("native_go2", "Go2", ("zerogap", "go2-velocity-flat", _ENVS, "0.005")),
     Contender("native_go2_4ms", "Go2, 5 x 4 ms", ("zerogap", "go2-velocity-flat", _ENVS, "0.004")),
+    Contender("native_go2_4ms_feet", "Go2, 5 x 4 ms, feet", ("zerogap", "go2-velocity-flat", _ENVS, "0.004", "feet")),
     Contender("envpool_go1", "EnvPool Go1, 5 x 4 ms", ("envpool", "Go1JoystickFlatTerrain-v1")),
     Contender("playground_go1", "Playground Go1, 5 x 4 ms", ("playground", "Go1JoystickFlatTerrain", _ENVS)),
     Contender("native_panda_reach", "Panda, reach", ("zerogap", "panda-reach", _ENVS, "0.005")),
@@ -61,6 +63,7 @@ CONTENDERS = (
 )
 RATIOS = {
     "native_over_envpool_go1": ("native_go2_4ms", "envpool_go1"),
+    "native_feet_over_envpool_go1": ("native_go2_4ms_feet", "envpool_go1"),
     "native_over_playground_go1": ("native_go2_4ms", "playground_go1"),
 }
 

@@ -6,9 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from assets.robots import GO2
 from benchmarks import contender
+from envs.registry import make_task
 
 # A contender whose library prints where the answers go, as some do when they are imported or stepped.
 NOISY = """
@@ -72,3 +75,14 @@ def test_a_package_that_is_not_installed_is_named_with_its_remedy(arguments, rem
     command = [sys.executable, "-I", "-S", contender.__file__, *arguments]
     child = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True, cwd=os.path.sep)
     assert remedy in json.loads(child.stdout)["absent"]
+
+
+@pytest.mark.parametrize("touching", ["all", "feet"])
+def test_a_robot_collides_with_all_of_it_or_with_its_feet(touching):
+    task = make_task("go2-velocity-flat")
+    model = contender.scene_of(task, 0.004, touching).compile()
+    colliding = {model.geom(int(i)).name for i in np.flatnonzero(model.geom_conaffinity)}
+    assert colliding >= set(GO2.feet)
+    assert (colliding == set(GO2.feet)) == (touching == "feet")
+    assert model.geom_contype.any()
+    assert model.opt.timestep == 0.004
