@@ -76,6 +76,7 @@ def _add_payload(spec: mujoco.MjSpec, name: str, value: float) -> None:
     """A small ball in the place that `suspended_spec` marks."""
     load = spec.body(name).add_body(name=PAYLOAD + name, pos=spec.site(PAYLOAD + name).pos)
     load.explicitinertial = True
+    load.ipos = [0.0, 0.0, 0.0]  # else MuJoCo takes the body's own place in its parent, once more
     load.mass, load.inertia = value, np.full(3, 0.4 * value * _PAYLOAD_RADIUS**2)
 
 
