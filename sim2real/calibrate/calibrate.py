@@ -17,10 +17,11 @@ from assets.robots.robot import Robot
 from sim2real.calibrate.calibration import Calibration, Estimate, LogErrors
 from sim2real.calibrate.fit import Problem, Solution, solve
 from sim2real.calibrate.parameters import Parameter, Sharing, parameters
+from sim2real.calibrate.prepare import check_apart, check_excited, ready, warnings_of
 from sim2real.calibrate.replay import Replay, suspended_spec
 from sim2real.calibrate.uncertainty import bootstrap, intervals, judge, shift_of, unsure_by
 from sim2real.calibrate.windows import CalibrationError, Windows, cut
-from sim2real.logs.robot_log import RobotLog, Stream
+from sim2real.logs.robot_log import RobotLog
 
 QUANTITIES_OF_MOTORS = ("delay", "offset", "armature", "damping", "frictionloss", "strength")
 QUANTITIES_OF_SERVOS = ("delay", "offset", "armature", "damping", "frictionloss", "stiffness")
@@ -61,21 +62,26 @@ def calibrate(
     settings: Settings | None = None,
     told: Told = lambda text, share: None,
 ) -> Calibration:
-    """Raises CalibrationError where a log cannot be used: of another robot, without gains, too short, held out and fitted."""
+    """Raises CalibrationError where a log cannot be used: of another robot, without gains, too short, held out and fitted, of
+    wrong signs or units; and where the logs tell nothing of any parameter. RobotLogError as `ready`."""
     settings = settings or Settings()
     if not logs:
         raise CalibrationError("no log to fit to: give at least one")
-    check_apart(logs, holdout)
+    given = [*logs, *holdout]
+    made_ready = [ready(robot, log) for log in given]
+    check_apart(made_ready[: len(logs)], made_ready[len(logs) :])
+    check_excited(made_ready[: len(logs)])
     quantities = settings.quantities or quantities_of(robot)
     free = parameters(robot, suspended_spec(robot, settings.timestep), quantities, settings.sharing)
-    every = [windows_of(robot, log, settings.window_seconds) for log in (*logs, *holdout)]
+    every = [cut(log, settings.window_seconds) for log in made_ready]
+    limits = [text for log in made_ready for text in warnings_of(robot, log)]
     fitted = every[: len(logs)]
     told("replaying", 0.0)
     found = _refine(robot, free, fitted, settings, _search(robot, free, fitted, settings, told), told)
     problem, solution, draws, unknown = _without_unknown(robot, fitted, settings, found, told)
     told("replaying all windows", 0.9)
-    estimates = _estimates(problem, solution, draws) + tuple(replace(e, value=e.nominal, at_bound=False) for e in unknown)
-    logs_errors = _errors(robot, problem, solution, [*logs, *holdout], every, len(logs), settings)
+    estimates = _kept(_estimates(problem, solution, draws)) + tuple(_left_nominal(e) for e in unknown)
+    logs_errors = _errors(robot, problem, solution, given, every, len(logs), settings)
     return Calibration(
         robot=robot.name,
         joints=robot.joints,
@@ -85,7 +91,7 @@ def calibrate(
         draws=tuple((*map(float, problem.values(row)), *(e.nominal for e in unknown)) for row in draws[: settings.draws_kept]),
         settings={**asdict(settings), "quantities": quantities, "noise_rad": problem.noise},
         versions={name: importlib.metadata.version(name) for name in ("mujoco", "numpy", "scipy")},
-        warnings=_warnings([*logs, *holdout], len(logs), every, quantities),
+        warnings=(*_warnings(robot, given, len(logs), every), *_not_told(unknown), *limits),
     )
 
 
@@ -94,61 +100,9 @@ def quantities_of(robot: Robot) -> tuple[str, ...]:
     return QUANTITIES_OF_SERVOS if robot.servos else QUANTITIES_OF_MOTORS
 
 
-def check_apart(logs: Sequence[RobotLog], holdout: Sequence[RobotLog]) -> None:
-    seen = {log.content_hash: log.name for log in logs}
-    for log in holdout:
-        if log.content_hash in seen:
-            raise CalibrationError(
-                f"{log.name} is held out and fitted to (as {seen[log.content_hash]}): what was fitted to proves nothing; hold"
-                " another recording out, best one of another motion"
-            )
-
-
 def windows_of(robot: Robot, log: RobotLog, seconds: float) -> Windows:
     """Of a log of this robot. Raises CalibrationError where it cannot be replayed."""
     return cut(ready(robot, log), seconds)
-
-
-def ready(robot: Robot, log: RobotLog) -> RobotLog:
-    """The log with gains. Raises CalibrationError where it is of another robot."""
-    if log.info.robot != robot.name:
-        raise CalibrationError(f"{log.name} is a recording of {log.info.robot!r}, and {robot.name!r} is to be calibrated")
-    if set(log.info.joints) != set(robot.joints):
-        strange = sorted(set(log.info.joints) ^ set(robot.joints))
-        raise CalibrationError(f"{log.name}: joint {strange[0]!r} is in the log or in {robot.name!r}, but not in both")
-    if not log.info.is_suspended:
-        raise CalibrationError(
-            f"{log.name}: the robot stood on the ground, where what it touches is not known; hang it up or bolt it down, and"
-            " record a motion of `zerogap excite`"
-        )
-    _check_known(log)
-    if "stiffness" in log and "damping" in log:
-        return log
-    if not robot.servos:
-        missing = "stiffness" if "stiffness" not in log else "damping"
-        raise CalibrationError(
-            f"{log.name}: there is no stream {missing!r}, without which nobody knows what torque a target stood for; record the"
-            " gains that were sent, as `zerogap deploy` does, or name them when importing"
-        )
-    order = [robot.joints.index(name) for name in log.info.joints]
-    own = {name: np.array(getattr(robot, name))[None, order] for name in ("stiffness", "damping")}
-    at = log["position"].stamps[:1]
-    return replace(log, streams={**log, **{name: Stream(at, values) for name, values in own.items()}})
-
-
-def _check_known(log: RobotLog) -> None:
-    """Raise CalibrationError where a stream that is replayed tells nothing of a joint."""
-    for name in ("position", "target", "stiffness", "damping"):
-        if name not in log:
-            continue
-        columns = log[name].values.T
-        unknown = [joint for joint, values in zip(log.info.joints, columns, strict=True) if not np.isfinite(values).any()]
-        if unknown:
-            joints = ", ".join(unknown)
-            raise CalibrationError(
-                f"{log.name}: stream {name!r} has no number for {joints}; record it for every joint, or, where it never"
-                " changed, give it when importing"
-            )
 
 
 def thin(windows: Sequence[Windows], most: int) -> list[Windows]:
@@ -211,16 +165,39 @@ def _without_unknown(
     robot: Robot, windows: Sequence[Windows], settings: Settings, found: Found, told: Told
 ) -> tuple[Problem, Solution, np.ndarray, tuple[Estimate, ...]]:
     """With what the logs cannot tell back at its nominal value, where that leaves the robot moving as much like the logs; and
-    what that is."""
+    what that is. Raises CalibrationError where the logs tell nothing at all."""
     problem, solution, draws = found
     unknown = tuple(e for e in _estimates(*found) if e.verdict == "not identifiable")
     known = [p for p in problem.free if p.name not in {e.name for e in unknown}]
-    if not unknown or not known:
+    if not known:
+        names = ", ".join(replay.windows.log for replay in problem.replays)
+        raise CalibrationError(
+            f"{names}: the positions tell nothing of {', '.join(e.name for e in unknown)}: all would stay nominal; record"
+            " faster and larger motions of `zerogap excite`, such as a chirp or a multisine"
+        )
+    if not unknown:
         return problem, solution, draws, ()
     fewer = _refine(robot, known, windows, settings, found, told)
     if _error(fewer[0], fewer[1].x) > _NO_WORSE * _error(problem, solution.x):
         return problem, solution, draws, ()
     return *fewer, unknown
+
+
+def _left_nominal(e: Estimate) -> Estimate:
+    return replace(e, value=e.nominal, at_bound=False)
+
+
+def _kept(estimates: tuple[Estimate, ...]) -> tuple[Estimate, ...]:
+    """What is not known by itself, and yet has the value that was found: with the nominal one the logs are followed worse."""
+    text = "left as it was found, as the logs are followed worse where it is nominal"
+    return tuple(
+        replace(e, verdict="weak", text=f"{e.text}; {text}") if e.verdict == "not identifiable" else e for e in estimates
+    )
+
+
+def _not_told(unknown: Sequence[Estimate]) -> tuple[str, ...]:
+    names = ", ".join(e.name for e in unknown)
+    return (f"the logs do not tell {names}: left nominal",) if unknown else ()
 
 
 def _error(problem: Problem, x: np.ndarray) -> float:
@@ -326,9 +303,7 @@ def _log_errors(log: RobotLog, windows: Windows, nominal: np.ndarray, calibrated
     )
 
 
-def _warnings(
-    logs: Sequence[RobotLog], num_fitted: int, windows: Sequence[Windows], quantities: Sequence[str]
-) -> tuple[str, ...]:
+def _warnings(robot: Robot, logs: Sequence[RobotLog], num_fitted: int, windows: Sequence[Windows]) -> tuple[str, ...]:
     told = []
     if len(logs) == num_fitted:
         told.append("no log was held out: the errors are of what was fitted to, and prove nothing")
@@ -340,13 +315,18 @@ def _warnings(
                 f"{log.name}: its stamps were not recorded; period, delay and velocities are confounded, so that what is"
                 " fitted predicts, but is not the truth"
             )
-        if log.info.payload and "payload" not in quantities:
+        if log.info.payload and robot.is_floating:
             told.append(
-                f"{log.name}: the robot carried {log.info.payload:g} kg, of which the simulation knows nothing: let the"
-                " payload be found as well (--free payload, beside the others)"
+                f"{log.name}: the robot carried {log.info.payload:g} kg, taken to be on its base, which was held: of no account"
+            )
+        elif log.info.payload and len(robot.tips()) != 1:
+            told.append(
+                f"{log.name}: the robot carried {log.info.payload:g} kg, and nobody knows on which of its {len(robot.tips())}"
+                " tips: let the payload be found (--free payload, beside the others)"
             )
         if part.left_out:
             told.append(
-                f"{log.name}: {part.left_out} windows were left out, as samples are missing or gains change within them"
+                f"{log.name}: {part.left_out} windows were left out, as samples or commands are missing or gains change within"
+                " them"
             )
     return tuple(told)

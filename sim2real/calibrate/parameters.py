@@ -18,10 +18,8 @@ import mujoco
 import numpy as np
 
 from assets.robots.robot import Robot
-from sim2real.calibrate.replay import PAYLOAD, Signals
+from sim2real.calibrate.replay import PAYLOAD, PAYLOAD_RADIUS, Signals
 from sim2real.calibrate.windows import CalibrationError
-
-_PAYLOAD_RADIUS = 0.02  # m
 
 Sharing = Literal["joint", "kind", "robot"]
 """One value for each joint or body; one for those that are alike (`kinds`); one for all."""
@@ -76,7 +74,8 @@ def _add_payload(spec: mujoco.MjSpec, name: str, value: float) -> None:
     """A small ball in the place that `suspended_spec` marks."""
     load = spec.body(name).add_body(name=PAYLOAD + name, pos=spec.site(PAYLOAD + name).pos)
     load.explicitinertial = True
-    load.mass, load.inertia = value, np.full(3, 0.4 * value * _PAYLOAD_RADIUS**2)
+    load.ipos = [0.0, 0.0, 0.0]  # else MuJoCo takes the body's own place in its parent, once more
+    load.mass, load.inertia = value, np.full(3, 0.4 * value * PAYLOAD_RADIUS**2)
 
 
 def _shift(axis: int) -> Callable[[mujoco.MjSpec, str, float], None]:

@@ -27,6 +27,7 @@ from sim2real.calibrate.windows import Windows
 
 PAYLOAD = "payload_"
 """Before the name of a tool's or a foot's body, the site at which it may carry something."""
+PAYLOAD_RADIUS = 0.02  # m
 _FEEDFORWARD = "feedforward_"
 
 
@@ -97,7 +98,7 @@ class Beginning:
 
 
 class Replay:
-    """Windows of one log, simulated on `threads` threads."""
+    """Windows of one log, simulated on `threads` threads. What a robot that is bolted down carried is at its tool or foot."""
 
     def __init__(self, robot: Robot, windows: Windows, timestep: float = 0.001, threads: int = 2):
         self.robot, self.windows, self.timestep, self.threads = robot, windows, timestep, threads
@@ -107,8 +108,10 @@ class Replay:
         index = windows.time / timestep
         self._before = np.clip(np.floor(index).astype(int), 0, self._steps - 1)
         self._share = (index - self._before)[..., None]
+        tips = robot.tips() if windows.payload and not robot.is_floating else {}
+        self._carried = (*next(iter(tips.items())), windows.payload) if len(tips) == 1 else None
         self._pool = mujoco.rollout.Rollout(nthread=threads)
-        self._controls: dict[bytes, tuple[np.ndarray, np.ndarray]] = {}
+        self._controls: dict[bytes, tuple[np.ndarray, ...]] = {}
 
     @property
     def joints(self) -> tuple[str, ...]:
@@ -149,7 +152,8 @@ class Replay:
         qvel = 1 + model.nq + np.array([model.joint(name).dofadr[0] for name in names])
         actuators = np.array([model.actuator(name).id for name in names])
         feedforward = np.array([model.actuator(_FEEDFORWARD + name).id for name in names])
-        target, torque = self._control(signals)
+        target, torque, speed = self._control(signals)
+        torque = torque + (windows.damping[:, self._order] * signals.damping)[:, None] * speed
         control = np.zeros((len(windows), self._steps, model.nu))
         control[:, :, actuators] = target - signals.offset
         control[:, :, feedforward] = torque * signals.strength
@@ -179,6 +183,8 @@ class Replay:
             if key in made:
                 continue
             own = copy.copy(model)
+            if self._carried:
+                _carry(own, *self._carried)
             own.opt.gravity = _into(signals.tilt, model.opt.gravity)
             kp = stiffness * signals.stiffness * signals.strength
             own.actuator_gainprm[actuators, 0] = kp
@@ -189,16 +195,16 @@ class Replay:
             made[key] = own
         return [made[stiffness.tobytes() + damping.tobytes()] for stiffness, damping in gains]
 
-    def _control(self, signals: Signals) -> tuple[np.ndarray, np.ndarray]:
-        """Targets and feed-forward that hold in each step, (windows, steps, joints) each."""
+    def _control(self, signals: Signals) -> tuple[np.ndarray, ...]:
+        """Targets, feed-forward and target velocities that hold in each step, (windows, steps, joints) each."""
         key = signals.delay.tobytes()
         if key not in self._controls:
             if len(self._controls) > 8:
                 self._controls.clear()
             grid = self.windows.start[:, None] + self.timestep * (np.arange(self._steps + 1) - 0.5)
-            columns = (self.windows.target[:, self._order], self.windows.feedforward[:, self._order])
-            target, torque = (_held_mean(self.windows.command_time, v, grid, signals.delay) for v in columns)
-            self._controls[key] = target, torque
+            commands = (self.windows.target, self.windows.feedforward, self.windows.target_velocity)
+            held = (_held_mean(self.windows.command_time, v[:, self._order], grid, signals.delay) for v in commands)
+            self._controls[key] = tuple(held)
         return self._controls[key]
 
 
@@ -216,6 +222,26 @@ def _centre(model: mujoco.MjModel, dofs: np.ndarray, damping: np.ndarray) -> Non
     smaller = 1.0 + half * 2.0 / (largest * time)
     model.dof_solref[:, 0] = time * smaller
     model.dof_solimp[:, 0] = smaller * least / (1.0 + (smaller - 1.0) * least)  # R goes by (1 - least) / least
+
+
+def _carry(model: mujoco.MjModel, body: str, position: np.ndarray, mass: float) -> None:
+    """A small ball more, at that place of a body."""
+    i, size = model.body(body).id, 0.4 * mass * PAYLOAD_RADIUS**2
+    own, turn, quaternion = model.body_mass[i], np.zeros(9), np.zeros(4)
+    mujoco.mju_quat2Mat(turn, model.body_iquat[i])
+    axes = turn.reshape(3, 3)
+    centre = (own * model.body_ipos[i] + mass * position) / (own + mass)
+    inertia = axes * model.body_inertia[i] @ axes.T + size * np.eye(3)
+    for part, at in ((own, model.body_ipos[i]), (mass, position)):
+        arm = at - centre
+        inertia += part * (arm @ arm * np.eye(3) - np.outer(arm, arm))
+    moments, axes = np.linalg.eigh(inertia)
+    axes[:, 2] *= np.linalg.det(axes)
+    mujoco.mju_mat2Quat(quaternion, axes.ravel())
+    model.body_mass[i], model.body_ipos[i] = own + mass, centre
+    model.body_inertia[i], model.body_iquat[i] = moments, quaternion
+    model.body_sameframe[i] = model.body_simple[i] = 0  # what the compiler found of the frames holds no longer
+    mujoco.mj_setConst(model, mujoco.MjData(model))
 
 
 def _into(tilt: np.ndarray, vector: np.ndarray) -> np.ndarray:

@@ -18,6 +18,7 @@ _AROUND = 0.02  # s to either side of a window's start that its state is fitted 
 # Time without a sample beyond which a window is left out: usual intervals, and s where those are shorter. The commands are
 # known within a gap, so that only what it would have been compared with is missing.
 _LARGEST_GAP, _SHORT_GAP = 4.0, 0.03
+_COMMANDS = ("target", "feedforward", "target_velocity")
 _LATE = 0.1  # s that a target may take to have an effect
 
 
@@ -53,8 +54,12 @@ class Windows:
     """(commands, joints) rad, held until the next."""
     feedforward: np.ndarray
     """(commands, joints) N m"""
+    target_velocity: np.ndarray
+    """(commands, joints) rad/s"""
+    payload: float = 0.0
+    """What the robot carried besides itself (kg)."""
     left_out: int = 0
-    """Windows that gaps, unknown targets or changing gains spoilt."""
+    """Windows that gaps, unknown commands or changing gains spoilt."""
 
     def __len__(self) -> int:
         return len(self.start)
@@ -74,7 +79,7 @@ def cut(log: RobotLog, seconds: float = 0.5, every: float | None = None) -> Wind
     """One window after another, or one every so many s. Raises CalibrationError where there is none, or a stream is missing."""
     log.require("position", "target", "stiffness", "damping")
     position, target = log["position"], log["target"]
-    if len(position) < 8 or len(target) < 1:
+    if len(position) < 8 or not np.isfinite(target.values).any():
         raise CalibrationError(f"{log.name}: {len(position)} positions and {len(target)} targets are too few to replay")
     origin = position.stamps[0]
     time = 1e-9 * (position.stamps - origin)
@@ -82,10 +87,11 @@ def cut(log: RobotLog, seconds: float = 0.5, every: float | None = None) -> Wind
     first, last = float(1e-9 * (target.stamps[0] - origin)), float(time[-1])
     edges = np.arange(max(first, time[0]) + _margin(period), last - seconds - _margin(period), every or seconds)
     gains = {name: log[name] for name in ("stiffness", "damping")}
+    sent = {name: log[name] for name in _COMMANDS if name in log and np.isfinite(log[name].values).any()}
     made, left_out = [], 0
     for start in edges:
         window = _window(time, position.values, start, seconds, period)
-        told = _is_told(target, origin, start, seconds)
+        told = all(_is_told(stream, origin, start, seconds) for stream in sent.values())
         if window is None or not told or not all(_is_constant(gain, origin, start, seconds) for gain in gains.values()):
             left_out += 1
             continue
@@ -97,8 +103,11 @@ def cut(log: RobotLog, seconds: float = 0.5, every: float | None = None) -> Wind
         )
     samples = max(len(row[3]) for row in made)
     at = (origin + 1e9 * np.array([row[0] for row in made])).astype(np.int64)
-    known = np.isfinite(target.values).all(axis=1)
-    held = log["feedforward"].held_at(target.stamps) if "feedforward" in log else np.zeros_like(target.values)
+    # Each command may have stamps of its own; one that is NaN is not asked for in any window.
+    stamps = np.unique(np.concatenate([stream.stamps for stream in sent.values()]))
+    none = np.zeros((len(stamps), len(log.info.joints)))
+    commands = {name: sent[name].held_at(stamps) if name in sent else none for name in _COMMANDS}
+    known = np.isfinite(np.concatenate(list(commands.values()), axis=1)).all(axis=1) & (stamps >= target.stamps[0])
     return Windows(
         log=log.name,
         excitation=log.info.excitation,
@@ -110,9 +119,9 @@ def cut(log: RobotLog, seconds: float = 0.5, every: float | None = None) -> Wind
         position=np.stack([_pad(row[4], samples) for row in made]),
         stiffness=gains["stiffness"].held_at(at),
         damping=gains["damping"].held_at(at),
-        command_time=1e-9 * (target.stamps[known] - origin),
-        target=target.values[known],
-        feedforward=held[known],
+        command_time=1e-9 * (stamps[known] - origin),
+        **{name: values[known] for name, values in commands.items()},
+        payload=log.info.payload,
         left_out=left_out,
     )
 
@@ -165,7 +174,7 @@ def state_at(time: np.ndarray, position: np.ndarray, at: float, period: float) -
 
 
 def _is_told(target: Stream, origin: int, start: float, seconds: float) -> bool:
-    """Whether every target is known that may take effect in the window."""
+    """Whether every command of a stream is known that may take effect in the window."""
     begin, end = (origin + 1e9 * np.array([start - _LATE, start + seconds])).astype(np.int64)
     inside = target.values[(target.stamps > begin) & (target.stamps <= end)]
     return bool(np.isfinite(inside).all() and np.isfinite(target.held_at(np.array([begin + round(1e9 * _LATE)]))).all())

@@ -20,10 +20,10 @@ from assets.robots.robot import Robot
 from envs.delta.errors import DeltaError
 from envs.delta.model import DeltaModel
 from envs.delta.store import save
-from sim2real.calibrate.calibrate import check_apart, ready
 from sim2real.calibrate.calibration import Calibration
 from sim2real.calibrate.fit import limbs
 from sim2real.calibrate.parameters import build_model, read_signals
+from sim2real.calibrate.prepare import check_apart, check_excited, ready, warnings_of
 from sim2real.calibrate.replay import NOMINAL, Signals, suspended_spec
 from sim2real.calibrate.windows import Windows, cut
 from sim2real.delta.part import Part, rmse, rmse_per_joint
@@ -88,6 +88,8 @@ class Delta:
     proofs: tuple[Proof, ...]
     """By joint; none where no stretch that was held back is as long as a window."""
     example: "Example"
+    limits: tuple[str, ...] = ()
+    """What the logs themselves limit of what may be claimed, in sentences."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -132,6 +134,7 @@ class Delta:
             "held_back": [asdict(proof) for proof in self.proofs],
             "simulation_steps": self.simulation_steps,
             "logs": logs,
+            "limits": self.limits,
         } | provenance
 
     def save(self, directory: Path) -> None:
@@ -163,12 +166,15 @@ def learn(
     settings: Settings | None = None,
     told: Told = lambda text, share: None,
 ) -> Delta:
-    """Raises CalibrationError or DeltaError where the logs, or the calibration, cannot be used."""
+    """Raises CalibrationError, RobotLogError or DeltaError where the logs, or the calibration, cannot be used."""
     settings = settings or Settings()
     if not logs:
         raise DeltaError("no log to learn from: give at least one")
-    check_apart(logs, holdout)
-    every = [ready(robot, log) for log in (*logs, *holdout)]
+    given = [*logs, *holdout]
+    every = [ready(robot, log) for log in given]
+    check_apart(every[: len(logs)], every[len(logs) :])
+    check_excited(every[: len(logs)])
+    limits = tuple(text for log in every for text in warnings_of(robot, log))
     model, signals = simulator_of(robot, calibration, settings.timestep)
     bench = _Bench(robot, model, signals, settings)
     told("reading", 0.0)
@@ -204,7 +210,7 @@ def learn(
     nominal = suspended_spec(robot, settings.timestep).compile()
     fitted = {log.content_hash for log in calibration.logs if not log.held_out} if calibration is not None else set()
     errors, example = [], None
-    for i, (log, part) in enumerate(zip(every, parts, strict=True)):
+    for i, (log, part) in enumerate(zip(given, parts, strict=True)):
         told(f"comparing on {log.name}", 0.85 + 0.15 * i / len(every))
         corrected = part.errors_with(learned)
         off: dict[str, np.ndarray] = {
@@ -243,6 +249,7 @@ def learn(
         versions={name: importlib.metadata.version(name) for name in ("mujoco", "jax", "flax", "optax", "numpy")},
         proofs=proofs,
         example=example,
+        limits=limits,
     )
 
 

@@ -114,6 +114,7 @@ def warnings(delta: Delta) -> list[str]:
             )
         if log.time_base == "nominal":
             told.append(f"{log.source}: its stamps were not recorded; the correction also stands for what they are off by.")
+    told += delta.limits
     if delta.calibration_hash is None:
         told.append("There was no calibration: the correction also stands for what parameters would explain.")
     for name, without, corrected in zip(

@@ -33,7 +33,7 @@ class Samples:
     velocity: np.ndarray
     """rad/s"""
     target: np.ndarray
-    """rad, as it held at the control step."""
+    """rad, as it held at the control step; NaN where there was none."""
     gain: np.ndarray
     """Stiffness over that of `Robot`."""
     position_noise: np.ndarray
@@ -50,7 +50,7 @@ class Samples:
 
     def known(self, index: np.ndarray, steps: int) -> np.ndarray:
         """Whether the log tells these control steps and the steps - 1 before each, (len(index),) bool."""
-        whole = np.all(np.isfinite(self.position), axis=1)
+        whole = np.all(np.isfinite(self.position) & np.isfinite(self.target), axis=1)
         rows = np.asarray(index)[:, None] - np.arange(steps)
         inside = (rows >= 0) & (rows < len(self))
         return np.all(inside & whole[np.clip(rows, 0, len(self) - 1)], axis=1)
@@ -82,13 +82,15 @@ def sample(robot: Robot, log: RobotLog, windows: Windows, period: float) -> Samp
     held = np.clip(np.searchsorted(windows.command_time, grid, side="right") - 1, 0, None)
     stamps = (stream.stamps[0] + 1e9 * grid).astype(np.int64)
     stiffness = log["stiffness"].held_at(stamps)[:, order]
+    # What windows have of the targets skips where there was none.
+    target = np.where(np.isfinite(log["target"].held_at(stamps)), windows.target[held], np.nan)
     own = np.maximum(np.array(robot.stiffness), 1e-9)
     return Samples(
         period,
         float(start),
         position,
         velocity,
-        windows.target[held][:, order],
+        target[:, order],
         stiffness / own,
         noise * gains[0],
         noise * gains[1],

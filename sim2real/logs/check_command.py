@@ -47,12 +47,11 @@ def check(
     from sim2real.logs.check_picture import draw_check
     from sim2real.logs.examine import examine
     from sim2real.logs.robot_log import RobotLogError
-    from sim2real.logs.split import commanded
     from sim2real.logs.store import open_log
 
     if not logs:
         raise RobotLogError("no log was named: expected one or more files that `zerogap logs import` wrote")
-    opened = [commanded(open_log(path)) for path in logs]
+    opened = [open_log(path) for path in logs]
     checks = []
     for path, log in zip(logs, opened, strict=True):
         with _console.status(f"examining {escape(path.name)}"):

@@ -9,7 +9,7 @@ import numpy as np
 from assets.whole_file import whole_file
 from sim2real.logs.band import Samples
 from sim2real.logs.check import Check, Lag, Slope
-from sim2real.logs.robot_log import KINDS, RobotLog, RobotLogError
+from sim2real.logs.robot_log import KINDS, RobotLog, RobotLogError, Stream
 from sim2real.logs.time_base import pooled_scale
 
 SUFFIXES = (".png", ".pdf", ".svg")
@@ -90,15 +90,20 @@ def _draw_slope(axis: Any, log: RobotLog, slopes: list[Slope]) -> None:
     best = max(slopes, key=lambda slope: slope.coherence)
     joint = log.info.joints.index(best.joint)
     start = int(log["position"].stamps.min())
-    position, velocity = Samples.of(log["position"], start), Samples.of(log["velocity"], start)
+    position, velocity = (Samples.of(_column(log[name], joint), start) for name in ("position", "velocity"))
     sigma = 4 * max(position.interval, velocity.interval)
     times = np.arange(position.times[0] + 5 * sigma, position.times[-1] - 5 * sigma, sigma)[:_MOST_POINTS]
-    told, motion = velocity.smooth(sigma)(times)[:, joint], position.smooth(sigma, 1)(times)[:, joint]
+    told, motion = velocity.smooth(sigma)(times)[:, 0], position.smooth(sigma, 1)(times)[:, 0]
     axis.plot(told, motion, ".", markersize=2, color=_INK)
     ends = np.array([told.min(), told.max()])
     axis.plot(ends, ends, "--", color=_TRUTH, linewidth=1, label="1")
     axis.plot(ends, best.scale.value * ends, color="black", linewidth=1, label=f"{best.scale.value:.3f}")
     axis.legend(fontsize=7, title=best.joint, title_fontsize=7)
+
+
+def _column(stream: Stream, joint: int) -> Stream:
+    """Of one joint: what is not known of others leaves none of its samples out."""
+    return Stream(stream.stamps, stream.values[:, [joint]], stream.clock)
 
 
 def _draw_profile(axis: Any, lag: Lag) -> None:

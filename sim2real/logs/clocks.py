@@ -2,7 +2,7 @@
 
 Two clocks differ by an offset and by a drift. Both are estimated from what streams have in common: velocities with the slope of
 positions; else targets with the positions that follow them, by the delay model of `sim2real.logs.lag`, whose offset then holds
-the delay of the commands too.
+the delay of the commands too: they are brought to where they take effect at once.
 """
 
 import dataclasses
@@ -68,7 +68,7 @@ def _relate(log: RobotLog, robot: Robot | None, clock: str, names: list[str]) ->
         if relation is None:
             continue
         pivot = _middle(log["position"])
-        aligned = _restamped(near, names, relation.offset.value if by == "velocity" else 0.0, relation.drift.value, pivot)
+        aligned = _restamped(near, names, relation.offset.value, relation.drift.value, pivot)
         shifted = (Estimate(*(entry + coarse for entry in dataclasses.astuple(relation.offset))), relation.drift)
         return aligned, Relation(clock, by, *shifted)
     return log, None

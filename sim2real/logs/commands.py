@@ -69,7 +69,7 @@ def import_(
         units: of a LeRobot data set, which does not say them itself.
         calibration: of the arm that recorded a LeRobot data set, the file that LeRobot keeps.
         episode: of a LeRobot data set, this one only.
-        payload: what the robot carried besides itself (kg).
+        payload: what the robot carried besides itself (kg), an arm at its tool.
         excitation: what moved it: chirp, multisine, policy; logs of one kind are held out together.
         serial: the serial number of the robot.
         base: whether its base was held, as by bolts or a stand, or free, on its own feet.

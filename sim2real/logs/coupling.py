@@ -37,8 +37,9 @@ def couplings(log: RobotLog, robot: Robot | None) -> tuple[Coupling, ...]:
     """
     joints = range(len(log.info.joints))
     chains = _chains(log.info.joints, robot) if robot is not None else [()] * len(joints)
-    alike = _alike(log["target"].values)
-    moves = np.flatnonzero(np.ptp(log["position"].values, axis=0) > 0)
+    target, position = (values[np.isfinite(values).all(axis=1)] for values in (log["target"].values, log["position"].values))
+    alike = _alike(target)
+    moves = np.flatnonzero(np.ptp(position, axis=0) > 0)
     told_apart = [tuple(int(k) for k in moves if k != j and k not in chains[j] and not alike[j, k]) for j in joints]
     return tuple(Coupling(chains[j], told_apart[j], any(alike[j, k] for k in chains[j])) for j in joints)
 

@@ -11,6 +11,7 @@ _SIGMA = 0.1  # s: what is slower a joint follows, if it follows at all
 _LATEST = 0.3  # s
 _ASKED = 0.02  # rad
 _ALIKE = 0.6
+_AS_FAR = 0.3  # of what it is asked, that a joint of the wrong sign moves: one that sticks is moved by others
 _DEGREES = 180 / np.pi
 _LIKE_DEGREES = 0.35
 
@@ -42,7 +43,7 @@ def _joint(joint: str, position: np.ndarray, wanted: np.ndarray) -> list[Finding
         return []
     alike = np.array([np.corrcoef(row, position)[0, 1] for row in wanted])
     best, worst = float(alike.max()), float(alike.min())
-    if -worst > _ALIKE and -worst > best + 0.1:
+    if -worst > _ALIKE and -worst > best + 0.1 and position.std() > _AS_FAR * spread.max():
         text = f"{joint} turns against its target (correlation {worst:.2f})"
         cause = "the sign of its position or of its target is not the description's: correct it when importing"
         return [Finding("sign", "error", "target", joint, text, cause, {"correlation": worst})]

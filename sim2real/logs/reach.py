@@ -15,17 +15,20 @@ _BEYOND = 0.02  # rad
 _SHARE = 0.001
 _JUMP = 0.5  # rad from one sample to the next
 _JUMP_SPEED = 8.0  # times the largest usual speed
+_TOO_FAST = 2.0  # times the motors' largest speed
+_OFTEN = 0.05  # of the samples
 
 
 def check_reach(log: RobotLog, robot: Robot | None) -> list[Finding]:
     if "position" not in log or not len(log["position"]):
         return []
     found = _constant(log) + _jumps(log)
-    return found + (_beyond_range(log, robot) if robot is not None else [])
+    return found + (_beyond_range(log, robot) + _too_fast(log, robot) if robot is not None else [])
 
 
 def _motion(values: np.ndarray) -> np.ndarray:
-    return np.nan_to_num(np.nanmax(values, axis=0) - np.nanmin(values, axis=0)) if len(values) else np.zeros(values.shape[1])
+    """Of each column, 0 for one without a number."""
+    return np.array([np.ptp(column[known]) if (known := np.isfinite(column)).any() else 0.0 for column in values.T])
 
 
 def _constant(log: RobotLog) -> list[Finding]:
@@ -81,6 +84,29 @@ def _jumps(log: RobotLog) -> list[Finding]:
             cause = "no motor moves like that: a lost reading or a change of the encoder's zero; leave these times out"
             found.append(Finding("jump", "warning", "position", joint, text, cause, numbers))
     return found
+
+
+def _too_fast(log: RobotLog, robot: Robot) -> list[Finding]:
+    """Steps from sample to sample that the motors cannot make, over and over."""
+    stream = log["position"]
+    good = rising(stream)
+    position, seconds = stream.values[good], 1e-9 * stream.stamps[good]
+    if len(position) < 10:
+        return []
+    apart = np.diff(seconds)
+    speed = np.abs(np.diff(position, axis=0)) / np.maximum(apart, np.median(apart))[:, None]
+    share = (speed > _TOO_FAST * np.array(robot.velocity_limits)).mean(axis=0)
+    fast = np.flatnonzero(share > _OFTEN)
+    if not len(fast):
+        return []
+    worst = int(share.argmax())
+    joints = ", ".join(log.info.joints[j] for j in fast)
+    text = (
+        f"positions of {joints} change faster than the motors can turn, {log.info.joints[worst]} by more than"
+        f" {_TOO_FAST * robot.velocity_limits[worst]:.3g} rad/s in {share[worst]:.0%} of the samples"
+    )
+    cause = "rows are not in the order of their recording, or their rate or unit is another: see how the log was imported"
+    return [Finding("speed", "error", "position", "", text, cause, {"share": float(share[worst])})]
 
 
 def _beyond_range(log: RobotLog, robot: Robot) -> list[Finding]:

@@ -11,7 +11,7 @@ A log is data: it is never changed, and `content_hash` names what is in it.
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -122,7 +122,7 @@ class LogInfo:
     serial: str = ""
     """Of the very robot; empty where it is not known."""
     payload: float = 0.0
-    """What the robot carried besides itself, where it is known (kg)."""
+    """What the robot carried besides itself, where it is known (kg): at its tool, or on its base where that can fly."""
     excitation: str = ""
     """What moved it: "chirp", "multisine", "policy". Logs of one kind are held out together."""
     is_suspended: bool = True
@@ -144,6 +144,8 @@ class RobotLog(Mapping[str, Stream]):
     events: tuple[Event, ...] = ()
     file: str = ""
     """Where it is stored; empty for one in memory only."""
+    notes: tuple[str, ...] = ()
+    """What was done to it since it was read, in sentences, for whoever claims something of it."""
 
     def __getitem__(self, name: str) -> Stream:
         return self._checked(name, self.streams[name])
@@ -153,6 +155,10 @@ class RobotLog(Mapping[str, Stream]):
 
     def __len__(self) -> int:
         return len(self.streams)
+
+    def with_note(self, text: str) -> "RobotLog":
+        """The same, with one more of `notes` unless it is there already."""
+        return self if text in self.notes else replace(self, notes=(*self.notes, text))
 
     def require(self, *names: str) -> None:
         """Raise RobotLogError where the log lacks one of these streams, with what to record."""

@@ -4,6 +4,7 @@ are too short, and streams that do not overlap."""
 import numpy as np
 
 from sim2real.logs.check import Finding
+from sim2real.logs.order import runs_back
 from sim2real.logs.robot_log import KINDS, RobotLog, Stream
 
 _GAP = 2.5  # usual intervals
@@ -16,7 +17,7 @@ _FEW = 50  # samples
 
 def check_stamps(log: RobotLog) -> list[Finding]:
     found = [finding for name in log for finding in _of_stream(name, log[name])]
-    return found + _overlap(log) + _length(log)
+    return found + _overlap(log) + check_length(log)
 
 
 def _of_stream(name: str, stream: Stream) -> list[Finding]:
@@ -27,16 +28,22 @@ def _of_stream(name: str, stream: Stream) -> list[Finding]:
     if back := int((steps < 0).sum()):
         worst = -1e-6 * steps.min()
         text = f"{name}: {back} stamps lie before the one before them, by up to {worst:.3g} ms"
-        cause = (
-            "samples are out of order, or the clock was set back; those that are not later than all before them are left out"
+        severity, cause = (
+            "warning",
+            "samples are out of order, or the clock was set back: they are put in order by stamps",
         )
-        found.append(Finding("order", "warning", name, "", text, cause, {"count": back, "worst_ms": worst}))
-    same = np.flatnonzero(steps == 0)
+        if (again := runs_back(stream.stamps)) is not None:
+            text += f", first at sample {again}"
+            severity, cause = "error", "two recordings lie in one, or the clock was set back: part the recording there"
+        found.append(Finding("order", severity, name, "", text, cause, {"count": back, "worst_ms": worst}))
+    order = np.argsort(stream.stamps, kind="stable")
+    same = np.flatnonzero(np.diff(stream.stamps[order]) == 0)
     if len(same):
-        repeats = int((stream.values[same] == stream.values[same + 1]).all(axis=1).sum())
-        text = f"{name}: {len(same)} stamps are those of the sample before ({repeats} of them with the same values)"
-        cause = "messages were recorded twice or stamped in bursts; the later ones are left out"
+        repeats = int((stream.values[order[same]] == stream.values[order[same + 1]]).all(axis=1).sum())
+        text = f"{name}: {len(same)} stamps are those of another sample ({repeats} of them with the same values)"
+        cause = "messages were recorded twice or stamped in bursts; one of each is kept"
         found.append(Finding("duplicate", "warning", name, "", text, cause, {"count": len(same), "repeats": repeats}))
+    steps = np.diff(stream.stamps[order])
     if not KINDS[name].held and (steps > 0).sum() > 2:
         found += _gaps(name, steps[steps > 0]) + _jitter(name, steps[steps > 0])
     return found
@@ -94,12 +101,13 @@ def _overlap(log: RobotLog) -> list[Finding]:
     return found
 
 
-def _length(log: RobotLog) -> list[Finding]:
+def check_length(log: RobotLog) -> list[Finding]:
+    """Whether there are positions, and enough of them."""
     if "position" not in log:
         return [
             Finding("missing", "error", "position", "", "there are no joint positions", "record them: without, nothing fits")
         ]
-    samples, seconds = len(log["position"]), abs(log.seconds)
+    samples, seconds = len(log["position"]), 1e-9 * float(np.ptp(log["position"].stamps)) if len(log["position"]) else 0.0
     numbers = {"seconds": seconds, "samples": samples}
     if seconds < _TOO_SHORT or samples < _FEW:
         text = f"the positions are {samples} samples over {seconds:.3g} s"

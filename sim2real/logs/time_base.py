@@ -138,7 +138,9 @@ def _shared(shared: Estimate, found: tuple[Slope, ...], log: RobotLog) -> list[F
         "period, velocity scale and delay are confounded: a fit may predict better, and that alone can be claimed of it, not"
         " that its armature, damping, friction or delay are the robot's. Record stamps with the samples"
     )
-    severity = "warning" if 0.5 < shared.value < 2 else "error"
+    # Of a joint that moves alone, the unit or gear of its velocities may be another.
+    alone = sum(slope.scale.is_known for slope in found) == 1
+    severity = "warning" if alone or 0.5 < shared.value < 2 else "error"
     return [Finding("time base", severity, "", "", text, cause, numbers)]
 
 

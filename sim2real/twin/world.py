@@ -89,6 +89,7 @@ def _add_payload(spec: mujoco.MjSpec, robot: Robot, gap: Gap) -> None:
     size = np.array(payload.size)
     box = spec.body(payload.body or robot.base).add_body(name="payload", pos=payload.position)
     box.explicitinertial = True
+    box.ipos = [0.0, 0.0, 0.0]  # else MuJoCo takes the body's own place in its parent, once more
     box.mass, box.inertia = payload.mass, payload.mass / 12 * (size @ size - size**2)
     box.add_geom(type=mujoco.mjtGeom.mjGEOM_BOX, size=size / 2, contype=0, conaffinity=0, group=2, rgba=[0.7, 0.3, 0.1, 1])
 

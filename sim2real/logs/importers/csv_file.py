@@ -73,7 +73,7 @@ def read(path: Path, wanted: Wanted, /) -> list[RobotLog]:
             f"{path}: what its columns mean is not known; say so in a mapping file, with --map FILE. Its form is told by"
             " `zerogap logs import --help`"
         )
-    return [read_mapped(path, load_map(wanted.map, wanted), wanted.advance)]
+    return [read_mapped(path, load_map(wanted.map, wanted), wanted.advance, wanted.say)]
 
 
 def load_map(path: Path, wanted: Wanted) -> CsvMap:

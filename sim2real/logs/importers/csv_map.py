@@ -3,8 +3,9 @@
     GO2_CSV = CsvMap(GO2, Rate(200.0), {"position": Columns(tuple(f"jpos{i}" for i in range(12))), ...})
     log = read_mapped(Path("log.csv"), GO2_CSV)
 
-A row in which all cells of a stream are empty holds no sample of it, so that streams of several rates fit into one file. Gains
-hold until they change: of `stiffness` and `damping` only the changes become samples.
+A row in which all cells of a stream are empty holds no sample of it, so that streams of several rates fit into one file. Where
+only some are, these were not measured: they are NaN, and whoever reads the file is told its lines. Gains hold until they
+change: of `stiffness` and `damping` only the changes become samples.
 """
 
 from array import array
@@ -15,8 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from assets.robots.robot import Robot
-from sim2real.logs.importers.csv_rows import Table, number, numbers, open_csv
-from sim2real.logs.importers.importer import Advance
+from sim2real.logs.importers.csv_rows import Table, number, numbers, open_csv, spans
+from sim2real.logs.importers.importer import Advance, Say
 from sim2real.logs.robot_log import LogInfo, RobotLog, RobotLogError, Stream
 
 _MAX_SECONDS = 2**31
@@ -72,19 +73,22 @@ class CsvMap:
     licence: str = ""
 
 
-def read_mapped(path: Path, mapped: CsvMap, advance: Advance = lambda _: None) -> RobotLog:
-    """The recording in a CSV file. Raises RobotLogError with file, line and column."""
+def read_mapped(path: Path, mapped: CsvMap, advance: Advance = lambda _: None, say: Say = lambda _: None) -> RobotLog:
+    """The recording in a CSV file; `say` is told of its blank cells. Raises RobotLogError with file, line and column."""
     with open_csv(path) as table:
         made = {name: _Maker(table, name, columns) for name, columns in mapped.streams.items()}
         clock = table.column(mapped.time.column) if isinstance(mapped.time, Time) else None
         conditions = [(name, table.column(name), value) for name, value in mapped.only.items()]
         size = sum(len(columns.names) + 1 for columns in mapped.streams.values())
-        taken = 0
+        taken, without_stamp = 0, []
         for index, (line, cells) in enumerate(table.rows(advance)):
             if index < mapped.first or any(number(table, line, n, cells[at]) != value for n, at, value in conditions):
                 continue
             if mapped.last is not None and index > mapped.last:
                 break
+            if clock is not None and not cells[clock].strip():
+                without_stamp.append(line)
+                continue
             stamp = _nominal(mapped.time, index) if clock is None else _stamp(table, mapped.time, line, cells[clock])
             for maker in made.values():
                 maker.take(line, stamp, cells)
@@ -93,6 +97,10 @@ def read_mapped(path: Path, mapped: CsvMap, advance: Advance = lambda _: None) -
                 raise RobotLogError(f"{path} has more than {_MAX_NUMBERS} numbers, expected fewer: split it")
     if not taken:
         raise RobotLogError(f"{path} has no row to read: expected one for each sample below the header")
+    if without_stamp and isinstance(mapped.time, Time):
+        say(f"warning: {path}, {spans(without_stamp)}: column {mapped.time.column!r} is blank: these rows are left out")
+    for maker in made.values():
+        maker.tell_blanks(say)
     streams = {name: maker.stream(mapped) for name, maker in made.items()}
     streams |= {name: _constant(streams, np.array(values)) for name, values in mapped.constants.items()}
     info = LogInfo(
@@ -124,13 +132,25 @@ class _Maker:
         self._columns = columns
         self._places = [table.column(column, f", which is to be stream {name!r}") for column in columns.names]
         self._stamps, self._numbers = array("q"), array("d")
+        self._blank: dict[int, str] = {}  # the first column, by line
 
     def take(self, line: int, stamp: int, cells: Sequence[str]) -> None:
-        picked = [cells[place] for place in self._places]
-        if not any(cell.strip() for cell in picked):
+        picked = [cells[place].strip() for place in self._places]
+        if not any(picked):
             return
+        if "" in picked:
+            self._blank[line] = self._columns.names[picked.index("")]
+            picked = [cell or "nan" for cell in picked]
         self._numbers.extend(numbers(self._table, line, self._columns.names, picked))
         self._stamps.append(stamp)
+
+    def tell_blanks(self, say: Say) -> None:
+        if self._blank:
+            line, column = next(iter(self._blank.items()))
+            say(
+                f"warning: {self._table.path}, {spans(list(self._blank))}: cells of stream {self._name!r} are blank, the first"
+                f" in column {column!r} of line {line}: they count as not measured, and what they spoil is left out"
+            )
 
     def stream(self, mapped: CsvMap) -> Stream:
         values = np.array(self._numbers).reshape(len(self._stamps), len(self._places))
@@ -140,7 +160,10 @@ class _Maker:
             values = values + np.array(self._columns.offsets)
         clock = mapped.time.clock if isinstance(mapped.time, Time) else "nominal"
         stream = Stream(np.array(self._stamps, np.int64), values, clock)
-        return changes_of(stream) if self._name in ("stiffness", "damping") else stream
+        if self._name not in ("stiffness", "damping"):
+            return stream
+        order = np.argsort(stream.stamps, kind="stable")  # of rows in another order nothing would be a change
+        return changes_of(Stream(stream.stamps[order], stream.values[order], clock))
 
 
 def _nominal(time: Rate | Time, index: int) -> int:

@@ -19,6 +19,9 @@ from sim2real.logs.robot_log import RobotLogError
 MAX_BYTES = 2 * 2**30
 MAX_COLUMNS = 4096
 _TOLD_EVERY = 5000
+_MAX_HEADER = 2**20
+_DELIMITERS = ",;\t"
+_MOST_SPANS = 4
 
 
 @dataclass(frozen=True)
@@ -43,15 +46,18 @@ class Table:
         raise RobotLogError(f"{self.path}: there is no column {name!r}{where}; {hint}")
 
     def rows(self, advance: Callable[[float], None] = lambda _: None) -> Iterator[tuple[int, list[str]]]:
-        """Line number and cells of each row. Raises RobotLogError where a row has more or fewer cells than the header."""
+        """Line number and cells of each row, blank ones beyond the header's left out. Raises RobotLogError where a row has more
+        or fewer cells than the header."""
         try:
             for number, cells in enumerate(self._reader):
                 if not cells:
                     continue
+                while len(cells) > len(self.header) and not cells[-1].strip():
+                    del cells[-1]
                 if len(cells) != len(self.header):
                     raise RobotLogError(
                         f"{self.path}, line {self._reader.line_num}: {len(cells)} cells, expected {len(self.header)} as in its"
-                        " header. Is the file cut off?"
+                        " header. Is the file cut off? Copy it anew, or take that line off"
                     )
                 if number % _TOLD_EVERY == 0:
                     advance(self._file.buffer.tell() / self._size)
@@ -68,11 +74,16 @@ def open_csv(path: Path) -> Iterator[Table]:
             size = path.stat().st_size
             if size > MAX_BYTES:
                 raise RobotLogError(f"{path} has {size / 2**30:.1f} GiB, expected at most {MAX_BYTES / 2**30:.0f}: split it")
-            reader = csv.reader(file)
             try:
-                header = tuple(name.strip() for name in next(reader, []))
+                first = file.readline(_MAX_HEADER)
+                file.seek(0)
+                reader = csv.reader(file, delimiter=max(_DELIMITERS, key=first.count))
+                names = [name.strip() for name in next(reader, [])]
             except (csv.Error, UnicodeDecodeError) as error:
                 raise RobotLogError(f"{path} is no CSV: {error}") from error
+            while names and not names[-1]:  # of a comma at the end of each line
+                del names[-1]
+            header = tuple(names)
             if not header:
                 raise RobotLogError(f"{path} is empty, expected a CSV file whose first line names its columns")
             if len(header) > MAX_COLUMNS:
@@ -105,3 +116,16 @@ def numbers(table: Table, line: int, names: Sequence[str], cells: Sequence[str])
         return [float(cell) for cell in cells]
     except ValueError:
         return [number(table, line, name, cell) for name, cell in zip(names, cells, strict=True)]
+
+
+def spans(lines: Sequence[int]) -> str:
+    """Rising line numbers in words: "lines 3, 7 to 12 and 40 more"."""
+    ends: list[list[int]] = []
+    for line in lines:
+        if ends and line == ends[-1][1] + 1:
+            ends[-1][1] = line
+        else:
+            ends.append([line, line])
+    told = [f"{a} to {b}" if b > a else f"{a}" for a, b in ends[:_MOST_SPANS]]
+    more = sum(b - a + 1 for a, b in ends[_MOST_SPANS:])
+    return f"line{'s' if len(lines) > 1 else ''} {', '.join(told)}{f' and {more} more' if more else ''}"

@@ -5,8 +5,9 @@ control.csv         timestamp (µs), positions: what was commanded (rad), a list
 state_motor.csv     timestamp (µs), positions (rad), velocities (rad/s), torques: lists, each in one cell
 event.csv           timestamp (µs), event; may be missing
 
-The folder's name is the excitation. `torques` are the servos' current register, without its sign, times 0.022814: the log has
-`current`, the register's count times its 6.5 mA, and no torque. There are no gains: the servo's own acted.
+Velocities and torques may be missing, and a number that is blank or null was not measured. The folder's name is the
+excitation. `torques` are the servos' current register, without its sign, times 0.022814: the log has `current`, the register's
+count times its 6.5 mA, and no torque. There are no gains: the servo's own acted.
 
 Their frame is taken as ours. What the recordings say of that: where the shoulder's lift, the elbow and the wrist's flex move
 against the gravity of our model they draw several times the current that they draw with it, so that these signs are ours; an
@@ -14,6 +15,7 @@ offset of theirs cannot be told from friction. Gravity says nothing of the pan, 
 """
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,8 +24,8 @@ import numpy as np
 
 from assets.robots.so101 import SO101
 from sim2real.drivers.feetech.registers import CURRENT_UNIT
-from sim2real.logs.importers.csv_rows import Table, number, open_csv
-from sim2real.logs.importers.importer import Wanted, order_of, robot_of
+from sim2real.logs.importers.csv_rows import Table, number, open_csv, spans
+from sim2real.logs.importers.importer import Say, Wanted, order_of, robot_of
 from sim2real.logs.robot_log import Event, LogInfo, RobotLog, RobotLogError, Stream
 
 DESCRIPTION = "an SO-101's motion: a folder with control.csv, state_motor.csv, event.csv and joint_list.txt"
@@ -38,6 +40,7 @@ _NAMES = {
 }
 _TORQUE_UNIT = 0.022814
 """N m, by which their programme multiplied the count of the current register."""
+_STREAMS = {"positions": "position", "velocities": "velocity", "torques": "current"}
 _FILES = ("joint_list.txt", "control.csv", "state_motor.csv")
 _MAX_LIST_BYTES = 2**16
 _MAX_SECONDS = 2**31
@@ -54,10 +57,12 @@ def read(path: Path, wanted: Wanted, /) -> list[RobotLog]:
     robot = robot_of(path, SO101.name, wanted)
     names = _joint_list(path / _FILES[0])
     order = order_of(path / _FILES[0], "it", [_NAMES.get(name, name) for name in names], robot)
-    stamps, (target,) = _columns(path / "control.csv", ("positions",), order)
-    measured, (position, velocity, torque) = _columns(path / "state_motor.csv", ("positions", "velocities", "torques"), order)
-    streams = {"position": position, "velocity": velocity, "current": torque / _TORQUE_UNIT * CURRENT_UNIT}
-    made = {name: Stream(measured, values) for name, values in streams.items()} | {"target": Stream(stamps, target)}
+    stamps, commands = _columns(path / "control.csv", (), order, wanted.say)
+    measured, states = _columns(path / "state_motor.csv", ("velocities", "torques"), order, wanted.say)
+    made = {_STREAMS[name]: Stream(measured, values) for name, values in states.items()}
+    if "current" in made:
+        made["current"] = Stream(measured, states["torques"] / _TORQUE_UNIT * CURRENT_UNIT)
+    made["target"] = Stream(stamps, commands["positions"])
     source = f"{path} (its current has no sign)"
     info = LogInfo(robot.name, robot.joints, excitation=path.resolve().name, source=source)
     return [RobotLog(info, made, _events(path / "event.csv"))]
@@ -79,19 +84,28 @@ def _joint_list(path: Path) -> list[str]:
     return names
 
 
-def _columns(path: Path, names: Sequence[str], order: Sequence[int]) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Stamps (ns), and (samples, joints) for each of the named columns."""
+def _columns(path: Path, optional: Sequence[str], order: Sequence[int], say: Say) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Stamps (ns), and by column, positions and those of the optional ones that are there, (samples, joints)."""
     stamps: list[int] = []
-    lists: list[list[list[float]]] = [[] for _ in names]
+    blank: list[int] = []
     with open_csv(path) as table:
+        names = ("positions", *(name for name in optional if name in table.header))
+        lists: dict[str, list[list[float]]] = {name: [] for name in names}
         clock, places = table.column("timestamp"), [table.column(name) for name in names]
         for line, cells in table.rows():
+            if not cells[clock].strip():
+                blank.append(line)
+                continue
             stamps.append(_stamp(table, line, cells[clock]))
-            for values, name, place in zip(lists, names, places, strict=True):
-                values.append(_list(table, line, name, cells[place], len(order)))
+            for name, place in zip(names, places, strict=True):
+                lists[name].append(_list(table, line, name, cells[place], len(order)))
+            if not all(np.isfinite(values[-1]).all() for values in lists.values()):
+                blank.append(line)
     if not stamps:
         raise RobotLogError(f"{path} has no row, expected one for each sample")
-    return np.array(stamps, np.int64), [np.array(values)[:, order] for values in lists]
+    if blank:
+        say(f"warning: {path}, {spans(blank)}: numbers are blank: they count as not measured, and what they spoil is left out")
+    return np.array(stamps, np.int64), {name: np.array(values)[:, order] for name, values in lists.items()}
 
 
 def _stamp(table: Table, line: int, cell: str) -> int:
@@ -103,10 +117,12 @@ def _stamp(table: Table, line: int, cell: str) -> int:
 
 
 def _list(table: Table, line: int, column: str, cell: str, width: int) -> list[float]:
+    if not cell.strip():
+        return [math.nan] * width
     try:
         told: Any = json.loads(cell)
         if isinstance(told, list) and len(told) == width:
-            return [float(value) for value in told]
+            return [math.nan if value is None else float(value) for value in told]
     except (ValueError, TypeError, OverflowError, RecursionError):
         pass
     raise RobotLogError(f"{table.path}, line {line}, column {column!r}: {cell!r:.60}, expected a list of {width} numbers")

@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from assets.robots import GO2, SO101
 from assets.robots.robot import Robot
 from assets.scene import compile_for_physics, scene_spec
+from sim2real.calibrate.parameters import build_model, parameters
 from sim2real.calibrate.replay import NOMINAL, Replay, _held_mean, suspended_spec
 from sim2real.calibrate.windows import Windows, cut
+from sim2real.logs.robot_log import Stream
 from tests.sim2real.calibrate.leg import LEG, made_up
 
 STEP = 2e-5
@@ -142,6 +144,30 @@ def test_gains_of_a_window_are_its_own():
     found = Replay(LEG, both).positions(model)
     np.testing.assert_allclose(found[:1], Replay(LEG, window).positions(model), atol=1e-12)
     assert np.abs(found[1] - found[0]).max() > 1e-3
+
+
+def test_a_velocity_that_is_asked_for_acts_through_the_damping():
+    """As the torque does that it stands for, sent in its place."""
+    stamps = made_up()["target"].stamps[::3]
+    speed = np.cos(2e-8 * np.pi * stamps)[:, None] * np.array([3.0, -2.0, 1.0])
+    asked = cut(made_up(target_velocity=Stream(stamps, speed)), 0.25)
+    pushed = cut(made_up(feedforward=Stream(stamps, np.array(LEG.damping) * speed)), 0.25)
+    model = suspended_spec(LEG, 0.001).compile()
+    late = replace(NOMINAL, delay=np.array([0.0053]), strength=np.array([0.8]))
+    found = Replay(LEG, asked).positions(model, late)
+    np.testing.assert_allclose(found, Replay(LEG, pushed).positions(model, late), atol=1e-12)
+    assert np.abs(found - Replay(LEG, cut(made_up(), 0.25)).positions(model, late)).max() > 0.01
+
+
+def test_what_a_robot_carried_is_in_its_model():
+    log = made_up()
+    loaded = replace(log, info=replace(log.info, payload=0.3))
+    spec = suspended_spec(LEG, 0.001)
+    known = Replay(LEG, cut(loaded, 0.25)).positions(spec.compile())
+    plain = Replay(LEG, cut(log, 0.25))
+    fitted = plain.positions(build_model(spec, parameters(LEG, spec, ("payload",)), [0.3]))
+    np.testing.assert_allclose(known, fitted, atol=1e-7)
+    assert np.abs(known - plain.positions(spec.compile())).max() > 5e-3
 
 
 @pytest.mark.parametrize("robot", [GO2, SO101], ids=lambda robot: robot.name)

@@ -53,6 +53,20 @@ def test_a_sample_that_is_no_number_leaves_its_window_out():
     assert cut(replace(log, streams={**log, "position": Stream(log["position"].stamps, values)}), 0.25).left_out == 1
 
 
+def test_commands_have_stamps_of_their_own_and_windows_none_that_is_not_known():
+    log = made_up()
+    stamps = log["position"].stamps[::7] + 1_000_000
+    torque = np.tile(np.arange(len(stamps))[:, None], 3).astype(float)
+    torque[60] = np.nan
+    windows = cut(replace(log, streams={**log, "feedforward": Stream(stamps, torque)}), 0.25)
+    gone = 1e-9 * stamps[60]
+    assert windows.left_out >= 1
+    assert not ((windows.start < gone) & (gone < windows.start + 0.25)).any()
+    at = np.searchsorted(windows.command_time, 1e-9 * stamps[20], side="right") - 1
+    np.testing.assert_array_equal(windows.feedforward[at - 1 : at + 1], [[19.0] * 3, [20.0] * 3])
+    np.testing.assert_array_equal(windows.target[at], log["target"].held_at(stamps[20:21])[0])
+
+
 def test_gains_are_constant_within_a_window():
     log = made_up()
     change = log["position"].stamps[[0, 450]]

@@ -3,18 +3,21 @@
 One short run each, at a coarse step: the figures are those of `zerogap bench recovery`.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from sim2real.calibrate.calibrate import Settings, calibrate
-from sim2real.calibrate.calibration import Calibration
+from sim2real.calibrate.calibrate import Settings, _kept, calibrate
+from sim2real.calibrate.calibration import Calibration, Estimate
 from sim2real.calibrate.identifiability import identifiability
 from sim2real.calibrate.windows import CalibrationError
 from sim2real.excite.motion import Motion
 from sim2real.logs.robot_log import RobotLog
+from sim2real.logs.split import split_tail
 from sim2real.twin.gap import Gap
 from sim2real.twin.recording import record
-from tests.sim2real.calibrate.leg import ENCODER, LEG, recorded
+from tests.sim2real.calibrate.leg import ENCODER, GAP, LEG, recorded
 
 QUANTITIES = ("delay", "armature", "damping", "frictionloss")
 SETTINGS = Settings(quantities=QUANTITIES, timestep=0.002, starts=1, iterations=6)
@@ -25,6 +28,13 @@ def at_rest() -> RobotLog:
     """Of a leg that its controllers hold where it is."""
     still = Motion(LEG.name, LEG.joints, 500.0, np.tile(LEG.default_pose, (1000, 1)), LEG.stiffness, LEG.damping)
     return record(LEG, still, Gap(encoder=ENCODER))
+
+
+def moved(joints: int, amplitude: float, hertz: float) -> RobotLog:
+    """Of a leg whose first joints only are asked to move."""
+    wave = amplitude * np.sin(2 * np.pi * hertz * np.arange(2000) / 500)
+    way = np.tile(LEG.default_pose, (2000, 1)) + np.where(np.arange(3) < joints, wave[:, None], 0.0)
+    return record(LEG, Motion(LEG.name, LEG.joints, 500.0, way, LEG.stiffness, LEG.damping), GAP)
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +70,32 @@ def test_without_a_gap_nothing_is_found():
         reference = 0.012 if estimate.quantity == "delay" else estimate.nominal
         assert abs(estimate.value - estimate.nominal) < 0.06 * reference, estimate.name
     assert "no log was held out" in same.warnings[0]
+
+
+def test_what_no_motion_shows_stays_nominal_and_is_named():
+    found = calibrate(LEG, [moved(1, 0.3, 2.0)], [], replace(SETTINGS, quantities=("armature",)))
+    nominal = {e.name: e for e in found.estimates if e.verdict == "not identifiable"}
+    assert "armature FL_calf_joint" in nominal
+    assert found.value("armature FL_hip_joint") == pytest.approx(HIDDEN["armature"], rel=0.3)
+    (text,) = [text for text in found.warnings if "left nominal" in text]
+    for name, estimate in nominal.items():
+        assert estimate.value == estimate.nominal
+        assert name in text
+
+
+def test_where_nothing_can_be_told_it_says_what_to_record():
+    with pytest.raises(CalibrationError, match=r"tell nothing of armature FL_hip_joint, .*record faster and larger"):
+        calibrate(LEG, [moved(3, 0.05, 0.2)], [], replace(SETTINGS, quantities=("armature",)))
+    settled = split_tail(at_rest(), 0.5)[1]
+    with pytest.raises(CalibrationError, match="moves no joint by more than"):
+        calibrate(LEG, [settled], [], SETTINGS)
+
+
+def test_what_is_hardly_known_and_yet_needed_is_not_called_nominal():
+    kept = Estimate("delay all", "delay", LEG.joints, "s", 0.0, 0.01, -0.02, 0.04, "not identifiable", False, "hardly known")
+    (told,) = _kept((kept,))
+    assert (told.verdict, told.value) == ("weak", 0.01)
+    assert "left as it was found" in told.text
 
 
 def test_verdicts_before_a_fit_tell_what_a_motion_shows_and_what_it_does_not(fitted_to: RobotLog):

@@ -44,6 +44,7 @@ def test_what_is_not_corrected_is_told_with_its_reason(page: str) -> None:
 def test_what_makes_the_figures_worth_less_is_warned_of() -> None:
     known = made_delta(log_errors("sweep", False))
     assert "No recording was held out" in warnings(known)[0]
+    assert "air: two clocks" in warnings(dataclasses.replace(known, limits=("air: two clocks",)))
     assert "There was no calibration" in warnings(dataclasses.replace(known, calibration_hash=None))[1]
     alike = dataclasses.replace(log_errors("b", True), excitation="sweep")
     assert "same kinds of motion" in warnings(made_delta(log_errors("sweep", False), alike))[0]

@@ -8,7 +8,7 @@ import pytest
 from assets.robots import GO2
 from sim2real.logs.check import Check, Finding
 from sim2real.logs.clocks import check_clocks, relate_clocks
-from sim2real.logs.examine import examine
+from sim2real.logs.examine import examine, faults
 from sim2real.logs.following import check_following
 from sim2real.logs.reach import check_reach
 from sim2real.logs.resolution import check_resolution, check_saturation, step_of
@@ -185,6 +185,72 @@ def test_an_encoder_that_wraps_around_is_found() -> None:
     finding = the(check_reach(with_values(log, "position", wrapped), None), "wrap-around", "j2")
     assert finding.numbers["size"] == pytest.approx(2 * np.pi, rel=0.1)
     assert finding.severity == "error"
+
+
+def test_rows_out_of_order_without_stamps_are_found_by_their_speed() -> None:
+    log = swinging(num_joints=12)
+    pose, mixed = np.array(GO2.default_pose), np.random.default_rng(0).permutation(len(log["position"]))
+    inside = with_values(log, "position", pose + log["position"].values)
+    assert "speed" not in {f.kind for f in check_reach(inside, GO2)}
+    shuffled = with_values(log, "position", inside["position"].values[mixed])
+    assert the(check_reach(shuffled, GO2), "speed", stream="position").severity == "error"
+
+
+@pytest.mark.parametrize("stream", ["position", "target", "velocity"])
+def test_a_joint_of_which_nothing_is_known_is_named_and_the_others_are_examined(stream: str) -> None:
+    log = swinging()
+    values = log[stream].values.copy()
+    values[:, 2] = np.nan
+    found = examine(with_values(log, stream, values))
+    finding = the(list(found.findings), "unknown joint", "j2", stream)
+    assert finding.severity == ("warning" if stream == "velocity" else "error")
+    assert not found.lags[0].reason
+    assert found.slopes[1].scale.is_known
+
+
+def test_blank_numbers_leave_the_rest_examined() -> None:
+    log = swinging()
+    clean = examine(log)
+    for stream in ("position", "target", "velocity"):
+        values = log[stream].values.copy()
+        values[[500, 501, 2000], 1] = np.nan
+        found = examine(with_values(log, stream, values))
+        assert not found.is_meaningless
+        assert found.lags[1].delay.value == pytest.approx(clean.lags[1].delay.value, abs=1e-3)
+
+
+def test_of_several_stretches_with_targets_the_longest_is_examined_and_that_is_told() -> None:
+    log = swinging()
+    values = log["target"].values.copy()
+    values[1000:1400] = np.nan
+    found = examine(with_values(log, "target", values))
+    finding = the(list(found.findings), "uncommanded", stream="target")
+    assert "from 5.00 to 7.00 s" in finding.text
+    assert "the longest of 2 stretches, of 13 s" in finding.consequence
+    assert found.lags[0].delay.is_known
+
+
+def test_two_recordings_in_one_are_an_error() -> None:
+    log = swinging()
+    twice = replace(log, streams={n: Stream(np.tile(log[n].stamps, 2), np.tile(log[n].values, (2, 1))) for n in log})
+    assert the(list(examine(twice).findings), "order", stream="position").severity == "error"
+
+
+def test_a_joint_that_moves_alone_does_not_contradict_the_time_base() -> None:
+    log = swinging(num_joints=1)
+    geared = with_values(log, "velocity", log["velocity"].values / 0.43)
+    assert the(examined(geared), "time base").severity == "warning"
+
+
+def test_hours_are_examined_in_part() -> None:
+    log = swinging()
+    count = 40
+    stamps = (5_000_000 * np.arange(count * len(log["position"]))).astype(np.int64)
+    long = replace(log, streams={name: Stream(stamps, np.tile(log[name].values, (count, 1))) for name in log})
+    found = faults(long)
+    assert found.log is not None
+    assert found.log.seconds == pytest.approx(600.0, abs=1.0)
+    assert "800 s" in the(list(found.findings), "long").text
 
 
 @pytest.mark.parametrize("drift", [0.0, 300e-6, -150e-6])

@@ -1,5 +1,6 @@
 """A Go2's recording in the air: what its columns become, what is wrong with a bad one."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -25,14 +26,24 @@ def lines(rows: int = 4) -> list[str]:
     return [",".join(COLUMNS), *(",".join(str(100 * row + column) for column in range(len(COLUMNS))) for row in range(rows))]
 
 
-def write(path: Path, text: list[str]) -> Path:
-    path.write_text("\n".join(text) + "\n")
+def write(path: Path, text: list[str], end: str = "\n", mark: str = "") -> Path:
+    path.write_bytes((mark + end.join(text) + end).encode())
     return path
 
 
-def read(path: Path) -> RobotLog:
-    (log,) = go2_csv.read(path, Wanted())
+def read(path: Path, say: Callable[[str], None] = lambda text: None) -> RobotLog:
+    (log,) = go2_csv.read(path, Wanted(say=say))
     return log
+
+
+def with_column(text: list[str], name: str, cells: list[str]) -> list[str]:
+    """Before the others."""
+    return [f"{cell},{line}" for cell, line in zip([name, *cells], text, strict=True)]
+
+
+def without_columns(text: list[str], *names: str) -> list[str]:
+    kept = [i for i, name in enumerate(text[0].split(",")) if not name.startswith(names)]
+    return [",".join(np.array(line.split(","))[kept]) for line in text]
 
 
 def fails(path: Path, *expected: str, wanted: Wanted | None = None) -> None:
@@ -102,10 +113,97 @@ def test_a_cell_that_is_no_number_is_told_by_line_and_column(tmp_path):
     fails(write(tmp_path / "a.csv", [",".join(row) for row in rows]), "line 4", "'jpos4'", "'oops' is no number")
 
 
-def test_an_empty_cell_within_a_stream_is_no_number(tmp_path):
-    rows = [line.split(",") for line in lines()]
-    rows[2][14] = ""
-    fails(write(tmp_path / "a.csv", [",".join(row) for row in rows]), "line 3", "'jvel1'")
+def test_an_empty_cell_is_not_measured_and_its_line_is_told(tmp_path):
+    rows = [line.split(",") for line in lines(9)]
+    for line, column in ((2, 14), (3, 1), (4, 1), (8, 14)):
+        rows[line][column] = ""
+    said: list[str] = []
+    log = read(write(tmp_path / "a_200hz.csv", [",".join(row) for row in rows]), said.append)
+    whole = read(write(tmp_path / "b_200hz.csv", lines(9)))
+    assert np.argwhere(np.isnan(log["velocity"].values)).tolist() == [[1, 1], [7, 1]]
+    assert np.argwhere(np.isnan(log["position"].values)).tolist() == [[2, 0], [3, 0]]
+    for name in ("position", "velocity"):
+        known = np.isfinite(log[name].values)
+        np.testing.assert_array_equal(log[name].values[known], whole[name].values[known])
+    assert len(said) == 2
+    assert all(str(tmp_path / "a_200hz.csv") in text for text in said)
+    assert "lines 4 to 5" in said[0]
+    assert "'jpos0' of line 4" in said[0]
+    assert "lines 3, 9" in said[1]
+    assert "'jvel1' of line 3" in said[1]
+
+
+@pytest.mark.parametrize(
+    "name, second", [("time", 1.0), ("t", 1e3), ("timestamp", 1e6), ("stamp", 1e9), ("time_ms", 1e3), ("Timestamp (us)", 1e6)]
+)
+def test_stamps_of_the_file_count_in_their_unit(tmp_path, name, second):
+    stamps = [f"{second * (3.0 + 0.004 * row + 0.0001 * (row % 2)):.9g}" for row in range(8)]
+    log = read(write(tmp_path / "x_200hz.csv", with_column(lines(8), name, stamps)))
+    assert log.info.time_base == "measured"
+    expected = 3.0 + 0.004 * np.arange(8) + 0.0001 * (np.arange(8) % 2)
+    np.testing.assert_allclose(log["position"].seconds, expected, atol=1e-7)
+    assert np.array_equal(log["target"].stamps, log["position"].stamps)
+
+
+def test_a_column_that_counts_no_time_is_told_and_not_used(tmp_path):
+    said: list[str] = []
+    log = read(write(tmp_path / "x_50hz.csv", with_column(lines(8), "time", ["0"] * 8)), said.append)
+    assert log.info.time_base == "nominal"
+    assert any("'time' steps by 0" in text and "--map" in text for text in said)
+
+
+@pytest.mark.parametrize("name, rate", [("walk_100hz", 100.0), ("a 62.5 Hz", 62.5), ("motor_response_50Hz_2", 50.0)])
+def test_the_rate_is_that_of_the_files_name(tmp_path, name, rate):
+    said: list[str] = []
+    log = read(write(tmp_path / f"{name}.csv", lines(8)), said.append)
+    np.testing.assert_allclose(np.diff(log["position"].seconds), 1 / rate)
+    assert said == []
+
+
+def test_a_file_that_says_nothing_of_its_rate_is_warned_of(tmp_path):
+    said: list[str] = []
+    log = read(write(tmp_path / "air.csv", lines(8)), said.append)
+    np.testing.assert_allclose(np.diff(log["position"].seconds), 1 / 200)
+    assert "air.csv has neither stamps nor a rate" in said[0]
+
+
+def test_what_was_not_recorded_is_no_stream_and_gains_that_lack_are_asked_for(tmp_path):
+    said: list[str] = []
+    path = write(tmp_path / "x_200hz.csv", without_columns(lines(8), "kp", "jvel"))
+    assert go2_csv.recognises(path)
+    assert set(read(path, said.append)) == {"position", "target", "damping"}
+    assert len(said) == 1
+    assert "no column 'kp'" in said[0]
+    assert "[streams.stiffness] value" in said[0]
+    each = [
+        f"{line},{','.join(cells)}"
+        for line, cells in zip(
+            without_columns(lines(3), "kp"),
+            [[f"kp{i}" for i in range(12)], *[[str(20 + i) for i in range(12)]] * 3],
+            strict=True,
+        )
+    ]
+    assert read(write(tmp_path / "each_200hz.csv", each))["stiffness"].values.tolist() == [[20.0 + i for i in range(12)]]
+
+
+@pytest.mark.parametrize(
+    "end, mark, separator", [("\r\n", "", ","), ("\n", "\ufeff", ","), ("\r\n", "\ufeff", ";"), ("\n", "", "\t")]
+)
+def test_other_programmes_line_ends_marks_and_separators_are_read(tmp_path, end, mark, separator):
+    text = [line.replace(",", separator) + separator for line in lines(8)]
+    path = write(tmp_path / "x_200hz.CSV", text, end, mark)
+    assert go2_csv.recognises(path)
+    log, plain = read(path), read(write(tmp_path / "y_200hz.csv", lines(8)))
+    for name in plain:
+        np.testing.assert_array_equal(log[name].values, plain[name].values)
+
+
+def test_columns_that_mean_nothing_here_are_left_alone(tmp_path):
+    text = with_column(lines(8), "note", ["x", "", "y", "z", "", "", "", ""])
+    np.testing.assert_array_equal(
+        read(write(tmp_path / "x_200hz.csv", text))["target"].values,
+        read(write(tmp_path / "y_200hz.csv", lines(8)))["target"].values,
+    )
 
 
 def test_a_row_of_another_length_is_told_by_its_line(tmp_path):

@@ -96,6 +96,24 @@ def test_our_own_names_of_joints_are_understood(tmp_path):
     assert read(write(tmp_path / "a", SO101.joints)).info.joints == SO101.joints
 
 
+def test_velocities_and_currents_may_be_missing(tmp_path):
+    state = 'timestamp,positions\r\n7,"[0, 1, 2, 3, 4, 5]"\r\n20007,"[0, 1, 2, 3, 4, 5]"\r\n'
+    log = read(write(tmp_path / "a", state=state))
+    assert set(log) == {"position", "target"}
+    assert log["position"].values.tolist() == [[0.0, 1.0, 2.0, 3.0, 4.0, 5.0]] * 2
+
+
+def test_numbers_that_are_blank_are_not_measured_and_their_lines_are_told(tmp_path):
+    rows = ['7,"[0, 1, null, 3, 4, 5]"', ',"[0, 1, 2, 3, 4, 5]"', "20007,", '40007,"[0, 1, 2, 3, 4, 5]"']
+    said: list[str] = []
+    folder = write(tmp_path / "a", state="\n".join(["timestamp,positions", *rows]) + "\n")
+    (log,) = so101_csv.read(folder, Wanted(say=said.append))
+    assert log["position"].stamps.tolist() == [7000, 20_007_000, 40_007_000]
+    assert np.isnan(log["position"].values).sum(axis=1).tolist() == [1, 6, 0]
+    assert len(said) == 1
+    assert "state_motor.csv, lines 2 to 4: numbers are blank" in said[0]
+
+
 def test_events_keep_their_times(tmp_path):
     folder = write(tmp_path / "a")
     (folder / "event.csv").write_text("type,timestamp,event\nEVENT,0,BEGIN\nEVENT,1500.5,END\n")
