@@ -55,6 +55,7 @@ def reach(robot: Robot) -> Task:
             sample=reaching.reachable_pose(arm, robot, clearance=0.03),
             seconds=(3.0, 5.0),
             nearest=reaching.as_pose,
+            default=reaching.default_pose(arm, robot),
         ),
         policy_observation=(
             PolicyTerm("joint_position", observations.joint_position),

@@ -21,7 +21,7 @@ from envs.proprioception import Proprioception
 from envs.task import Task
 from rl.ppo import PPO, Policy
 from sim2real.export.graph import Graph, Operand, Value
-from sim2real.export.spec import ACTION, JOINT_TARGET, NEXT, Quantity, Term
+from sim2real.export.spec import ACTION, COMMAND, JOINT_TARGET, NEAREST_COMMAND, NEXT, Quantity, Term
 from sim2real.export.translate import apply
 
 IMU = ("imu_quaternion", "angular_velocity")
@@ -66,16 +66,18 @@ def policy_program(ppo: PPO, learned: Policy) -> Program:
     read = graph.inputs_of(target)
     history = tuple(quantity for quantity in kept if quantity.name in read)
     joints, actions = (task.robot.num_joints,), (env.num_actions,)
+    nearest = _nearest(graph, task, given[COMMAND]) if COMMAND in read else {}
     return Program(
         graph=graph,
         terms=terms,
         inputs=tuple(quantity for quantity in measured if quantity.name in read),
         history=history,
-        values={JOINT_TARGET: target, ACTION: action} | {NEXT + q.name: following[q.name] for q in history},
+        values={JOINT_TARGET: target, ACTION: action} | {NEXT + q.name: following[q.name] for q in history} | nearest,
         outputs=(
             Quantity(JOINT_TARGET, joints, "rad"),
             Quantity(ACTION, actions, "1"),
             *(Quantity(NEXT + q.name, q.shape, q.unit) for q in history),
+            *(Quantity(name, value.shape, ", ".join(task.command.names)) for name, value in nearest.items()),
         ),
     )
 
@@ -91,6 +93,13 @@ def _remember(graph: Graph, env: Env, given: Mapping[str, Value], frame: Operand
 
     seen, frames, begun = apply(graph, "the history", remember, given["frames"], frame, given["begun"])
     return seen, {"frames": frames, "begun": begun}
+
+
+def _nearest(graph: Graph, task: Task, command: Value) -> dict[str, Operand]:
+    """The nearest command of the kind that training draws, where the task says what that is."""
+    if task.command.nearest is None:
+        return {}
+    return {NEAREST_COMMAND: apply(graph, f"the nearest command of task {task.name!r}", task.command.nearest, command)}
 
 
 def _check_can_be_deployed(task: Task, ppo: PPO) -> None:
@@ -114,7 +123,7 @@ def _measured(task: Task) -> tuple[Quantity, ...]:
         Quantity("joint_velocity", (n,), "rad/s"),
         Quantity("imu_quaternion", (4,), "w, x, y, z"),
         Quantity("angular_velocity", (3,), "rad/s"),
-        Quantity("command", (len(task.command.names),), ", ".join(task.command.names)),
+        Quantity(COMMAND, (len(task.command.names),), ", ".join(task.command.names)),
     )
 
 
