@@ -217,7 +217,8 @@ def deploy(
         driver: twin, go2, so101, one that an installed distribution brings, or module:attribute for one of your own.
         address: where the robot is: HOST:PORT of a twin, the network interface to a Go2, the serial port of an SO-101.
         option: further options of the driver.
-        command: what the policy is asked to do all the time, such as 0.5,0,0; zeros where nothing else is given.
+        command: what the policy is asked to do all the time, such as 0.5,0,0; its default, which `zerogap inspect` shows, where
+            nothing else is given.
         script: a CSV file of commands over time: a column `seconds`, and one for each entry by its name.
         keyboard: command by keys.
         gamepad: command by the gamepad of this device, such as /dev/input/js0.
@@ -239,7 +240,7 @@ def deploy(
         raise DeployError(f"--seconds is {seconds:g}, expected more than 0; leave it out to go on until Ctrl-C")
     pilot, provenance = _motion_pilot(policy) if policy.suffix.lower() == ".csv" else _policy_pilot(policy)
     made = make_driver(driver, read_options(option, address))
-    source = choose_source(pilot.command_names, pilot.command_limits, command, script, keyboard, gamepad)
+    source = choose_source(pilot.commands, command, script, keyboard, gamepad, _say)
     path = log or Path("runs/deploy") / f"{datetime.now():%Y%m%d-%H%M%S}.mcap"
     if help_ := getattr(source, "help", None):
         _say(help_)

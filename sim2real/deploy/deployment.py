@@ -1,7 +1,7 @@
 """A policy, or a motion, on a robot from beginning to end: `deploy`, what `zerogap deploy` calls.
 
     pilot = OnnxPilot(Policy.load(path))
-    told = deploy(pilot, make_driver("twin", {}), Constant((0.5, 0, 0), pilot.command_names), Path("walk.mcap"))
+    told = deploy(pilot, make_driver("twin", {}), Constant((0.5, 0, 0), pilot.commands.names), Path("walk.mcap"))
 
 Nothing is sent to the robot before everything else is known to work: the policy suits the robot and is quick enough, the log
 can be written, the robot answers and is well.
@@ -82,7 +82,7 @@ def deploy(
         recorder.close()
         if recorder.problem is not None:
             say(f"warning: {recorder.problem}")
-        return _told(runtime, period, log, dry_run, [*warnings, *not_permitted], recorder.problem)
+        return _told(runtime, period, log, dry_run, [*warnings, *not_permitted, *runtime.warnings], recorder.problem)
 
 
 def cycle_period(policy_rate: float, driver_rate: float) -> float:
@@ -144,7 +144,7 @@ def _check_steps(pilot: Pilot, limits: Limits, period: float) -> None:
 
 def _check_speed(pilot: Pilot, state: RobotState, period: float) -> None:
     """Raise DeployError where decisions take too much of a cycle."""
-    command = np.zeros(len(pilot.command_names))
+    command = pilot.commands.default
     still = RobotState(
         stamp_ns=state.stamp_ns,
         sequence=state.sequence,
@@ -176,7 +176,7 @@ def _header(pilot: Pilot, driver: Driver, period: float, limits: Limits, provena
         robot=driver.robot.name,
         joints=pilot.joints,
         has_imu=driver.robot.imu_site is not None,
-        command_names=pilot.command_names,
+        command_names=pilot.commands.names,
         period=period,
         limits=limits,
         stiffness=tuple(pilot.stiffness.tolist()),

@@ -24,6 +24,7 @@ from sim2real.deploy.pacing import Pacer
 from sim2real.deploy.pilot import Decision, Pilot
 from sim2real.deploy.recorder import Recorder
 from sim2real.deploy.records import Sent, cycle_dtype, decision_dtype
+from sim2real.deploy.screen import Snapshot
 from sim2real.deploy.sources import CommandSource
 from sim2real.deploy.timing import Durations
 from sim2real.drivers.driver import Driver, Listener
@@ -55,23 +56,6 @@ class Timing:
     """Cycles that ended after the next one should have begun."""
 
 
-@dataclass(frozen=True)
-class Snapshot:
-    """What is to be seen of the loop."""
-
-    phase: Phase
-    seconds: float
-    """In POLICY."""
-    tilt: float
-    """rad; NaN without an IMU"""
-    command: np.ndarray
-    sent: int
-    received: int
-    decisions: int
-    overruns: int
-    cause: str | None
-
-
 class Runtime:
     """One deployment. The driver is connected; `run` is called once."""
 
@@ -96,9 +80,11 @@ class Runtime:
         n = len(pilot.joints)
         self._zero = np.zeros(n)
         self._record = np.zeros(1, cycle_dtype(n))[0]
-        self._decided = np.zeros(1, decision_dtype(n, len(pilot.command_names)))[0]
+        self._decided = np.zeros(1, decision_dtype(n, len(pilot.commands.names)))[0]
         self._targets = pilot.default_pose
-        self._command = np.zeros(len(pilot.command_names))
+        self._command, self._asked = pilot.commands.default, np.full(len(pilot.commands.names), np.nan)
+        self._told_of: set[str] = set()
+        """Entries of the command."""
         self._policy_began = self._next_decision = self._cycle = 0
         self._stamp = -1
         self._sent_ns = 0
@@ -110,6 +96,8 @@ class Runtime:
         self._well = ""
         self.timing = Timing()
         self.sent = self.received = self.decisions = self.damped = 0
+        self.warnings: tuple[str, ...] = ()
+        """Of what was done otherwise than it was asked."""
         self.snapshot: Snapshot | None = None
 
     @property
@@ -192,7 +180,7 @@ class Runtime:
             self._end(self._pilot.ended, now)
             return
         seconds = (self._cycle - self._policy_began) * self._guard.period
-        self._command = self._source.read(seconds)
+        self._ask(self._source.read(seconds))
         if self._source.is_ended:
             self._end("whoever commands ended it", now)
         begin = self._clock()
@@ -204,6 +192,18 @@ class Runtime:
         behind = (self._cycle - self._next_decision) // self._every
         self._next_decision += self._every * (1 + behind)
         self._write_decision(decision, now, spent)
+
+    def _ask(self, asked: np.ndarray) -> None:
+        """Command the nearest that the policy was trained for, and say so once for each entry that is another."""
+        if np.array_equal(asked, self._asked):
+            return
+        self._asked, commands = np.array(asked, float), self._pilot.commands
+        self._command = commands.nearest(self._asked)
+        for name, text in commands.changes(self._asked, self._command).items():
+            if name not in self._told_of:
+                self._told_of.add(name)
+                self.warnings += (text,)
+                self._event("warning", "command", text)
 
     def _towards(self, position: np.ndarray) -> Targets:
         return Targets(position, self._zero, self._zero, self._pilot.stiffness, self._pilot.damping)
@@ -341,6 +341,7 @@ class Runtime:
                 decisions=self.decisions,
                 overruns=self.timing.overruns,
                 cause=machine.cause or (self._well if machine.phase is Phase.IDLE else None),
+                warnings=self.warnings,
             )
 
     def _show_phase(self) -> None:

@@ -48,7 +48,7 @@ def run(
     clock = driver.clock if driver is not None else Clock()
     driver = driver or (FakeDriver(clock, change) if change else FakeDriver(clock))
     pilot = pilot or Swaying()
-    header = Header("go2", GO2.joints, True, pilot.command_names, PERIOD, LIMITS, GO2.stiffness, GO2.damping, {})
+    header = Header("go2", GO2.joints, True, pilot.commands.names, PERIOD, LIMITS, GO2.stiffness, GO2.damping, {})
     begin = clock.now
 
     class Stopping:
@@ -58,7 +58,7 @@ def run(
 
     error: BaseException | None = None
     with Recorder(path, header.to_json()) as recorder:
-        source = source or Constant((0.3,), pilot.command_names)
+        source = source or Constant((0.3,), pilot.commands.names)
         guard, pacer = Guard(LIMITS, PERIOD), Pacer(PERIOD, clock, clock.sleep)
         runtime = Runtime(driver, pilot, source, recorder, guard, TIMES, pacer)
         try:
@@ -200,6 +200,19 @@ def test_each_fault_ends_in_damp_at_once_with_its_cause_in_the_log(cause, tmp_pa
     assert 1e-9 * (damped.sent_ns - max(good)) <= STALE + PERIOD + 1e-4
     assert all(c.what is Sent.DAMPING for c in log.cycles if c.number >= damped.number)  # nothing leaves DAMP
     assert replay(log).same == replay(log).commands
+
+
+def test_a_command_beyond_the_training_is_kept_within_it_and_told_of_once(tmp_path):
+    class Eager(Constant):
+        def read(self, seconds):
+            return np.array([0.4 if seconds < 0.1 else 0.7 + seconds])
+
+    outcome = run(tmp_path / "eager.mcap", source=Eager((0.0,), ("sway (rad)",)))
+    told = "the sway (rad) is asked to be 0.8, trained were -0.5 to 0.5: 0.5 is commanded"
+    assert [(e.level, e.text) for e in outcome.log.events if e.kind == "command"] == [("warning", told)]
+    assert {decision.command[0] for decision in outcome.log.decisions} == {0.4, 0.5}
+    assert outcome.runtime.warnings == (told,)
+    assert outcome.runtime.snapshot.warnings == (told,)
 
 
 def test_a_policy_that_gives_no_number_ends_in_damp(tmp_path):

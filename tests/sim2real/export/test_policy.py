@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import helper, numpy_helper
 
+from sim2real.deploy.onnx_pilot import OnnxPilot
 from sim2real.export.describe import describe
 from sim2real.export.export import export
 from sim2real.export.policy import Policy, PolicyError, readings
@@ -103,6 +104,14 @@ def test_a_policy_knows_the_nearest_command_of_the_kind_it_was_trained_for(headi
         heading.nearest_command(np.array([np.nan, 1.0]))
     with pytest.raises(PolicyError, match=r"'command' has shape \(1,\), expected \(2,\)"):
         heading.nearest_command(np.array([1.0]))
+
+
+def test_what_a_policy_is_commanded_instead_of_what_it_was_asked_is_told(heading):
+    commands = OnnxPilot(heading).commands
+    assert commands.default.tolist() == [1.0, 0.0]
+    asked = np.array([0.6, 0.0])
+    (told,) = commands.changes(asked, commands.nearest(asked)).values()
+    assert told == "the cosine is asked to be 0.6, which does not go with the other entries: 1 is commanded"
 
 
 def test_a_file_of_before_commands_had_a_default_is_read(exported):

@@ -138,7 +138,7 @@ def test_a_deployment_on_the_twin_is_imported_whole(tmp_path):
     path, peer = tmp_path / "walk.mcap", Peer()
     try:
         pilot, times = Swaying(), replace(TIMES, policy=0.6)
-        source, driver = Constant((0.2,), pilot.command_names), TwinDriver(peer.address, ROBOT)
+        source, driver = Constant((0.2,), pilot.commands.names), TwinDriver(peer.address, ROBOT)
         deploy(pilot, driver, source, path, times, provenance={"excitation": "multisine"}, say=lambda _: None)
     finally:
         peer.process.kill()
