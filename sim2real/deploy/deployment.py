@@ -49,11 +49,13 @@ def deploy(
     provenance: dict[str, Any] | None = None,
     say: Say = print,
     show: Say = lambda _: None,
+    report: Callable[[dict[str, Any]], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Run the pilot until it has ended, or the timetable, Ctrl-C, whoever commands or the safety filter ends it.
 
-    Returns what was measured. `say` is told events and warnings, `show` a line of figures a few times a second. Raises
-    DeployError, RecorderError, and what driver and source raise; the robot is damped first.
+    Returns what was measured. `say` is told events and warnings, `show` a line of figures a few times a second, and `report`
+    what was measured as soon as the robot was let down, where an error ends it too. Raises DeployError, RecorderError, and
+    what driver and source raise; the robot is damped first.
     """
     timetable = timetable or Timetable()
     with ExitStack() as stack:
@@ -71,18 +73,26 @@ def deploy(
         header = _header(pilot, driver, period, limits, (provenance or {}) | {"dry_run": dry_run})
         recorder = stack.enter_context(Recorder(log, header.to_json()))
         runtime = Runtime(used, pilot, source, recorder, Guard(limits, period), timetable, Pacer(period))
-        with Screen(lambda: runtime.snapshot, show, say), realtime() as not_permitted:
-            for text in (*warnings, *not_permitted):
-                say(f"warning: {text}")
-                recorder.event("warning", "start", text, time.monotonic_ns())
-            # From here on only DAMP ends it: a robot is let down by no dead terminal, and not in half of a cycle.
-            with PatientStop() as patient:
-                patient.requested = stop.requested
-                runtime.run(patient)
-        recorder.close()
-        if recorder.problem is not None:
-            say(f"warning: {recorder.problem}")
-        return _told(runtime, period, log, dry_run, [*warnings, *not_permitted, *runtime.warnings], recorder.problem)
+        try:
+            with Screen(lambda: runtime.snapshot, show, say), realtime() as not_permitted:
+                warnings += not_permitted
+                for text in warnings:
+                    say(f"warning: {text}")
+                    recorder.event("warning", "start", text, time.monotonic_ns())
+                # From here on only DAMP ends it: a robot is let down by no dead terminal, and not in half of a cycle.
+                with PatientStop() as patient:
+                    patient.requested = stop.requested
+                    runtime.run(patient)
+        finally:
+            recorder.close()
+            warnings += runtime.warnings
+            if recorder.problem is not None:
+                say(f"warning: {recorder.problem}")
+                warnings.append(recorder.problem)
+            told = _told(runtime, period, log, dry_run, warnings)
+            if runtime.machine.cause is not None:
+                report(told)
+        return told
 
 
 def cycle_period(policy_rate: float, driver_rate: float) -> float:
@@ -185,9 +195,7 @@ def _header(pilot: Pilot, driver: Driver, period: float, limits: Limits, provena
     )
 
 
-def _told(
-    runtime: Runtime, period: float, log: Path, dry_run: bool, warnings: list[str], problem: str | None
-) -> dict[str, Any]:
+def _told(runtime: Runtime, period: float, log: Path, dry_run: bool, warnings: list[str]) -> dict[str, Any]:
     machine, timing = runtime.machine, runtime.timing
     told: dict[str, Any] = {
         "cause": machine.cause,
@@ -195,12 +203,14 @@ def _told(
         "dry_run": dry_run,
         "period_ms": 1e3 * period,
         "sent": runtime.sent,
+        "withheld": runtime.withheld,
         "damped": runtime.damped,
         "received": runtime.received,
+        "overtaken": runtime.overtaken,
         "decisions": runtime.decisions,
         "overruns": timing.overruns,
     }
     durations = {name: getattr(timing, name) for name in ("period_error", "latency", "inference")}
     told |= {f"{name}_p99_ms": value.percentile(99) for name, value in durations.items()}
     told |= {name: value.to_json() for name, value in durations.items()}
-    return told | {"warnings": [*warnings, *([problem] if problem else [])], "log": str(log)}
+    return told | {"warnings": warnings, "log": str(log)}
