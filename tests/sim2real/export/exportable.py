@@ -95,6 +95,17 @@ def made_state(ppo: PPO, seed: int = 0) -> TrainState:
     )
 
 
+def fresh_run(directory: Path, task: str) -> Run:
+    """A run directory of a task of that name, with the checkpoint of a policy that has learned nothing yet."""
+    run = Run.create(directory, task, "native", 16, 0, SMALL)
+    ppo = made_ppo(run.make_task())
+    sizes = ppo.env.observation_size
+    params = ppo.networks.init(jax.random.key(0), sizes["policy"], sizes["critic"])
+    state = made_state(ppo).replace(params=params, average={"actor": params["actor"]})
+    Checkpoints(run.checkpoints).save(state.replace(policy_normalizer=Normalizer.of(sizes["policy"])))
+    return run
+
+
 def made_run(directory: Path, task: str, config: PPOConfig = SMALL, student: bool = False, history: int | None = None) -> Run:
     """A run directory with one checkpoint; `task` is a function of this file."""
     distillation = Distillation("runs/teacher", "0123456789abcdef", 9, config, DistillConfig()) if student else None
