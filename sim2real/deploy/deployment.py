@@ -66,10 +66,11 @@ def deploy(
         _check_driver(driver)
         used: Driver = ListenOnly(driver) if dry_run else driver
         _check_joints(pilot, driver)
+        _check_state(driver)
         period = cycle_period(pilot.rate, driver.rate)
         warnings, limits = _check_gains(pilot, driver), Limits.of(driver.robot)
         _check_steps(pilot, limits, period)
-        _check_speed(pilot, driver.read(), period)
+        _check_speed(pilot, driver, period)
         header = _header(pilot, driver, period, limits, (provenance or {}) | {"dry_run": dry_run})
         recorder = stack.enter_context(Recorder(log, header.to_json()))
         runtime = Runtime(used, pilot, source, recorder, Guard(limits, period), timetable, Pacer(period))
@@ -126,6 +127,15 @@ def _check_joints(pilot: Pilot, driver: Driver) -> None:
         )
 
 
+def _check_state(driver: Driver) -> None:
+    """Raise DeployError where a driver's states are not of the robot that it says it drives."""
+    state, joints = driver.read(), (driver.robot.num_joints,)
+    shapes = dict.fromkeys(("position", "velocity", "torque", "temperature"), joints)
+    for name, shape in (shapes | {"quaternion": (4,), "angular_velocity": (3,), "acceleration": (3,)}).items():
+        if (found := np.shape(getattr(state, name))) != shape:
+            raise DeployError(f"the driver {type(driver).__name__} gives a {name} of shape {found}, expected {shape}")
+
+
 def _check_gains(pilot: Pilot, driver: Driver) -> list[str]:
     """Warnings of gains that the safety filter would reduce."""
     robot, warnings = driver.robot, []
@@ -152,9 +162,10 @@ def _check_steps(pilot: Pilot, limits: Limits, period: float) -> None:
         )
 
 
-def _check_speed(pilot: Pilot, state: RobotState, period: float) -> None:
-    """Raise DeployError where decisions take too much of a cycle."""
-    command = pilot.commands.default
+def _check_speed(pilot: Pilot, driver: Driver, period: float) -> None:
+    """Raise DeployError where decisions take too much of a cycle, and what the pilot raises where it reads what the robot does
+    not measure."""
+    command, state, has_imu = pilot.commands.default, driver.read(), driver.robot.imu_site is not None
     still = RobotState(
         stamp_ns=state.stamp_ns,
         sequence=state.sequence,
@@ -162,8 +173,8 @@ def _check_speed(pilot: Pilot, state: RobotState, period: float) -> None:
         velocity=np.zeros(len(pilot.joints)),
         torque=state.torque,
         temperature=state.temperature,
-        quaternion=np.array([1.0, 0.0, 0.0, 0.0]),
-        angular_velocity=np.zeros(3),
+        quaternion=np.array([1.0, 0.0, 0.0, 0.0]) if has_imu else np.full(4, np.nan),
+        angular_velocity=np.zeros(3) if has_imu else np.full(3, np.nan),
         acceleration=state.acceleration,
     )
     spent = []

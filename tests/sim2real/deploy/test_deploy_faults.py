@@ -22,6 +22,7 @@ from sim2real.deploy.machine import Phase, Timetable
 from sim2real.deploy.records import Sent
 from sim2real.deploy.replay import replay
 from sim2real.drivers.twin import TwinDriver
+from sim2real.export.policy import PolicyError
 from sim2real.robot_io import RobotCommand
 from tests.sim2real.deploy.robots import Swaying
 
@@ -184,6 +185,29 @@ def test_what_was_measured_is_told_where_an_error_ends_it_too(peer, tmp_path):
     assert 0 < figures["latency"]["count"] <= figures["sent"]
     assert figures["period_error"]["p99_ms"] is not None
     assert figures["damped"] == sum(cycle.what is Sent.DAMPING for cycle in read_log(tmp_path / "log.mcap").cycles)
+
+
+def test_a_driver_whose_states_are_of_another_robot_is_refused(peer, tmp_path):
+    class Short(TwinDriver):
+        def read(self):
+            return replace(super().read(), torque=np.zeros(6))
+
+    with pytest.raises(DeployError, match=r"Short gives a torque of shape \(6,\), expected \(12,\)"):
+        deploy(Swaying(), Short(peer.address, ROBOT), Trigger(lambda: None), tmp_path / "log.mcap", TIMES)
+    assert not (tmp_path / "log.mcap").exists()
+
+
+def test_a_policy_that_reads_what_the_robot_does_not_measure_is_refused_before_anything_is_sent(peer, tmp_path):
+    class Balancing(Swaying):
+        def decide(self, state, command):
+            if np.isnan(state.quaternion).any():
+                raise PolicyError("'imu_quaternion' is no number")
+            return super().decide(state, command)
+
+    blind = TwinDriver(peer.address, replace(ROBOT, imu_site=None))
+    with pytest.raises(PolicyError, match="imu_quaternion"):
+        deploy(Balancing(), blind, Trigger(lambda: None), tmp_path / "log.mcap", TIMES)
+    assert not (tmp_path / "log.mcap").exists()
 
 
 def test_ctrl_c_lets_the_robot_down(peer, tmp_path):
