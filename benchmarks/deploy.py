@@ -31,7 +31,7 @@ from rl.run import Run, RunError
 from sim2real.deploy.deployment import deploy
 from sim2real.deploy.machine import Timetable
 from sim2real.deploy.onnx_pilot import OnnxPilot
-from sim2real.deploy.sources import Script, Within
+from sim2real.deploy.sources import Script
 from sim2real.deploy.timing import Durations
 from sim2real.export.export import export
 from sim2real.export.policy import Policy
@@ -104,7 +104,7 @@ def _walk(pilot: OnnxPilot, protocol: str, log: Path) -> tuple[dict[str, Any], d
     """What the deployment and the twin told."""
     script = Script(np.array(list(_WALK), float), np.array(list(_WALK.values()), float))
     with TwinProcess(protocol, _ADDRESSES[protocol]) as twin:
-        result = deploy(pilot, twin.driver(), Within(script, pilot.command_limits), log, Timetable(policy=SECONDS))
+        result = deploy(pilot, twin.driver(), script, log, Timetable(policy=SECONDS))
         return result, twin.end()
 
 

@@ -146,7 +146,7 @@ class _Trigger:
 
 def _run(pilot: OnnxPilot, twin: TwinProcess, act: Act, case: _Case, path: Path) -> Damped:
     path.unlink(missing_ok=True)
-    trigger, driver = _Trigger(len(pilot.command_names), act), twin.driver()
+    trigger, driver = _Trigger(len(pilot.commands.names), act), twin.driver()
     told = deploy(pilot, driver, trigger, path, _TIMES, say=lambda _: None)
     cycles = read_log(path).cycles
     first = next(i for i, cycle in enumerate(cycles) if cycle.what is Sent.DAMPING)

@@ -42,6 +42,7 @@ def check_terms(task: Task, layout: Layout, episodes: EpisodeSampler, num_envs: 
         raise TaskError(
             f"task {task.name!r}: its command has shape {command}, expected one entry for each of {task.command.names}"
         )
+    _check_command(task, fresh.command)
     view = View(
         qpos=_array(model.nq),
         qvel=_array(model.nv),
@@ -95,6 +96,16 @@ def check_bodies(task: Task, model: mujoco.MjModel) -> None:
                 free_pose(model, body)
         except KeyError as error:
             raise TaskError(f"task {task.name!r}: {field} names {body!r}, which is no free body of its scene") from error
+
+
+def _check_command(task: Task, command: jax.Array) -> None:
+    term = task.command
+    if term.default and (len(term.default) != len(term.names) or not all(math.isfinite(value) for value in term.default)):
+        raise TaskError(
+            f"task {task.name!r}: its command's default is {term.default}, expected a finite number for each of {term.names}"
+        )
+    if (nearest := term.nearest) is not None:
+        _expect(f"task {task.name!r}: its command's nearest", lambda: jax.eval_shape(nearest, command), command.shape, None)
 
 
 def _check_base(task: Task, layout: Layout) -> None:

@@ -59,6 +59,7 @@ def reach(robot: Robot) -> Task:
             sample=reaching.reachable_pose(arm, robot, clearance=0.03),
             seconds=(settling + _BETWEEN[0], settling + _BETWEEN[1]),
             nearest=reaching.as_pose,
+            default=reaching.default_pose(arm, robot),
         ),
         policy_observation=(
             PolicyTerm("joint_position", observations.joint_position),

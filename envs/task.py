@@ -112,6 +112,8 @@ class CommandTerm:
     """Sign that each entry takes in the left-right mirror; empty where the task has no such symmetry."""
     nearest: Callable[[jax.Array], jax.Array] | None = None
     """From entries chosen one by one, as with sliders, to a command of the kind that `sample` gives; None where any will do."""
+    default: tuple[float, ...] = ()
+    """What a robot that stands in its default pose is asked where nobody asks; zeros where empty."""
 
 
 @dataclass(frozen=True)

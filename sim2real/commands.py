@@ -217,7 +217,8 @@ def deploy(
         driver: twin, go2, so101, one that an installed distribution brings, or module:attribute for one of your own.
         address: where the robot is: HOST:PORT of a twin, the network interface to a Go2, the serial port of an SO-101.
         option: further options of the driver.
-        command: what the policy is asked to do all the time, such as 0.5,0,0; zeros where nothing else is given.
+        command: what the policy is asked to do all the time, such as 0.5,0,0; its default, which `zerogap inspect` shows, where
+            nothing else is given.
         script: a CSV file of commands over time: a column `seconds`, and one for each entry by its name.
         keyboard: command by keys.
         gamepad: command by the gamepad of this device, such as /dev/input/js0.
@@ -237,9 +238,15 @@ def deploy(
 
     if seconds is not None and not 0 < seconds < math.inf:
         raise DeployError(f"--seconds is {seconds:g}, expected more than 0; leave it out to go on until Ctrl-C")
+
+    def report(told: dict[str, Any]) -> None:
+        _print_deployment(told)
+        if told["tripped"]:
+            _write(json_file, told)
+
     pilot, provenance = _motion_pilot(policy) if policy.suffix.lower() == ".csv" else _policy_pilot(policy)
     made = make_driver(driver, read_options(option, address))
-    source = choose_source(pilot.command_names, pilot.command_limits, command, script, keyboard, gamepad)
+    source = choose_source(pilot.commands, command, script, keyboard, gamepad, _say)
     path = log or Path("runs/deploy") / f"{datetime.now():%Y%m%d-%H%M%S}.mcap"
     if help_ := getattr(source, "help", None):
         _say(help_)
@@ -254,10 +261,10 @@ def deploy(
             provenance,
             _say,
             (lambda text: status.update(escape(text))) if status is not None else (lambda _: None),
+            report,
         )
-    _print_deployment(told)
     if told["tripped"]:
-        _write_and_fail(json_file, told)
+        raise SystemExit(1)
     return told
 
 
@@ -280,6 +287,8 @@ def log(file: tyro.conf.Positional[Path], /, json_file: Json = None) -> dict[str
     seconds = len(read.cycles) * read.header.period
     print(f"cycles     {len(read.cycles)} ({seconds:.1f} s), {len(read.decisions)} decisions of the policy")
     print(f"replay     {again.same} of {again.commands} commands the same, bit for bit")
+    if read.header.provenance.get("dry_run") is True:
+        print("dry run    nothing was sent to the robot")
     if not read.is_complete:
         _say(f"warning: {file} breaks off: whoever wrote it died")
     told = {"robot": read.header.robot, "provenance": read.header.provenance, "cycles": len(read.cycles)}
@@ -333,7 +342,9 @@ def _say(text: str) -> None:
 
 def _print_deployment(told: dict[str, Any]) -> None:
     print(f"ended      {told['cause']}")
-    print(f"sent       {told['sent']} commands after {told['received']} states; {told['decisions']} decisions")
+    out = f"nothing: a dry run, which withheld {told['withheld']}" if told["dry_run"] else f"{told['sent']}"
+    overtaken = f", by which {told['overtaken']} were overtaken" if told["overtaken"] else ""
+    print(f"sent       {out} commands after {told['received']} states{overtaken}; {told['decisions']} decisions")
     for name, label in (("period_error", "period"), ("latency", "latency"), ("inference", "inference")):
         figures = told[name]
         if figures["count"]:
@@ -343,12 +354,11 @@ def _print_deployment(told: dict[str, Any]) -> None:
     print(f"overruns   {told['overruns']}\nlog        {told['log']}")
 
 
-def _write_and_fail(path: Path | None, told: dict[str, Any]) -> None:
+def _write(path: Path | None, told: dict[str, Any]) -> None:
     from assets.json_file import write_json
 
     if path is not None:
         write_json(path, told)
-    raise SystemExit(1)
 
 
 COMMANDS: dict[str, Callable[..., Any]] = {

@@ -185,6 +185,12 @@ def reachable_pose(arm: Kinematics, robot: Robot, clearance: float, margin: floa
     return sample
 
 
+def default_pose(arm: Kinematics, robot: Robot) -> tuple[float, ...]:
+    """The command that an arm in its default pose has reached."""
+    position, quat = arm.end_effector(arm.poses(jnp.asarray(robot.default_pose, jnp.float32)))
+    return tuple(as_pose(jnp.concatenate([position, quat])).tolist())
+
+
 def as_pose(command: jax.Array) -> jax.Array:
     """The command with its quaternion made one: of unit length, w >= 0; no turn where all its entries are zero."""
     position, quat = command[:3], command[3:]

@@ -1,7 +1,7 @@
 """A policy, or a motion, on a robot from beginning to end: `deploy`, what `zerogap deploy` calls.
 
     pilot = OnnxPilot(Policy.load(path))
-    told = deploy(pilot, make_driver("twin", {}), Constant((0.5, 0, 0), pilot.command_names), Path("walk.mcap"))
+    told = deploy(pilot, make_driver("twin", {}), Constant((0.5, 0, 0), pilot.commands.names), Path("walk.mcap"))
 
 Nothing is sent to the robot before everything else is known to work: the policy suits the robot and is quick enough, the log
 can be written, the robot answers and is well.
@@ -49,11 +49,13 @@ def deploy(
     provenance: dict[str, Any] | None = None,
     say: Say = print,
     show: Say = lambda _: None,
+    report: Callable[[dict[str, Any]], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Run the pilot until it has ended, or the timetable, Ctrl-C, whoever commands or the safety filter ends it.
 
-    Returns what was measured. `say` is told events and warnings, `show` a line of figures a few times a second. Raises
-    DeployError, RecorderError, and what driver and source raise; the robot is damped first.
+    Returns what was measured. `say` is told events and warnings, `show` a line of figures a few times a second, and `report`
+    what was measured as soon as the robot was let down, where an error ends it too. Raises DeployError, RecorderError, and
+    what driver and source raise; the robot is damped first.
     """
     timetable = timetable or Timetable()
     with ExitStack() as stack:
@@ -64,25 +66,34 @@ def deploy(
         _check_driver(driver)
         used: Driver = ListenOnly(driver) if dry_run else driver
         _check_joints(pilot, driver)
+        _check_state(driver)
         period = cycle_period(pilot.rate, driver.rate)
         warnings, limits = _check_gains(pilot, driver), Limits.of(driver.robot)
         _check_steps(pilot, limits, period)
-        _check_speed(pilot, driver.read(), period)
+        _check_speed(pilot, driver, period)
         header = _header(pilot, driver, period, limits, (provenance or {}) | {"dry_run": dry_run})
         recorder = stack.enter_context(Recorder(log, header.to_json()))
         runtime = Runtime(used, pilot, source, recorder, Guard(limits, period), timetable, Pacer(period))
-        with Screen(lambda: runtime.snapshot, show, say), realtime() as not_permitted:
-            for text in (*warnings, *not_permitted):
-                say(f"warning: {text}")
-                recorder.event("warning", "start", text, time.monotonic_ns())
-            # From here on only DAMP ends it: a robot is let down by no dead terminal, and not in half of a cycle.
-            with PatientStop() as patient:
-                patient.requested = stop.requested
-                runtime.run(patient)
-        recorder.close()
-        if recorder.problem is not None:
-            say(f"warning: {recorder.problem}")
-        return _told(runtime, period, log, dry_run, [*warnings, *not_permitted], recorder.problem)
+        try:
+            with Screen(lambda: runtime.snapshot, show, say), realtime() as not_permitted:
+                warnings += not_permitted
+                for text in warnings:
+                    say(f"warning: {text}")
+                    recorder.event("warning", "start", text, time.monotonic_ns())
+                # From here on only DAMP ends it: a robot is let down by no dead terminal, and not in half of a cycle.
+                with PatientStop() as patient:
+                    patient.requested = stop.requested
+                    runtime.run(patient)
+        finally:
+            recorder.close()
+            warnings += runtime.warnings
+            if recorder.problem is not None:
+                say(f"warning: {recorder.problem}")
+                warnings.append(recorder.problem)
+            told = _told(runtime, period, log, dry_run, warnings)
+            if runtime.machine.cause is not None:
+                report(told)
+        return told
 
 
 def cycle_period(policy_rate: float, driver_rate: float) -> float:
@@ -116,6 +127,15 @@ def _check_joints(pilot: Pilot, driver: Driver) -> None:
         )
 
 
+def _check_state(driver: Driver) -> None:
+    """Raise DeployError where a driver's states are not of the robot that it says it drives."""
+    state, joints = driver.read(), (driver.robot.num_joints,)
+    shapes = dict.fromkeys(("position", "velocity", "torque", "temperature"), joints)
+    for name, shape in (shapes | {"quaternion": (4,), "angular_velocity": (3,), "acceleration": (3,)}).items():
+        if (found := np.shape(getattr(state, name))) != shape:
+            raise DeployError(f"the driver {type(driver).__name__} gives a {name} of shape {found}, expected {shape}")
+
+
 def _check_gains(pilot: Pilot, driver: Driver) -> list[str]:
     """Warnings of gains that the safety filter would reduce."""
     robot, warnings = driver.robot, []
@@ -142,9 +162,10 @@ def _check_steps(pilot: Pilot, limits: Limits, period: float) -> None:
         )
 
 
-def _check_speed(pilot: Pilot, state: RobotState, period: float) -> None:
-    """Raise DeployError where decisions take too much of a cycle."""
-    command = np.zeros(len(pilot.command_names))
+def _check_speed(pilot: Pilot, driver: Driver, period: float) -> None:
+    """Raise DeployError where decisions take too much of a cycle, and what the pilot raises where it reads what the robot does
+    not measure."""
+    command, state, has_imu = pilot.commands.default, driver.read(), driver.robot.imu_site is not None
     still = RobotState(
         stamp_ns=state.stamp_ns,
         sequence=state.sequence,
@@ -152,8 +173,8 @@ def _check_speed(pilot: Pilot, state: RobotState, period: float) -> None:
         velocity=np.zeros(len(pilot.joints)),
         torque=state.torque,
         temperature=state.temperature,
-        quaternion=np.array([1.0, 0.0, 0.0, 0.0]),
-        angular_velocity=np.zeros(3),
+        quaternion=np.array([1.0, 0.0, 0.0, 0.0]) if has_imu else np.full(4, np.nan),
+        angular_velocity=np.zeros(3) if has_imu else np.full(3, np.nan),
         acceleration=state.acceleration,
     )
     spent = []
@@ -176,7 +197,7 @@ def _header(pilot: Pilot, driver: Driver, period: float, limits: Limits, provena
         robot=driver.robot.name,
         joints=pilot.joints,
         has_imu=driver.robot.imu_site is not None,
-        command_names=pilot.command_names,
+        command_names=pilot.commands.names,
         period=period,
         limits=limits,
         stiffness=tuple(pilot.stiffness.tolist()),
@@ -185,9 +206,7 @@ def _header(pilot: Pilot, driver: Driver, period: float, limits: Limits, provena
     )
 
 
-def _told(
-    runtime: Runtime, period: float, log: Path, dry_run: bool, warnings: list[str], problem: str | None
-) -> dict[str, Any]:
+def _told(runtime: Runtime, period: float, log: Path, dry_run: bool, warnings: list[str]) -> dict[str, Any]:
     machine, timing = runtime.machine, runtime.timing
     told: dict[str, Any] = {
         "cause": machine.cause,
@@ -195,12 +214,14 @@ def _told(
         "dry_run": dry_run,
         "period_ms": 1e3 * period,
         "sent": runtime.sent,
+        "withheld": runtime.withheld,
         "damped": runtime.damped,
         "received": runtime.received,
+        "overtaken": runtime.overtaken,
         "decisions": runtime.decisions,
         "overruns": timing.overruns,
     }
     durations = {name: getattr(timing, name) for name in ("period_error", "latency", "inference")}
     told |= {f"{name}_p99_ms": value.percentile(99) for name, value in durations.items()}
     told |= {name: value.to_json() for name, value in durations.items()}
-    return told | {"warnings": [*warnings, *([problem] if problem else [])], "log": str(log)}
+    return told | {"warnings": warnings, "log": str(log)}

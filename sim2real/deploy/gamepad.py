@@ -1,18 +1,19 @@
 """Commands from a gamepad, by Linux's joystick interface: a device that gives eight bytes for each event, no library needed.
 
 The left stick moves (up: the first entry, left: the second), the right stick turns (left: the third); any button but the first
-lets the robot down, and the first zeroes the command until a stick moves. A stick's full way is the end of the entry's range,
-its first tenth is nothing. A gamepad that is unplugged lets the robot down.
+lets the robot down, and the first takes the command back to the default, a gait's zero, until a stick moves. A stick at rest
+is the default, its full way the end of the entry's range, its first tenth nothing. A gamepad that is unplugged lets the robot
+down.
 """
 
 import errno
 import os
 import struct
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from sim2real.deploy.command_range import CommandRange
 from sim2real.deploy.sources import SourceError
 
 DEFAULT = Path("/dev/input/js0")
@@ -25,12 +26,12 @@ _MAX_EVENTS = 64
 
 
 class Gamepad:
-    """A `CommandSource`. `limits` are the ends of each entry's range, (num_entries, 2)."""
+    """A `CommandSource`."""
 
-    def __init__(self, names: Sequence[str], limits: np.ndarray, device: Path = DEFAULT):
+    def __init__(self, commands: CommandRange, device: Path = DEFAULT):
         self.is_ended = False
-        self._device, self._limits = device, limits
-        self._command = np.zeros(len(names))
+        self._device, self._limits, self._default = device, commands.limits, commands.default
+        self._command = self._default
         self._rest = b""
         try:
             self._file = os.open(device, os.O_RDONLY | os.O_NONBLOCK)
@@ -41,9 +42,9 @@ class Gamepad:
         self.help = (
             "; ".join(
                 f"{what}: {name}"
-                for what, name in zip(("left stick up", "left stick left", "right stick left"), names, strict=False)
+                for what, name in zip(("left stick up", "left stick left", "right stick left"), commands.names, strict=False)
             )
-            + "; first button: zero; any other: let the robot down"
+            + "; first button: as at the start; any other: let the robot down"
         )
 
     def read(self, seconds: float) -> np.ndarray:
@@ -69,7 +70,7 @@ class Gamepad:
     def _take(self, kind: int, number: int, value: int) -> None:
         if kind == _BUTTON and value:  # not those that are told when the device is opened
             if number == 0:
-                self._command = np.zeros_like(self._command)
+                self._command = self._default
             else:
                 self.is_ended = True
         if kind & ~_INITIAL != _AXIS:
@@ -80,6 +81,6 @@ class Gamepad:
                 self._command[entry] = self._scaled(entry, sign * value / _FULL)
 
     def _scaled(self, entry: int, way: float) -> float:
-        low, high = self._limits[entry]
-        share = np.sign(way) * max(0.0, min(1.0, abs(way)) - _DEAD) / (1.0 - _DEAD)
-        return float(np.clip(share * max(abs(low), abs(high)), low, high))
+        (low, high), rest = self._limits[entry], self._default[entry]
+        share = max(0.0, min(1.0, abs(way)) - _DEAD) / (1.0 - _DEAD)
+        return float(rest + share * ((high if way > 0 else low) - rest))

@@ -42,7 +42,7 @@ class Cycle:
     wanted: Targets | None
     """Before the filter; None where nothing was to be commanded."""
     sent: Targets | None
-    """None where no command went out."""
+    """Or withheld, as `what` says; None where there was no command."""
     trips: int
     """Bit by bit the entries of `envs.safety.CAUSES`."""
     restarted: bool
@@ -137,7 +137,8 @@ class _Reader:
 
 
 def _cycle(message: Any, latest: dict[str, Any]) -> Cycle:
-    joints, imu, sent = latest["/joint_states"], latest.get("/imu"), latest.get("/joint_commands")
+    joints, imu = latest["/joint_states"], latest.get("/imu")
+    sent = latest.get("/joint_commands", latest.get("/withheld"))
     nan = np.full(4, np.nan)
     state = RobotState(
         stamp_ns=message.stamp_ns,
@@ -150,6 +151,7 @@ def _cycle(message: Any, latest: dict[str, Any]) -> Cycle:
         angular_velocity=nan[:3] if imu is None else _vector(imu.angular_velocity),
         acceleration=nan[:3] if imu is None else _vector(imu.linear_acceleration),
         intact=message.intact,
+        overtaken=getattr(message, "overtaken", 0),  # older logs do not tell
         rivals=message.rivals,
     )
     wanted = Targets(*(np.array(getattr(message, f"wanted_{name}")) for name in Targets._fields))

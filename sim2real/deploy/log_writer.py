@@ -24,6 +24,7 @@ from sim2real.deploy.records import Kind, Sent, cycle_dtype, decision_dtype, rea
 _FLUSH_SECONDS = 0.25
 _CHUNK_SECONDS = 0.25
 METADATA = "zerogap"
+_OUT = {Sent.COMMAND: "/joint_commands", Sent.WITHHELD: "/withheld"}
 
 
 class LogWriter:
@@ -80,10 +81,11 @@ class LogWriter:
         if self._has_imu:
             sensed = (record["quaternion"], record["angular_velocity"], record["acceleration"])
             self._write("/imu", now, messages.imu(stamp, *sensed), number)
-        if record["what"] == Sent.COMMAND:
+        topic = _OUT.get(record["what"])
+        if topic is not None:
             sent = (record["sent_position"], record["sent_velocity"], record["sent_torque"])
             at = int(record["sent_ns"]) + self._epoch_ns
-            self._write("/joint_commands", now, messages.joint_state(self._names, at, *sent), number)
+            self._write(topic, now, messages.joint_state(self._names, at, *sent), number)
         self._write("/cycle", now, messages.cycle(record), number)
 
     def _write(self, topic: str, monotonic_ns: int, message: dict[str, Any], sequence: int = 0) -> None:

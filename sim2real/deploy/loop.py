@@ -11,21 +11,23 @@ Whatever goes wrong from the moment the robot obeys, an exception of any kind or
 """
 
 import contextlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
 
 from assets.errors import UserError
 from envs.safety import Readings, Targets, tilt_of
+from sim2real.deploy.dry import ListenOnly
 from sim2real.deploy.guarded import Guard
 from sim2real.deploy.machine import Machine, Phase, Timetable
 from sim2real.deploy.pacing import Pacer
 from sim2real.deploy.pilot import Decision, Pilot
 from sim2real.deploy.recorder import Recorder
 from sim2real.deploy.records import Sent, cycle_dtype, decision_dtype
+from sim2real.deploy.screen import Snapshot
 from sim2real.deploy.sources import CommandSource
-from sim2real.deploy.timing import Durations
+from sim2real.deploy.timing import Timing
 from sim2real.drivers.driver import Driver, Listener
 from sim2real.robot_io import RobotCommand, RobotState
 
@@ -42,34 +44,16 @@ class Stopper(Protocol):
 
 
 @dataclass
-class Timing:
-    """What was measured of the loop, in STAND and POLICY."""
+class _Turn:
+    """What is known of a cycle so far."""
 
-    period_error: Durations = field(default_factory=Durations)
-    """How far each period was from the nominal one."""
-    latency: Durations = field(default_factory=Durations)
-    """From a state's arrival to the sending of the first command that knows of it."""
-    inference: Durations = field(default_factory=Durations)
-    """Of the policy's decisions."""
-    overruns: int = 0
-    """Cycles that ended after the next one should have begun."""
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """What is to be seen of the loop."""
-
-    phase: Phase
-    seconds: float
-    """In POLICY."""
-    tilt: float
-    """rad; NaN without an IMU"""
-    command: np.ndarray
-    sent: int
-    received: int
-    decisions: int
-    overruns: int
-    cause: str | None
+    number: int
+    state: RobotState
+    now: int
+    """When it was judged (ns)."""
+    wanted: Targets | None = None
+    sent: Targets | None = None
+    """What the guard let out."""
 
 
 class Runtime:
@@ -96,20 +80,28 @@ class Runtime:
         n = len(pilot.joints)
         self._zero = np.zeros(n)
         self._record = np.zeros(1, cycle_dtype(n))[0]
-        self._decided = np.zeros(1, decision_dtype(n, len(pilot.command_names)))[0]
+        self._decided = np.zeros(1, decision_dtype(n, len(pilot.commands.names)))[0]
         self._targets = pilot.default_pose
-        self._command = np.zeros(len(pilot.command_names))
+        self._command, self._asked = pilot.commands.default, np.full(len(pilot.commands.names), np.nan)
+        self._told_of: set[str] = set()
+        """Entries of the command."""
         self._policy_began = self._next_decision = self._cycle = 0
         self._stamp = -1
         self._sent_ns = 0
         """When the last command left."""
         self._restarted = True
         self._acquired = False
+        self._withholds = isinstance(driver, ListenOnly)
+        self._turn: _Turn | None = None
+        self._is_damped = True
+        """Whether the last damping left."""
         self._shown = Phase.IDLE
         self._failure: BaseException | None = None
         self._well = ""
         self.timing = Timing()
-        self.sent = self.received = self.decisions = self.damped = 0
+        self.sent = self.withheld = self.damped = self.received = self.overtaken = self.decisions = 0
+        self.warnings: tuple[str, ...] = ()
+        """Of what was done otherwise than it was asked."""
         self.snapshot: Snapshot | None = None
 
     @property
@@ -124,33 +116,39 @@ class Runtime:
         try:
             while not self._machine.is_over(self._now()):
                 try:
-                    self._turn(stop)
+                    self._go_on(stop)
                 except Exception as error:
                     if not self._acquired:
                         raise
                     self._fail(error)
-        finally:
-            self._damp()
+        except BaseException as error:  # not even an interrupt leaves a robot as it is
+            if self._acquired:
+                self._fail(error)
+            else:
+                self._event("error", "error", _told(error))
+            raise
         if self._failure is not None:
             raise self._failure
 
-    def _turn(self, stop: Stopper) -> None:
+    def _go_on(self, stop: Stopper) -> None:
         """One cycle."""
         self._cycle = self._pacer.wait(self._listen)
         state = self._driver.read()
         now = self._clock()
+        self._turn = turn = _Turn(self._cycle, state, now)
         if stop.requested:
             self._end("it was stopped", now)
         if state.stamp_ns != self._stamp:
             self.received += 1
+            self.overtaken += state.overtaken
         if self._meet is not None:
             self._meet(state.stamp_ns)
         readings = self._guard.see(state, now)
-        wanted = self._wanted(readings, now)
+        turn.wanted = self._wanted(readings, now)
         self._sent_ns = now
-        what, sent = self._let_out(readings, wanted, now)
+        what = self._let_out(readings, turn)
         self._measure(state, what)
-        self._write(state, wanted, sent, what, now)
+        self._write(turn, what)
         self._stamp = state.stamp_ns
         self._show(readings)
         if self._machine.phase is Phase.ACQUIRE:
@@ -192,7 +190,7 @@ class Runtime:
             self._end(self._pilot.ended, now)
             return
         seconds = (self._cycle - self._policy_began) * self._guard.period
-        self._command = self._source.read(seconds)
+        self._ask(self._source.read(seconds))
         if self._source.is_ended:
             self._end("whoever commands ended it", now)
         begin = self._clock()
@@ -205,36 +203,49 @@ class Runtime:
         self._next_decision += self._every * (1 + behind)
         self._write_decision(decision, now, spent)
 
+    def _ask(self, asked: np.ndarray) -> None:
+        """Command the nearest that the policy was trained for, and say so once for each entry that is another."""
+        if np.array_equal(asked, self._asked):
+            return
+        self._asked, commands = np.array(asked, float), self._pilot.commands
+        self._command = commands.nearest(self._asked)
+        for name, text in commands.changes(self._asked, self._command).items():
+            if name not in self._told_of:
+                self._told_of.add(name)
+                self.warnings += (text,)
+                self._event("warning", "command", text)
+
     def _towards(self, position: np.ndarray) -> Targets:
         return Targets(position, self._zero, self._zero, self._pilot.stiffness, self._pilot.damping)
 
     # Commanding
 
-    def _let_out(self, readings: Readings, wanted: Targets | None, now: int) -> tuple[Sent, Targets | None]:
+    def _let_out(self, readings: Readings, turn: _Turn) -> Sent:
         """Send what the guard lets out, or damping; while nothing is commanded, see how the robot is."""
         machine = self._machine
-        if wanted is None:
+        if turn.wanted is None:
             if machine.phase is Phase.IDLE:
-                self._judge(readings, now)
+                self._judge(readings, turn.now)
             elif machine.phase is Phase.DAMP and self._acquired:
-                self._send_damping()
-                return Sent.DAMPING, None
-            return Sent.NOTHING, None
-        verdict = self._guard.let_out(readings, wanted)
+                return self._send_damping()
+            return Sent.NOTHING
+        verdict = self._guard.let_out(readings, turn.wanted)
+        turn.sent = verdict.targets
         if verdict.trips.any():
             try:
-                self._send_damping()  # before it is put into words
+                return self._send_damping()  # before it is put into words
             finally:
                 self._record["trips"] = _bits(verdict.trips)
-                machine.damp(self._guard.tell(readings, verdict.trips), 1e-9 * now)
-            return Sent.DAMPING, verdict.targets
+                machine.damp(self._guard.tell(readings, verdict.trips), 1e-9 * turn.now)
         if machine.phase is Phase.DAMP:
-            self._send_damping()
-            return Sent.DAMPING, verdict.targets
-        self._driver.write(RobotCommand(self.sent, *verdict.targets))
+            return self._send_damping()
+        self._driver.write(RobotCommand(self.sent + self.withheld, *verdict.targets))
         self._sent_ns = self._clock()
+        if self._withholds:
+            self.withheld += 1
+            return Sent.WITHHELD
         self.sent += 1
-        return Sent.COMMAND, verdict.targets
+        return Sent.COMMAND
 
     def _judge(self, readings: Readings, now: int) -> None:
         """Whether the robot is well before anything is sent to it."""
@@ -278,29 +289,44 @@ class Runtime:
             raise DeployError("stopped before anything was sent to the robot")
         self._machine.damp(cause, 1e-9 * now, failed=False)
 
-    def _fail(self, error: Exception) -> None:
+    def _fail(self, error: BaseException) -> None:
         """DAMP at once, whatever the error; one while damping changes nothing."""
+        now, what = self._clock(), self._damp()
         self._failure = self._failure or error
-        if self._machine.phase is not Phase.DAMP:
-            self._machine.damp(f"error: {type(error).__name__}: {error}", self._now())
-            self._show_phase()
-        self._damp()
+        self._machine.damp(f"error: {_told(error)}", 1e-9 * now)
+        self._show_phase()
+        if self.snapshot is not None:
+            self.snapshot = replace(self.snapshot, phase=self._machine.phase, cause=self._machine.cause)
+        turn = self._turn
+        if turn is not None:
+            if turn.number != self._cycle:  # no state could be read
+                turn = _Turn(self._cycle, turn.state, now)
+            with contextlib.suppress(Exception):  # a state that no record can hold, as it may be what is wrong
+                self._write(turn, what)
 
-    def _damp(self) -> None:
+    def _damp(self) -> Sent:
         """Whatever the driver says to it: there is nothing gentler left to do."""
-        if self._acquired:
-            with contextlib.suppress(Exception):
-                self._send_damping()
+        try:
+            what = self._send_damping()
+        except Exception as error:
+            what = Sent.NOTHING
+            if self._is_damped:
+                self._event("error", "damp", f"the driver does not send it: {_told(error)}")
+        self._is_damped = what is not Sent.NOTHING or self._withholds
+        return what
 
-    def _send_damping(self) -> None:
+    def _send_damping(self) -> Sent:
         self._driver.damp()
         self._sent_ns = self._clock()
+        if self._withholds:
+            return Sent.NOTHING
         self.damped += 1
+        return Sent.DAMPING
 
     # Telling
 
     def _measure(self, state: RobotState, what: Sent) -> None:
-        if what is not Sent.COMMAND or self.sent < _FIRST_CYCLES:
+        if what not in (Sent.COMMAND, Sent.WITHHELD) or self.sent + self.withheld < _FIRST_CYCLES:
             return
         if self._pacer.error_ns is not None:
             self.timing.period_error.add(self._pacer.error_ns)
@@ -308,18 +334,20 @@ class Runtime:
         if state.stamp_ns != self._stamp:
             self.timing.latency.add(self._sent_ns - state.stamp_ns)
 
-    def _write(self, state: RobotState, wanted: Targets | None, sent: Targets | None, what: Sent, now: int) -> None:
+    def _write(self, turn: _Turn, what: Sent) -> None:
         record = self._record
-        record["number"], record["now_ns"], record["sent_ns"] = self._cycle, now, self._sent_ns
+        record["number"], record["now_ns"], record["sent_ns"] = turn.number, turn.now, self._sent_ns
         for name in _STATE_FIELDS:
-            record[name] = getattr(state, name)
+            record[name] = getattr(turn.state, name)
         record["phase"], record["what"], record["restarted"] = self._machine.phase, what, self._restarted
-        for who, targets in (("wanted", wanted), ("sent", sent)):
+        sent = turn.sent if what in (Sent.COMMAND, Sent.WITHHELD) else None  # a driver's damping is its own affair
+        for who, targets in (("wanted", turn.wanted), ("sent", sent)):
             for name, field_name in _TARGET_FIELDS[who]:
                 record[field_name] = np.nan if targets is None else getattr(targets, name)
         self._recorder.cycle(record.tobytes())
         record["trips"] = 0
         self._restarted = False
+        turn.wanted = turn.sent = None  # written once, though damping for an error may follow in the same cycle
 
     def _write_decision(self, decision: Decision, now: int, spent: int) -> None:
         record = self._decided
@@ -341,6 +369,7 @@ class Runtime:
                 decisions=self.decisions,
                 overruns=self.timing.overruns,
                 cause=machine.cause or (self._well if machine.phase is Phase.IDLE else None),
+                warnings=self.warnings,
             )
 
     def _show_phase(self) -> None:
@@ -360,12 +389,16 @@ class Runtime:
 
 
 _STATE_FIELDS = (
-    *("stamp_ns", "sequence", "rivals", "intact", "position", "velocity", "torque", "temperature"),
+    *("stamp_ns", "sequence", "overtaken", "rivals", "intact", "position", "velocity", "torque", "temperature"),
     *("quaternion", "angular_velocity", "acceleration"),
 )
 _TARGET_FIELDS: dict[str, list[tuple[str, Any]]] = {
     who: [(name, f"{who}_{name}") for name in Targets._fields] for who in ("wanted", "sent")
 }
+
+
+def _told(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
 def _bits(trips: np.ndarray) -> int:

@@ -3,9 +3,10 @@
 /joint_states    sensor_msgs/JointState     as measured: rad, rad/s, N m
 /imu             sensor_msgs/Imu            as measured, where the robot has one
 /joint_commands  sensor_msgs/JointState     targets and feed-forward torques that were sent
+/withheld        sensor_msgs/JointState     those that a dry run would have sent
 /cycle           zerogap_msgs/Cycle         the rest of each cycle: what was wanted, gains, temperatures, counters, trips
 /decision        zerogap_msgs/Decision      each step of the policy: command, raw action, targets
-/rosout          rcl_interfaces/Log         events: phases, trips, warnings
+/rosout          rcl_interfaces/Log         events: phases, trips, warnings, errors
 """
 
 from typing import Any
@@ -69,6 +70,7 @@ int64 now_ns
 int64 sent_ns
 int64 stamp_ns
 int64 sequence
+uint32 overtaken
 int32 rivals
 bool intact
 uint8 phase
@@ -97,6 +99,7 @@ SCHEMAS = {
     "/joint_states": ("sensor_msgs/msg/JointState", JOINT_STATE),
     "/imu": ("sensor_msgs/msg/Imu", IMU),
     "/joint_commands": ("sensor_msgs/msg/JointState", JOINT_STATE),
+    "/withheld": ("sensor_msgs/msg/JointState", JOINT_STATE),
     "/cycle": ("zerogap_msgs/msg/Cycle", CYCLE),
     "/decision": ("zerogap_msgs/msg/Decision", DECISION),
     "/rosout": ("rcl_interfaces/msg/Log", LOG),
@@ -112,7 +115,7 @@ _CYCLE_ARRAYS = (
     "sent_stiffness",
     "sent_damping",
 )
-_CYCLE_NUMBERS = ("number", "now_ns", "sent_ns", "stamp_ns", "sequence", "rivals", "phase", "what", "trips")
+_CYCLE_NUMBERS = ("number", "now_ns", "sent_ns", "stamp_ns", "sequence", "overtaken", "rivals", "phase", "what", "trips")
 _UNKNOWN_COVARIANCE = [0.0] * 9
 
 

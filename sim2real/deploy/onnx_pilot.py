@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from sim2real.deploy.command_range import CommandRange
 from sim2real.deploy.pilot import Decision
 from sim2real.export.policy import Policy, readings
 from sim2real.robot_io import RobotState
@@ -22,9 +23,12 @@ class OnnxPilot:
         self.default_pose = np.array(spec.default_pose)
         self.stiffness = np.array(spec.stiffness)
         self.damping = np.array(spec.damping)
-        self.command_names = tuple(entry.name for entry in spec.command)
-        self.command_limits = np.array([(entry.low, entry.high) for entry in spec.command]).reshape(-1, 2)
-        """What training drew, (num_entries, 2)."""
+        self.commands = CommandRange(
+            names=tuple(entry.name for entry in spec.command),
+            limits=np.array([(entry.low, entry.high) for entry in spec.command]).reshape(-1, 2),
+            default=np.array(spec.default_command),
+            of_kind=policy.nearest_command,
+        )
         self.run_hash = spec.run_hash
 
     def restart(self) -> None:

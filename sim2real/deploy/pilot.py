@@ -5,6 +5,7 @@ from typing import Protocol
 
 import numpy as np
 
+from sim2real.deploy.command_range import CommandRange
 from sim2real.robot_io import RobotState
 
 
@@ -28,8 +29,8 @@ class Pilot(Protocol):
     """N m/rad"""
     damping: np.ndarray
     """N m s/rad"""
-    command_names: tuple[str, ...]
-    """Of the command's entries, with units."""
+    commands: CommandRange
+    """What it can be asked."""
     largest_steps: np.ndarray | None
     """Of its targets from one decision to the next, (num_joints,) rad, where they must go out as they are; None where the
     safety filter may take them in several cycles."""
@@ -43,4 +44,6 @@ class Pilot(Protocol):
         """Forget the past, as at the start of an episode."""
         ...
 
-    def decide(self, state: RobotState, command: np.ndarray) -> Decision: ...
+    def decide(self, state: RobotState, command: np.ndarray) -> Decision:
+        """`command` is one that `commands.nearest` gives."""
+        ...

@@ -8,8 +8,10 @@ to the file should this process die. The pipe holds a megabyte, more than half a
 farther behind do frames queue here. Where it has died, as with a full disk, the rest of the log is lost: `problem` tells so.
 """
 
+import contextlib
 import json
 import os
+import select
 import subprocess
 import sys
 import time
@@ -57,9 +59,12 @@ class Recorder:
         _enlarge(self._pipe)
         epoch_ns = time.time_ns() - time.monotonic_ns()
         first = frame(Kind.HEADER, json.dumps(header | {"epoch_ns": epoch_ns}).encode())
-        self._process.stdin.write(first)
-        self._process.stdin.flush()
-        told = self._process.stdout.readline().decode().strip()
+        with contextlib.suppress(OSError):  # it has ended already, and says so, or why
+            self._process.stdin.write(first)
+            self._process.stdin.flush()
+        told = f"its writer did not start within {_START_SECONDS:g} s"
+        if select.select([self._process.stdout], [], [], _START_SECONDS)[0]:
+            told = self._process.stdout.readline().decode().strip()
         if told != "ready":
             self._process.kill()
             self._process.wait()

@@ -29,6 +29,9 @@ class Sent(enum.IntEnum):
     NOTHING = 0
     COMMAND = 1
     DAMPING = 2
+    """The driver's own command that lets its robot sink."""
+    WITHHELD = 3
+    """A command that would have gone out, in a dry run."""
 
 
 def cycle_dtype(joints: int) -> np.dtype:
@@ -41,8 +44,9 @@ def cycle_dtype(joints: int) -> np.dtype:
         for name in ("position", "velocity", "torque", "stiffness", "damping")
     ]
     numbers = [("number", "<u8"), ("now_ns", "<i8"), ("sent_ns", "<i8"), ("stamp_ns", "<i8"), ("sequence", "<i8")]
-    flags = [("rivals", "<i4"), ("intact", "u1"), ("phase", "u1"), ("what", "u1"), ("restarted", "u1"), ("trips", "<u4")]
-    return np.dtype([*numbers, *flags, *state, *imu, *targets])
+    counts = [("overtaken", "<u4"), ("rivals", "<i4")]
+    flags = [("intact", "u1"), ("phase", "u1"), ("what", "u1"), ("restarted", "u1"), ("trips", "<u4")]
+    return np.dtype([*numbers, *counts, *flags, *state, *imu, *targets])
 
 
 def decision_dtype(joints: int, command: int) -> np.dtype:

@@ -1,11 +1,11 @@
 """Where a policy's command comes from: a `CommandSource` is asked once for each decision and never waits.
 
-    Constant((0.5, 0.0, 0.0), names)
-    Script.open(Path("square.csv"), names)
+    Constant((0.5, 0.0, 0.0), pilot.commands.names)
+    Script.open(Path("square.csv"), pilot.commands)
 
 A script is a CSV file, as a spreadsheet writes it: a column `seconds`, which counts from the policy's first decision, and a
-column for each entry of the command, by its name with or without the unit. A row holds until the next one; what has no column
-is zero:
+column for each entry of the command, by its name with or without the unit. A row holds until the next one. What has no column,
+or comes before the first row, is as by default: the policy's file says how, and a gait's default is zero.
 
     seconds, forward velocity, yaw rate
     0,       0.5,              0
@@ -16,16 +16,18 @@ is zero:
 import csv
 import difflib
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
 from assets.errors import UserError
+from sim2real.deploy.command_range import CommandRange
 
 _MAX_BYTES = 1 << 20
-_CLOSE = 1e-6  # that rounding may make of a number
+
+Say = Callable[[str], None]
 
 
 class SourceError(UserError, ValueError):
@@ -74,8 +76,11 @@ class Script:
         self.times, self._commands = times, commands
 
     @classmethod
-    def open(cls, path: Path, names: Sequence[str]) -> "Script":
-        """`names` are those of the command's entries. Raises SourceError with the line that is wrong."""
+    def open(cls, path: Path, commands: CommandRange, say: Say = lambda _: None) -> "Script":
+        """`say` is told, once for each entry of the command, where the policy is commanded otherwise than a line asks.
+
+        Raises SourceError with the line that is wrong.
+        """
         try:
             if path.stat().st_size > _MAX_BYTES:
                 raise SourceError(f"{path} has {path.stat().st_size} bytes, expected a script of at most {_MAX_BYTES}")
@@ -86,14 +91,24 @@ class Script:
         lines = [(i + 1, [cell.strip() for cell in row]) for i, row in enumerate(rows) if any(cell.strip() for cell in row)]
         if len(lines) < 2:
             raise SourceError(f"{path}: expected a line of names, `seconds` first, and lines of numbers; it has {len(lines)}")
-        columns = _columns(path, lines[0][1], names)
-        times, commands = np.zeros(len(lines) - 1), np.zeros((len(lines) - 1, len(names)))
-        for row, (number, cells) in enumerate(lines[1:]):
+        columns = _columns(path, lines[0][1], commands.names)
+        times, asked = np.zeros(len(lines)), np.tile(commands.default, (len(lines), 1))
+        times[0] = -np.inf
+        told: dict[str, str] = {}
+        for row, (number, cells) in enumerate(lines[1:], 1):
             values = _numbers(path, number, cells, len(columns) + 1)
-            times[row], commands[row, columns] = values[0], values[1:]
-            if row and not times[row] > times[row - 1]:
+            times[row], asked[row, columns] = values[0], values[1:]
+            if not times[row] > times[row - 1]:
                 raise SourceError(f"{path}, line {number}: seconds must grow from line to line, found {values[0]:g}")
-        return cls(times, commands)
+            for name, change in commands.changes(asked[row], commands.nearest(asked[row])).items():
+                told.setdefault(name, f"warning: {path}, line {number}: {change}")
+        if times[1] > 0 and commands.is_beyond(commands.default).any():
+            raise SourceError(
+                f"{path}: its first row is at {times[1]:g} s, expected at 0: the policy has no default command until then"
+            )
+        for text in told.values():
+            say(text)
+        return cls(times, asked)
 
     def read(self, seconds: float) -> np.ndarray:
         """Zero before the first row."""
@@ -104,37 +119,16 @@ class Script:
         pass
 
 
-class Within:
-    """Another source's command, each entry within the range that the policy was trained for, (num_entries, 2)."""
-
-    def __init__(self, source: CommandSource, limits: np.ndarray):
-        self._source, self._limits = source, limits
-
-    @property
-    def is_ended(self) -> bool:
-        return self._source.is_ended
-
-    @property
-    def help(self) -> str | None:
-        """How to command; None where there is nothing to be done."""
-        return getattr(self._source, "help", None)
-
-    def read(self, seconds: float) -> np.ndarray:
-        return np.clip(self._source.read(seconds), self._limits[:, 0], self._limits[:, 1])
-
-    def close(self) -> None:
-        self._source.close()
-
-
 def choose_source(
-    names: Sequence[str],
-    limits: np.ndarray,
+    commands: CommandRange,
     command: str | None,
     script: Path | None,
     keyboard: bool,
     gamepad: Path | None,
+    say: Say = lambda _: None,
 ) -> CommandSource:
-    """The one that the command line asks for; zeros where it asks for none. `limits` are (num_entries, 2)."""
+    """The one that the command line asks for; the default command where it asks for none. `say` is told of what a script asks
+    and the policy will not be commanded. Raises SourceError where what is to be commanded from the first cannot be."""
     from sim2real.deploy.gamepad import Gamepad
     from sim2real.deploy.keyboard import Keyboard
 
@@ -142,34 +136,34 @@ def choose_source(
     chosen = [name for name, value in given.items() if value is not None]
     if len(chosen) > 1:
         raise SourceError(f"{' and '.join(chosen)} are given: expected one of them")
-    if chosen and not len(names):
+    if chosen and not commands.names:
         raise SourceError(f"{chosen[0]} is given, and what is to be run takes no command: leave it out; Ctrl-C ends it")
-    source: CommandSource
+    if script is not None:
+        return Script.open(script, commands, say)
+    if command is not None:
+        source = Constant(_read_command(command, commands.names), commands.names)
+        _check_within(source.read(0.0), commands, "in --command")
+        return source
+    why = f"with which {chosen[0]} begins" if chosen else "as no command is given"
+    _check_within(commands.default, commands, f"the policy's default, {why}")
     if keyboard:
-        source = Keyboard(names, limits)
-    elif gamepad is not None:
-        source = Gamepad(names, limits, gamepad)
-    elif script is not None:
-        source = Script.open(script, names)
-    else:
-        source = Constant(_read_command(command, names), names)
-        _check_within(source.read(0.0), names, limits, "zero, as no command is given" if command is None else "in --command")
-    return Within(source, limits)
+        return Keyboard(commands)
+    if gamepad is not None:
+        return Gamepad(commands, gamepad)
+    return Constant(commands.default.tolist(), commands.names)
 
 
-def _check_within(command: np.ndarray, names: Sequence[str], limits: np.ndarray, told: str) -> None:
+def _check_within(command: np.ndarray, commands: CommandRange, told: str) -> None:
     """Raise SourceError where an entry is beyond what the policy was trained for."""
-    for name, value, (low, high) in zip(names, command, limits, strict=True):
-        if not low - _CLOSE <= value <= high + _CLOSE:
-            raise SourceError(
-                f"the {name} is {value:g}, {told}; the policy was trained for {low:.3g} to {high:.3g}: give --command"
-                f" {','.join('N' for _ in names)} within the ranges that `zerogap inspect` shows"
-            )
+    for i in np.flatnonzero(commands.is_beyond(command)):
+        low, high = commands.limits[i]
+        raise SourceError(
+            f"the {commands.names[i]} is {command[i]:g}, {told}; the policy was trained for {low:.3g} to {high:.3g}: give"
+            f" --command {','.join('N' for _ in commands.names)} within the ranges that `zerogap inspect` shows"
+        )
 
 
-def _read_command(text: str | None, names: Sequence[str]) -> list[float]:
-    if text is None:
-        return [0.0] * len(names)
+def _read_command(text: str, names: Sequence[str]) -> list[float]:
     try:
         return [float(part) for part in text.split(",")]
     except ValueError as error:

@@ -4,8 +4,11 @@
     latency.add(sent_ns - stamp_ns)
     latency.percentile(99)                # ms
 
-Memory does not grow with the run: to the microsecond up to a twentieth of a second, and the largest one whatever it is.
+What a loop measures of itself is a `Timing`. Memory does not grow with the run: to the microsecond up to a twentieth of a
+second, and the largest one whatever it is.
 """
+
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -46,3 +49,17 @@ class Durations:
             "max_ms": round(self.largest, 4),
             "histogram": {"edges_ms": list(_EDGES_MS), "counts": counts.tolist()},
         }
+
+
+@dataclass
+class Timing:
+    """What was measured of the loop, in STAND and POLICY."""
+
+    period_error: Durations = field(default_factory=Durations)
+    """How far each period was from the nominal one."""
+    latency: Durations = field(default_factory=Durations)
+    """From a state's arrival to the sending of the first command that knows of it."""
+    inference: Durations = field(default_factory=Durations)
+    """Of the policy's decisions."""
+    overruns: int = 0
+    """Cycles that ended after the next one should have begun."""

@@ -152,7 +152,7 @@ class Go2Driver:
         if self._fault is not None:
             self._state, self._fault = replace(self._fault, rivals=rivals), None
             return self._state
-        before = self._state
+        before, taken = self._state, 0
         self.listen()
         while self._arrived:
             stamp_ns, cdr = self._arrived.popleft()
@@ -161,13 +161,16 @@ class Go2Driver:
             last = self._sequence
             state = self._decode(self._states.from_cdr(cdr), stamp_ns, rivals)
             is_at_fault = not state.intact or (last is not None and state.sequence <= last)
-            if is_at_fault and self._state is not before:
-                self._fault = state
+            if is_at_fault:  # what came after it is not looked at
+                state = replace(state, overtaken=len(self._arrived))
                 self._arrived.clear()
-                break
+                if taken:
+                    self._fault = state
+                    break
+            else:
+                state = replace(state, overtaken=taken)
             self._state = state
-            if is_at_fault:
-                self._arrived.clear()
+            taken += 1
         if self._state is before and before is not None and before.rivals != rivals:
             self._state = replace(before, rivals=rivals)
         return self._state

@@ -162,7 +162,7 @@ class TwinDriver:
         if now >= self._hello_due:
             self._hello_due = now + _HELLO_SECONDS
             self._send(Kind.HELLO, 0)
-        is_new = False
+        taken = 0
         self.listen()
         while self._arrived:
             stamp_ns, content = self._arrived.popleft()
@@ -175,8 +175,9 @@ class TwinDriver:
             if self._state is before or self._state is None:
                 continue
             if not self._is_at_fault(self._state):
-                self._good, is_new = self._state, True
-            elif is_new:
+                self._good = self._state = replace(self._state, overtaken=taken)
+                taken += 1
+            elif taken:
                 self._state, self._fault = before, self._state
                 return
             else:

@@ -10,6 +10,7 @@ from dataclasses import asdict
 
 import numpy as np
 
+from sim2real.deploy.command_range import CommandRange
 from sim2real.deploy.pilot import Decision
 from sim2real.excite.rehearsal import Rehearsal
 from sim2real.robot_io import RobotState
@@ -18,8 +19,7 @@ from sim2real.robot_io import RobotState
 class MotionPilot:
     """Takes what was rehearsed: a motion that no robot should play cannot get this far."""
 
-    command_names: tuple[str, ...] = ()
-    command_limits = np.zeros((0, 2))
+    commands = CommandRange.nothing()
 
     def __init__(self, rehearsal: Rehearsal):
         motion = rehearsal.require().motion

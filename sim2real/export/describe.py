@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from sim2real.export.spec import PolicySpec, Quantity
+from sim2real.export.spec import NEAREST_COMMAND, PolicySpec, Quantity
 
 
 def describe(spec: PolicySpec) -> str:
@@ -35,7 +35,10 @@ def _sees(spec: PolicySpec) -> list[str]:
     times = "the latest observation" if spec.frames == 1 else f"the latest {spec.frames} observations"
     rows = [("term", "size", "scale", "from")]
     rows += [(term.name, str(term.size), f"{term.scale:g}", ", ".join(term.reads) or "nothing") for term in spec.terms]
-    asked = [f"{entry.name} {entry.low:.3g} to {entry.high:.3g}" for entry in spec.command]
+    entries = zip(spec.command, spec.default_command, strict=True)
+    asked = [f"{entry.name} {entry.low:.3g} to {entry.high:.3g} ({default:.3g} by default)" for entry, default in entries]
+    if any(quantity.name == NEAREST_COMMAND for quantity in spec.outputs):
+        asked.append(f"only such as go together: {NEAREST_COMMAND} gives the nearest that do")
     return [f"sees       {times}", *_table(rows), f"is asked   {'; '.join(asked)}"]
 
 

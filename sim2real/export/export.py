@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import onnx
 
@@ -27,8 +28,10 @@ from sim2real.export.program import ExportError, Program, policy_program
 from sim2real.export.record import Recording, largest_error, record
 from sim2real.export.spec import (
     ACTION,
+    COMMAND,
     JOINT_TARGET,
     METADATA_KEY,
+    NEAREST_COMMAND,
     NEXT,
     SCHEMA,
     TOLERANCE,
@@ -117,6 +120,7 @@ def _spec(run: Run, update: int, task: Task, joint_range: np.ndarray, program: P
         frames=task.observation_history,
         terms=program.terms,
         command=_command(task.command),
+        default_command=_floats(task.command.default or (0.0,) * len(task.command.names)),
         action_latency=_latency(random.action_latency),
         observation_latency=_latency(random.observation_latency),
         inputs=program.inputs,
@@ -125,7 +129,7 @@ def _spec(run: Run, update: int, task: Task, joint_range: np.ndarray, program: P
         run_hash=run.hash,
         update=update,
         versions=run.versions | {"zerogap": _version(), "onnx": onnx.__version__},
-        golden=_golden(program, recording),
+        golden=_golden(program, recording, task.command),
         check=Check(0, 0.0),
     )
 
@@ -136,6 +140,8 @@ def _floats(values: tuple[float, ...]) -> tuple[float, ...]:
 
 def _command(command: CommandTerm) -> tuple[CommandEntry, ...]:
     drawn = np.asarray(jax.jit(jax.vmap(command.sample))(jax.random.split(jax.random.key(0), _DRAWS)))
+    if command.default:  # one of training's too, though none of these may lie as far out
+        drawn = np.vstack([drawn, command.default])
     lows, highs = drawn.min(axis=0).tolist(), drawn.max(axis=0).tolist()
     return tuple(CommandEntry(*entry) for entry in zip(command.names, lows, highs, strict=True))
 
@@ -156,14 +162,14 @@ def _range(distribution: Distribution) -> tuple[float, float]:
     return float(drawn.min()), float(drawn.max())
 
 
-def _golden(program: Program, recording: Recording) -> tuple[Golden, ...]:
+def _golden(program: Program, recording: Recording, command: CommandTerm) -> tuple[Golden, ...]:
     """Pairs from all over the recording, its first step and so the start of an episode among them."""
     steps, robots = recording.fresh.shape
     chosen = np.unique(np.linspace(0, steps * robots - 1, _GOLDEN_PAIRS).round().astype(int))
-    return tuple(_golden_pair(program, recording, int(i % steps), int(i // steps)) for i in chosen)
+    return tuple(_golden_pair(program, recording, command, int(i % steps), int(i // steps)) for i in chosen)
 
 
-def _golden_pair(program: Program, recording: Recording, step: int, robot: int) -> Golden:
+def _golden_pair(program: Program, recording: Recording, command: CommandTerm, step: int, robot: int) -> Golden:
     at = (step, robot)
     fresh = bool(recording.fresh[at])
     target, action = recording.target[at], recording.action[at]
@@ -177,6 +183,8 @@ def _golden_pair(program: Program, recording: Recording, step: int, robot: int) 
     }
     outputs = {JOINT_TARGET: target, ACTION: action, NEXT + "frames": frames, NEXT + "begun": np.ones(1)}
     outputs[NEXT + "last_action"] = recording.followed[at]
+    if command.nearest is not None:
+        outputs[NEAREST_COMMAND] = np.asarray(command.nearest(jnp.asarray(inputs[COMMAND])))
     return Golden(
         {q.name: tuple(np.ravel(inputs[q.name]).tolist()) for q in (*program.inputs, *program.history)},
         {q.name: tuple(np.ravel(outputs[q.name]).tolist()) for q in program.outputs},

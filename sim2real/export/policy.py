@@ -19,8 +19,10 @@ import onnxruntime
 from assets.errors import UserError
 from sim2real.export.spec import (
     ACTION,
+    COMMAND,
     JOINT_TARGET,
     METADATA_KEY,
+    NEAREST_COMMAND,
     NEXT,
     TOLERANCE,
     Golden,
@@ -100,14 +102,26 @@ class Policy:
             self._feed(quantity, inputs)
         for quantity in self.spec.history:
             self._feed(quantity, history)
-        # A policy's own limits would turn what is no number into one.
-        if not np.isfinite(self._read).all():
-            raise self._not_finite()
+        self._check_finite()
         self._run()
         target, action = self._found[JOINT_TARGET].copy(), self._found[ACTION].copy()
         if not np.isfinite(action).all():
             target.fill(np.nan)
         return Step(target, action, {q.name: self._found[NEXT + q.name].copy() for q in self.spec.history})
+
+    def nearest_command(self, command: np.ndarray) -> np.ndarray:
+        """The nearest command of the kind that training drew, a pose with a unit quaternion for one: what `step` is to be
+        given. The command itself, where any will do.
+
+        Raises PolicyError where it is of another shape or not finite.
+        """
+        if NEAREST_COMMAND not in self._found:
+            return command
+        self._read.fill(0.0)
+        self._feed(next(quantity for quantity in self.spec.inputs if quantity.name == COMMAND), {COMMAND: command})
+        self._check_finite()
+        self._run()
+        return self._found[NEAREST_COMMAND].astype(float)
 
     def _feed(self, quantity: Quantity, given: Mapping[str, np.ndarray]) -> None:
         try:
@@ -119,10 +133,13 @@ class Policy:
             raise PolicyError(f"{self._name}: {quantity.name!r} has shape {np.shape(value)}, expected {quantity.shape}")
         self._given[quantity.name][...] = value
 
-    def _not_finite(self) -> PolicyError:
+    def _check_finite(self) -> None:
+        # A policy's own limits would turn what is no number into one.
+        if np.isfinite(self._read).all():
+            return
         quantity = next(q for q in (*self.spec.inputs, *self.spec.history) if not np.isfinite(self._given[q.name]).all())
         value = self._given[quantity.name]
-        return PolicyError(f"{self._name}: {quantity.name!r} is {value}, expected finite numbers ({quantity.unit})")
+        raise PolicyError(f"{self._name}: {quantity.name!r} is {value}, expected finite numbers ({quantity.unit})")
 
     def _bind(self) -> onnxruntime.IOBinding:
         binding = self._session.io_binding()

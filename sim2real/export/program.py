@@ -16,16 +16,16 @@ import jax.numpy as jnp
 import onnx
 
 from assets.errors import UserError
-from assets.robots.robot import Robot
 from envs.env import Env
 from envs.proprioception import Proprioception
 from envs.task import Task
 from rl.ppo import PPO, Policy
 from sim2real.export.graph import Graph, Operand, Value
-from sim2real.export.spec import ACTION, JOINT_TARGET, NEXT, Quantity, Term
+from sim2real.export.spec import ACTION, COMMAND, JOINT_TARGET, NEAREST_COMMAND, NEXT, Quantity, Term
 from sim2real.export.translate import apply
 
 IMU = ("imu_quaternion", "angular_velocity")
+_TRACKED = "tracked"
 
 
 class ExportError(UserError, RuntimeError):
@@ -51,7 +51,7 @@ def policy_program(ppo: PPO, learned: Policy) -> Program:
     """Raises ExportError where the policy reads what no driver of its robot can supply, and TranslationError where ONNX has no
     equal for what it computes."""
     env, task = ppo.env, ppo.env.task
-    check_can_be_deployed(task, ppo)
+    _check_can_be_deployed(task, ppo)
     graph = Graph()
     measured, kept = _measured(task), _kept(task, env.observation_size["policy"])
     given = {quantity.name: graph.input(quantity.name, quantity.shape) for quantity in (*measured, *kept)}
@@ -66,16 +66,18 @@ def policy_program(ppo: PPO, learned: Policy) -> Program:
     read = graph.inputs_of(target)
     history = tuple(quantity for quantity in kept if quantity.name in read)
     joints, actions = (task.robot.num_joints,), (env.num_actions,)
+    nearest = _nearest(graph, task, given[COMMAND]) if COMMAND in read else {}
     return Program(
         graph=graph,
         terms=terms,
         inputs=tuple(quantity for quantity in measured if quantity.name in read),
         history=history,
-        values={JOINT_TARGET: target, ACTION: action} | {NEXT + q.name: following[q.name] for q in history},
+        values={JOINT_TARGET: target, ACTION: action} | {NEXT + q.name: following[q.name] for q in history} | nearest,
         outputs=(
             Quantity(JOINT_TARGET, joints, "rad"),
             Quantity(ACTION, actions, "1"),
             *(Quantity(NEXT + q.name, q.shape, q.unit) for q in history),
+            *(Quantity(name, value.shape, ", ".join(task.command.names)) for name, value in nearest.items()),
         ),
     )
 
@@ -93,17 +95,20 @@ def _remember(graph: Graph, env: Env, given: Mapping[str, Value], frame: Operand
     return seen, {"frames": frames, "begun": begun}
 
 
-def check_can_be_deployed(task: Task, ppo: PPO) -> None:
+def _nearest(graph: Graph, task: Task, command: Value) -> dict[str, Operand]:
+    """The nearest command of the kind that training draws, where the task says what that is."""
+    if task.command.nearest is None:
+        return {}
+    return {NEAREST_COMMAND: apply(graph, f"the nearest command of task {task.name!r}", task.command.nearest, command)}
+
+
+def _check_can_be_deployed(task: Task, ppo: PPO) -> None:
     """Raise ExportError where no robot could be driven by the policy, whatever its terms compute."""
     if ppo.config.actor_observation == "critic":
         names = ", ".join(repr(term.name) for term in task.critic_observation)
         raise ExportError(
             f"the policy sees the critic's observation, which no driver can supply: {names}. It is a teacher: distill it into a"
             " student with `zerogap distill RUN`, and export that"
-        )
-    if task.tracked is not None:
-        raise ExportError(
-            f"task {task.name!r} sees where {task.tracked!r} is, which no driver can supply: there is no camera among them yet"
         )
     if not task.robot.motors:
         raise ExportError(
@@ -118,7 +123,7 @@ def _measured(task: Task) -> tuple[Quantity, ...]:
         Quantity("joint_velocity", (n,), "rad/s"),
         Quantity("imu_quaternion", (4,), "w, x, y, z"),
         Quantity("angular_velocity", (3,), "rad/s"),
-        Quantity("command", (len(task.command.names),), ", ".join(task.command.names)),
+        Quantity(COMMAND, (len(task.command.names),), ", ".join(task.command.names)),
     )
 
 
@@ -133,6 +138,9 @@ def _kept(task: Task, observation_size: int) -> tuple[Quantity, ...]:
 def _observe(graph: Graph, task: Task, given: Mapping[str, Value]) -> tuple[list[Operand], tuple[Term, ...]]:
     """Each term's entries of the observation, and what it reads."""
     names = [*(quantity.name for quantity in _measured(task)), "last_action"]
+    if task.tracked is not None:  # an input, so that what reads it is known
+        given = {**given, _TRACKED: graph.input(_TRACKED, (7,))}
+        names.append(_TRACKED)
     entries, terms = [], []
     for term in task.policy_observation:
         place = f"policy observation term {term.name!r} of task {task.name!r}"
@@ -142,13 +150,19 @@ def _observe(graph: Graph, task: Task, given: Mapping[str, Value]) -> tuple[list
 
         value = apply(graph, place, observe, [given[name] for name in names])
         reads = tuple(graph.inputs_of(value))
-        _check_imu(place, reads, task.robot)
+        _check_supplied(place, reads, task)
         entries.append(value)
         terms.append(Term(term.name, float(term.scale), value.shape[0], reads))
     return entries, tuple(terms)
 
 
-def _check_imu(place: str, reads: tuple[str, ...], robot: Robot) -> None:
+def _check_supplied(place: str, reads: tuple[str, ...], task: Task) -> None:
+    robot = task.robot
+    if _TRACKED in reads:
+        raise ExportError(
+            f"{place} reads where {task.tracked!r} is, which no driver can supply: there is no camera among them yet."
+            " Train without that term"
+        )
     lacking = [name for name in reads if name in IMU]
     if lacking and robot.imu_site is None:
         raise ExportError(

@@ -5,22 +5,26 @@
 
 Joints are in policy order, the order of `joints`; quantities are in SI units. A policy is a function of `inputs`, what the
 robot measures and is asked to do, and of `history`, what the policy keeps from step to step. History begins as zeros; each of
-its parts comes out of a step as `next_NAME` and goes into the next as NAME.
+its parts comes out of a step as `next_NAME` and goes into the next as NAME. Where not every command is one that training
+draws, as four numbers are not always a unit quaternion, `nearest_command` comes out, too: one that is, and is to go in.
 """
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 from assets.errors import UserError
 from sim2real.export.strict import StrictError, json_text, read_json
 
-SCHEMA = 1
+SCHEMA = 2
 METADATA_KEY = "zerogap"
 """Under which the JSON lies in the ONNX file's metadata."""
 
 JOINT_TARGET = "joint_target"
 ACTION = "action"
 NEXT = "next_"
+NEAREST_COMMAND = "nearest_command"
+COMMAND = "command"
 
 TOLERANCE = 1e-5
 """How far an output may be from what the environment gave (rad for targets), relative to it where it is larger than 1."""
@@ -70,7 +74,7 @@ class CommandEntry:
     name: str
     """With its unit: "forward velocity (m/s)"."""
     low: float
-    """Of what training drew, the lowest."""
+    """Of what training drew, and the default that its task names, the lowest."""
     high: float
 
 
@@ -132,6 +136,8 @@ class PolicySpec:
     terms: tuple[Term, ...]
     """Of an observation, in order."""
     command: tuple[CommandEntry, ...]
+    default_command: tuple[float, ...]
+    """What is asked where nobody asks."""
     action_latency: TrainedLatency
     """From a target's sending to the motors."""
     observation_latency: TrainedLatency
@@ -150,9 +156,7 @@ class PolicySpec:
 
     def __post_init__(self) -> None:
         if self.schema != SCHEMA:
-            raise SpecError(
-                f"schema is {self.schema}, expected {SCHEMA}: the policy was exported by another version of zerogap"
-            )
+            raise _other_schema(self.schema)
         n = len(self.joints)
         if not 1 <= n <= _MOST_JOINTS or len(set(self.joints)) < n:
             raise SpecError(f"joints: expected 1 to {_MOST_JOINTS} different names, found {n}")
@@ -166,6 +170,11 @@ class PolicySpec:
         for i, limits in enumerate(self.joint_ranges):
             if limits is not None and limits[0] > limits[1]:
                 raise SpecError(f"joint_ranges[{i}]: expected lowest before highest, found {limits}")
+        if len(self.default_command) != len(self.command):
+            raise SpecError(
+                f"default_command: expected {len(self.command)} numbers, one per entry of the command, found"
+                f" {len(self.default_command)}"
+            )
         self._check_quantities()
         if not self.golden:
             raise SpecError("golden: expected at least one pair, found none")
@@ -176,7 +185,7 @@ class PolicySpec:
     def _check_quantities(self) -> None:
         told = tuple(quantity.name for quantity in self.outputs)
         expected = (JOINT_TARGET, ACTION, *(NEXT + quantity.name for quantity in self.history))
-        if told != expected:
+        if told not in (expected, (*expected, NEAREST_COMMAND)):
             raise SpecError(f"outputs: expected {', '.join(expected)}, found {', '.join(told)}")
         shapes = {quantity.name: quantity.shape for quantity in self.outputs}
         for quantity in self.history:
@@ -184,6 +193,11 @@ class PolicySpec:
                 raise SpecError(f"outputs: expected {NEXT}{quantity.name} of the shape of {quantity.name}, {quantity.shape}")
         if {shapes[JOINT_TARGET], shapes[ACTION]} != {(len(self.joints),)}:
             raise SpecError(f"outputs: expected {JOINT_TARGET} and {ACTION} of one entry per joint")
+        asked = {quantity.name: quantity.shape for quantity in self.inputs}.get(COMMAND)
+        if asked not in (None, (len(self.command),)):
+            raise SpecError(f"inputs: expected {COMMAND} of {len(self.command)} entries, found the shape {asked}")
+        if NEAREST_COMMAND in shapes and shapes[NEAREST_COMMAND] != asked:
+            raise SpecError(f"outputs: expected {NEAREST_COMMAND} of the shape of the input {COMMAND}, {asked}")
         names = [quantity.name for quantity in (*self.inputs, *self.history)]
         if len(set(names)) < len(names):
             raise SpecError(f"inputs and history: expected different names, found {', '.join(names)}")
@@ -196,9 +210,28 @@ class PolicySpec:
         if len(text) > _LONGEST_JSON:
             raise SpecError(f"expected at most {_LONGEST_JSON} characters of JSON, found {len(text)}")
         try:
-            return read_json(cls, text)
+            return read_json(cls, text, _updated)
         except StrictError as error:
             raise SpecError(str(error)) from error
+
+
+def _updated(told: Any) -> Any:
+    """What schema 1 told, as this version would have: it had no default of the command."""
+    if not isinstance(told, dict):
+        return told
+    schema, command = told.get("schema"), told.get("command")
+    if isinstance(schema, int) and schema not in (1, SCHEMA):
+        raise _other_schema(schema)
+    if schema == 1 and isinstance(command, list):
+        return told | {"schema": SCHEMA, "default_command": [0.0] * len(command)}
+    return told
+
+
+def _other_schema(found: int) -> SpecError:
+    return SpecError(
+        f"schema is {found}, expected {SCHEMA} or lower: the policy was exported by another version of zerogap. Export its run"
+        " anew with this one"
+    )
 
 
 def _check_arrays(place: str, arrays: dict[str, tuple[float, ...]], quantities: tuple[Quantity, ...]) -> None:

@@ -11,6 +11,7 @@ import json
 import math
 import types
 import typing
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from assets.errors import UserError
@@ -24,8 +25,9 @@ class StrictError(UserError, ValueError):
     """JSON that is not what it should be; the message names the place, what was expected and what was found."""
 
 
-def read_json(kind: type[T], text: str) -> T:
-    """The dataclass that `json_text` told, or someone else by the same rules."""
+def read_json(kind: type[T], text: str, update: Callable[[Any], Any] = lambda told: told) -> T:
+    """The dataclass that `json_text` told, or someone else by the same rules. `update` makes what an older version told, as
+    JSON's own types, what this one would have."""
 
     def refuse(number: str) -> Any:
         raise StrictError(f"expected finite numbers, found {number}")
@@ -40,7 +42,7 @@ def read_json(kind: type[T], text: str) -> T:
         told = json.loads(text, parse_constant=refuse, object_pairs_hook=once)
     except (ValueError, RecursionError) as error:
         raise StrictError(f"no valid JSON: {error}") from error
-    return _read(kind, told, "")
+    return _read(kind, update(told), "")
 
 
 def json_text(value: Any) -> str:

@@ -17,7 +17,8 @@ from envs.task import TaskError
 from envs.terms.pushing import SETTLING
 from rl.ppo import PPO, PPOConfig
 from sim.randomization import AnyObject
-from sim2real.export.program import ExportError, check_can_be_deployed
+from sim2real.export.program import ExportError, policy_program
+from tests.sim2real.export.exportable import made_state
 
 NUM_ENVS, STEPS = 32, 260
 
@@ -137,10 +138,10 @@ def test_what_is_no_free_body_of_the_scene_is_told(task, body):
         make_env(replace(task, tracked=body), 1, "native")
 
 
-def test_no_driver_has_a_camera_yet(env):
+def test_no_driver_has_a_camera_yet_and_the_term_that_needs_one_is_named(env):
     ppo = PPO(env, PPOConfig(minibatches=1))
-    with pytest.raises(ExportError, match=r"task 'panda-push' sees where 'object' is, which no driver can supply"):
-        check_can_be_deployed(env.task, ppo)
+    with pytest.raises(ExportError, match=r"term 'object_and_goal' of task 'panda-push' reads where 'object' is, which no"):
+        policy_program(ppo, made_state(ppo).policy)
 
 
 @pytest.mark.long("compiling a Panda with MJX takes minutes")

@@ -35,6 +35,10 @@ class TwinProcess:
         assert ready, "the twin did not start"
         assert self._process.stdout.readline().strip() == self.port
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def __enter__(self) -> "TwinProcess":
         return self
 

@@ -3,7 +3,7 @@
 Of a deployment become streams: what the robot measured (position, velocity, torque, temperature, IMU), with the stamps at
 which its messages arrived; what was sent (target, target velocity, feed-forward, gains), with the stamps at which it was; and
 what the policy was asked and decided. All are by the host's monotonic clock. While nothing was sent, or damping only, the
-commands are NaN.
+commands are NaN. A dry run sent nothing: only what the robot measured is of use.
 A stored log is read as it is, so that what is known of it can be added to, or what is whole in it be saved.
 """
 
@@ -100,18 +100,22 @@ def _deployment(path: Path, log: Log, wanted: Wanted) -> RobotLog:
         raise RobotLogError(f"{path} holds no cycle: the deployment ended before the robot's first state")
     if not log.is_complete:
         wanted.say(f"warning: {path} breaks off: whoever wrote it died. What came before is imported")
-    joints = len(log.header.joints)
-    streams = _measured(log) | _sent(log.cycles, joints)
-    if log.decisions:
+    told, joints = log.header.provenance, len(log.header.joints)
+    streams = _measured(log)
+    if is_dry_run := told.get("dry_run") is True:
+        wanted.say(f"warning: {path} is of a dry run: nothing was sent to the robot, and only what it measured is imported")
+    else:
+        streams |= _sent(log.cycles, joints)
+    if log.decisions and not is_dry_run:
         stamps = np.array([decision.now_ns for decision in log.decisions], np.int64)
         streams["action"] = Stream(stamps, np.array([decision.action for decision in log.decisions]))
         if log.header.command_names:
             streams["command"] = Stream(stamps, np.array([decision.command for decision in log.decisions]))
-    told = log.header.provenance
+    kind = told.get("excitation")
     info = LogInfo(
         robot=log.header.robot,
         joints=log.header.joints,
-        excitation=told["excitation"] if isinstance(told.get("excitation"), str) else "policy",
+        excitation="" if is_dry_run else kind if isinstance(kind, str) else "policy",
         is_suspended=told.get("is_suspended") is True,
         source=str(path),
     )

@@ -184,6 +184,17 @@ class TestCommands:
         np.testing.assert_allclose(np.linalg.norm(commands[:, 3:], axis=1), 1, atol=1e-5)
         assert (commands[:, 3] >= 0).all()
 
+    def test_the_default_is_where_an_arm_in_its_default_pose_is(self):
+        default = np.array(reaching.default_pose(ARM, SO101))
+        model = SO101.spec().compile()
+        data = mujoco.MjData(model)
+        data.qpos[:] = SO101.default_pose
+        mujoco.mj_kinematics(model, data)
+        np.testing.assert_allclose(default[:3], data.site("gripperframe").xpos, atol=1e-6)
+        quat = np.zeros(4)
+        mujoco.mju_mat2Quat(quat, data.site("gripperframe").xmat)
+        assert abs(quat @ default[3:]) == pytest.approx(1.0, abs=1e-6)
+
     def test_the_arm_reaches_them(self, commands):
         """Inverse kinematics by damped least squares, from several starts, meets the drawn poses within the joints' ranges, but
         for a few in which it gets stuck; five joints meet no pose that was made up."""

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from assets.robots import GO2
+from sim2real.deploy.command_range import CommandRange
 from sim2real.deploy.pilot import Decision
 from sim2real.drivers.driver import DriverError
 from sim2real.robot_io import RobotCommand, RobotState
@@ -92,7 +93,7 @@ class Swaying:
     default_pose = np.array(GO2.default_pose)
     stiffness = np.array(GO2.stiffness)
     damping = np.array(GO2.damping)
-    command_names = ("sway (rad)",)
+    commands = CommandRange(("sway (rad)",), np.array([[-0.5, 0.5]]), np.zeros(1))
     largest_steps = None
     ended: str | None = None
 

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from rosbags.highlevel import AnyReader
+from rosbags.typesys import Stores, get_typestore
 
 from assets.robots import GO2
 from sim2real.deploy.deployment import deploy
@@ -20,13 +22,15 @@ from sim2real.deploy.machine import Phase, Timetable
 from sim2real.deploy.records import Sent
 from sim2real.deploy.replay import replay
 from sim2real.drivers.twin import TwinDriver
+from sim2real.export.policy import PolicyError
 from sim2real.robot_io import RobotCommand
 from tests.sim2real.deploy.robots import Swaying
 
 ROOT = Path(__file__).parents[3]
 RATE = 100.0  # of the robot: half of the work of 500 Hz is not the physics'
 STALE = 2.0  # s: a busy machine may stop a process for a while
-ROBOT = replace(GO2, safety=replace(GO2.safety, stale_seconds=STALE))
+JUMP = 1.0  # rad: and the robot then makes up for the time that it lost
+ROBOT = replace(GO2, safety=replace(GO2.safety, stale_seconds=STALE, jump=JUMP))
 TIMES = Timetable(settle=0.05, unwell=60.0, stand=0.4, stand_speed=4.0, policy=30.0, damp=0.1)
 
 # A robot that goes wrong in the way, and for as long, as a line of its input says: "nan 0.5".
@@ -151,14 +155,59 @@ def test_a_dry_run_sends_nothing_and_logs_what_it_would(peer, tmp_path):
     def stop() -> None:
         os.kill(os.getpid(), signal.SIGINT)
 
-    told, log = run(peer, tmp_path / "log.mcap", stop, dry_run=True)
+    path = tmp_path / "log.mcap"
+    told, log = run(peer, path, stop, dry_run=True)
     assert told["dry_run"]
+    assert (told["sent"], told["damped"]) == (0, 0)
+    assert told["withheld"] == sum(cycle.what is Sent.WITHHELD for cycle in log.cycles) > 10
+    assert {cycle.what for cycle in log.cycles} == {Sent.NOTHING, Sent.WITHHELD}
+    assert all(cycle.sent is not None for cycle in log.cycles if cycle.what is Sent.WITHHELD)
+    assert replay(log).same == replay(log).commands >= told["withheld"]
+    with AnyReader([path], default_typestore=get_typestore(Stores.ROS2_HUMBLE)) as reader:  # nor do other tools see commands
+        assert {"/withheld"} == {c.topic for c in reader.connections} & {"/withheld", "/joint_commands"}
     assert told["cause"] == "it was stopped"
     assert not told["tripped"]
     assert log.header.provenance["dry_run"]
     lying = np.array(GO2.default_pose)
     assert np.abs(log.cycles[-1].state.position - lying).max() > 0.5  # it never stood up
-    assert any(cycle.wanted is not None for cycle in log.cycles)
+
+
+def test_what_was_measured_is_told_where_an_error_ends_it_too(peer, tmp_path):
+    def fail() -> None:
+        raise OSError("the gamepad is gone")
+
+    told: list[dict[str, Any]] = []
+    with pytest.raises(OSError, match="the gamepad is gone"):
+        run(peer, tmp_path / "log.mcap", fail, report=told.append)
+    (figures,) = told
+    assert figures["cause"] == "error: OSError: the gamepad is gone"
+    assert figures["tripped"]
+    assert 0 < figures["latency"]["count"] <= figures["sent"]
+    assert figures["period_error"]["p99_ms"] is not None
+    assert figures["damped"] == sum(cycle.what is Sent.DAMPING for cycle in read_log(tmp_path / "log.mcap").cycles)
+
+
+def test_a_driver_whose_states_are_of_another_robot_is_refused(peer, tmp_path):
+    class Short(TwinDriver):
+        def read(self):
+            return replace(super().read(), torque=np.zeros(6))
+
+    with pytest.raises(DeployError, match=r"Short gives a torque of shape \(6,\), expected \(12,\)"):
+        deploy(Swaying(), Short(peer.address, ROBOT), Trigger(lambda: None), tmp_path / "log.mcap", TIMES)
+    assert not (tmp_path / "log.mcap").exists()
+
+
+def test_a_policy_that_reads_what_the_robot_does_not_measure_is_refused_before_anything_is_sent(peer, tmp_path):
+    class Balancing(Swaying):
+        def decide(self, state, command):
+            if np.isnan(state.quaternion).any():
+                raise PolicyError("'imu_quaternion' is no number")
+            return super().decide(state, command)
+
+    blind = TwinDriver(peer.address, replace(ROBOT, imu_site=None))
+    with pytest.raises(PolicyError, match="imu_quaternion"):
+        deploy(Balancing(), blind, Trigger(lambda: None), tmp_path / "log.mcap", TIMES)
+    assert not (tmp_path / "log.mcap").exists()
 
 
 def test_ctrl_c_lets_the_robot_down(peer, tmp_path):

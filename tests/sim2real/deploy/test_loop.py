@@ -48,7 +48,7 @@ def run(
     clock = driver.clock if driver is not None else Clock()
     driver = driver or (FakeDriver(clock, change) if change else FakeDriver(clock))
     pilot = pilot or Swaying()
-    header = Header("go2", GO2.joints, True, pilot.command_names, PERIOD, LIMITS, GO2.stiffness, GO2.damping, {})
+    header = Header("go2", GO2.joints, True, pilot.commands.names, PERIOD, LIMITS, GO2.stiffness, GO2.damping, {})
     begin = clock.now
 
     class Stopping:
@@ -58,7 +58,7 @@ def run(
 
     error: BaseException | None = None
     with Recorder(path, header.to_json()) as recorder:
-        source = source or Constant((0.3,), pilot.command_names)
+        source = source or Constant((0.3,), pilot.commands.names)
         guard, pacer = Guard(LIMITS, PERIOD), Pacer(PERIOD, clock, clock.sleep)
         runtime = Runtime(driver, pilot, source, recorder, guard, TIMES, pacer)
         try:
@@ -202,6 +202,19 @@ def test_each_fault_ends_in_damp_at_once_with_its_cause_in_the_log(cause, tmp_pa
     assert replay(log).same == replay(log).commands
 
 
+def test_a_command_beyond_the_training_is_kept_within_it_and_told_of_once(tmp_path):
+    class Eager(Constant):
+        def read(self, seconds):
+            return np.array([0.4 if seconds < 0.1 else 0.7 + seconds])
+
+    outcome = run(tmp_path / "eager.mcap", source=Eager((0.0,), ("sway (rad)",)))
+    told = "the sway (rad) is asked to be 0.8, trained were -0.5 to 0.5: 0.5 is commanded"
+    assert [(e.level, e.text) for e in outcome.log.events if e.kind == "command"] == [("warning", told)]
+    assert {decision.command[0] for decision in outcome.log.decisions} == {0.4, 0.5}
+    assert outcome.runtime.warnings == (told,)
+    assert outcome.runtime.snapshot.warnings == (told,)
+
+
 def test_a_policy_that_gives_no_number_ends_in_damp(tmp_path):
     class Mad(Constant):
         def read(self, seconds):
@@ -217,7 +230,20 @@ def test_an_exception_ends_in_damp_and_is_told_in_the_end(tmp_path):
     assert isinstance(outcome.error, DriverError)
     assert outcome.driver.damped > 40  # for as long as after any other end
     assert "the gamepad is gone" in outcome.runtime.machine.cause
-    assert any(e.kind == "damp" and "the gamepad is gone" in e.text for e in outcome.log.events)
+    log = outcome.log
+    assert any(e.kind == "damp" and "the gamepad is gone" in e.text for e in log.events)
+    assert_all_damping_is_logged(outcome, log)
+    commanded = max(c.number for c in log.cycles if c.what is Sent.COMMAND)
+    first = next(c for c in log.cycles if c.what is Sent.DAMPING)
+    assert (first.number, first.phase) == (commanded + 1, Phase.DAMP)  # the very cycle in which it happened
+    assert first.now_ns < first.sent_ns
+
+
+def assert_all_damping_is_logged(outcome: Outcome, log: Log) -> None:
+    damped = [c for c in log.cycles if c.what is Sent.DAMPING]
+    assert len(damped) == outcome.driver.damped == outcome.runtime.damped
+    assert len({c.sent_ns for c in damped}) == len({c.now_ns for c in damped}) == len(damped)
+    assert replay(log).same == replay(log).commands
 
 
 def test_a_driver_that_fails_is_damped_again_and_again(tmp_path):
@@ -230,6 +256,67 @@ def test_a_driver_that_fails_is_damped_again_and_again(tmp_path):
     outcome = run(tmp_path / "dying.mcap", driver=Dying(Clock()))
     assert isinstance(outcome.error, OSError)
     assert outcome.driver.damped > 40
+    assert_all_damping_is_logged(outcome, outcome.log)
+
+
+def test_a_command_that_a_driver_does_not_take_is_in_the_log_beside_the_damping_that_went_out(tmp_path):
+    class Stuck(FakeDriver):
+        def write(self, command):
+            if len(self.commands) == 300:
+                raise OSError("the bus is full")
+            super().write(command)
+
+    outcome = run(tmp_path / "stuck.mcap", driver=Stuck(Clock()))
+    assert isinstance(outcome.error, OSError)
+    log = outcome.log
+    assert_all_damping_is_logged(outcome, log)
+    first = next(c for c in log.cycles if c.what is Sent.DAMPING)
+    assert first.wanted is not None
+    assert replay(log).commands == 301
+
+
+def test_a_robot_that_cannot_be_damped_is_told_of(tmp_path):
+    class Cut(FakeDriver):
+        def damp(self):
+            raise OSError("the cable is cut")
+
+    outcome = run(tmp_path / "cut.mcap", driver=Cut(Clock()), source=Broken())
+    assert isinstance(outcome.error, DriverError)
+    told = [e.text for e in outcome.log.events if e.level == "error"]
+    assert told == [
+        "the driver does not send it: OSError: the cable is cut",
+        "error: DriverError: the gamepad is gone",
+    ]
+    assert not [c for c in outcome.log.cycles if c.what is Sent.DAMPING]
+
+
+def test_not_even_an_interrupt_leaves_a_robot_as_it_is(tmp_path):
+    class Interrupted(Constant):
+        def read(self, seconds):
+            if seconds > 0.1:
+                raise KeyboardInterrupt
+            return super().read(seconds)
+
+    driver = FakeDriver(Clock())
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "interrupted.mcap", driver=driver, source=Interrupted((0.0,), ("sway (rad)",)))
+    assert driver.damped == 1
+    log = read_log(tmp_path / "interrupted.mcap")
+    assert log.cycles[-1].what is Sent.DAMPING
+    assert log.events[-1].text.startswith("error: KeyboardInterrupt")
+
+
+def test_a_state_that_no_record_can_hold_ends_in_damp(tmp_path):
+    outcome = run(tmp_path / "odd.mcap", faulty(temperature=np.zeros((2, 3))))
+    assert outcome.error is not None
+    assert outcome.driver.damped > 40
+
+
+def test_states_that_were_overtaken_are_counted_and_logged(tmp_path):
+    outcome = run(tmp_path / "late.mcap", lambda state, seconds: replace(state, overtaken=2 if 0.1 < seconds < 0.2 else 0))
+    states = {c.state.stamp_ns: c.state.overtaken for c in outcome.log.cycles}
+    assert sum(states.values()) == outcome.runtime.overtaken
+    assert 90 < outcome.runtime.overtaken < 110
 
 
 def test_stopping_lets_the_robot_down_without_an_error(tmp_path):
@@ -258,6 +345,7 @@ def test_a_robot_that_cannot_be_acquired_is_left_alone(tmp_path):
     assert isinstance(outcome.error, DriverError)
     assert not outcome.driver.commands
     assert not outcome.driver.damped
+    assert outcome.log.events[-1].text == "DriverError: another commands it"
 
 
 def test_what_commands_before_the_robot_is_acquired_is_no_rival(tmp_path):

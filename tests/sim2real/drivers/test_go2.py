@@ -89,6 +89,14 @@ def test_a_state_has_the_time_at_which_it_was_heard_not_read(peer: Go2Peer, driv
     assert before.stamp_ns < state.stamp_ns <= heard
 
 
+def test_states_that_come_between_two_reads_are_counted(driver: Go2Driver) -> None:
+    def overtaken() -> int:
+        time.sleep(0.05)
+        return driver.read().overtaken
+
+    until(overtaken)
+
+
 def test_every_quantity_of_a_command_arrives_at_its_joint(peer: Go2Peer, driver: Go2Driver) -> None:
     i = np.arange(12)
     sent = command(POSE + 0.01 * i, velocity=0.1 * i, torque=-0.5 * i, stiffness=20.0 + i, damping=1.0 + 0.1 * i)

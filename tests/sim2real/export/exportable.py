@@ -9,7 +9,7 @@ import numpy as np
 
 from assets.robots.robot import Motor, Robot
 from envs.registry import make_env
-from envs.task import PolicyTerm, Task
+from envs.task import CommandTerm, PolicyTerm, Task
 from envs.terms import observations
 from rl.checkpoint import Checkpoints
 from rl.distill import DistillConfig
@@ -40,6 +40,20 @@ def walking() -> Task:
     task = walker_task(robot=robot(), randomization=NOISY, episode_seconds=0.2, action_limit=4.0)
     gravity = PolicyTerm("projected_gravity", observations.projected_gravity, scale=2.0)
     return dataclasses.replace(task, policy_observation=(*task.policy_observation, gravity))
+
+
+def heading() -> Task:
+    """A command whose two entries are a unit vector."""
+
+    def sample(key: jax.Array) -> jax.Array:
+        angle = jax.random.uniform(key, minval=-1.0, maxval=1.0)
+        return jnp.stack([jnp.cos(angle), jnp.sin(angle)])
+
+    def nearest(command: jax.Array) -> jax.Array:
+        return command / jnp.maximum(jnp.linalg.norm(command), 1e-6)
+
+    command = CommandTerm(("cosine", "sine"), sample, (0.05, 0.05), nearest=nearest, default=(1.0, 0.0))
+    return dataclasses.replace(walking(), command=command)
 
 
 def without_imu() -> Task:
@@ -79,6 +93,17 @@ def made_state(ppo: PPO, seed: int = 0) -> TrainState:
         updates=jnp.int32(7),
         skipped=nothing,
     )
+
+
+def fresh_run(directory: Path, task: str) -> Run:
+    """A run directory of a task of that name, with the checkpoint of a policy that has learned nothing yet."""
+    run = Run.create(directory, task, "native", 16, 0, SMALL)
+    ppo = made_ppo(run.make_task())
+    sizes = ppo.env.observation_size
+    params = ppo.networks.init(jax.random.key(0), sizes["policy"], sizes["critic"])
+    state = made_state(ppo).replace(params=params, average={"actor": params["actor"]})
+    Checkpoints(run.checkpoints).save(state.replace(policy_normalizer=Normalizer.of(sizes["policy"])))
+    return run
 
 
 def made_run(directory: Path, task: str, config: PPOConfig = SMALL, student: bool = False, history: int | None = None) -> Run:

@@ -94,23 +94,26 @@ def test_the_specification_is_the_tasks_and_the_runs(exported, student):
     assert speed.name == "speed (m/s)"
     assert 0 <= speed.low < 0.01
     assert 0.99 < speed.high <= 1
+    assert spec.default_command == (0.0,)
     assert spec.versions["jax"] == student.versions["jax"]
     assert spec.check.observations == OBSERVATIONS
     assert 0 < spec.check.largest_error < TOLERANCE
 
 
 @pytest.mark.parametrize(
-    "name, inputs",
+    "name, inputs, further",
     [
-        ("go2-velocity-flat", ["joint_position", "joint_velocity", "imu_quaternion", "angular_velocity", "command"]),
-        ("so101-reach", ["joint_position", "joint_velocity", "command"]),
+        ("go2-velocity-flat", ["joint_position", "joint_velocity", "imu_quaternion", "angular_velocity", "command"], []),
+        ("so101-reach", ["joint_position", "joint_velocity", "command"], ["nearest_command"]),
     ],
 )
-def test_a_policy_asks_for_what_its_terms_read_and_no_more(name, inputs):
+def test_a_policy_asks_for_what_its_terms_read_and_gives_what_is_needed_and_no_more(name, inputs, further):
     ppo = made_ppo(make_task(name))
     program = policy_program(ppo, made_state(ppo).policy)
     assert [quantity.name for quantity in program.inputs] == inputs
     assert [quantity.name for quantity in program.history] == ["last_action"]
+    outputs = ["joint_target", "action", "next_last_action", *further]
+    assert [quantity.name for quantity in program.outputs] == list(program.values) == outputs
 
 
 @pytest.mark.parametrize(
@@ -167,6 +170,7 @@ def test_a_policy_is_told_in_words(capsys, exported, tmp_path):
         "50 times a second",
         "latest 3 observations",
         "-1 to 1",
+        "(0 by default)",
         "speed (m/s) ",
         "projected_gravity",
         "next_frames",

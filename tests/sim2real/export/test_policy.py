@@ -12,9 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import helper, numpy_helper
 
+from sim2real.deploy.onnx_pilot import OnnxPilot
+from sim2real.export.describe import describe
+from sim2real.export.export import export
 from sim2real.export.policy import Policy, PolicyError, readings
 from sim2real.export.spec import METADATA_KEY
 from sim2real.robot_io import RobotState
+from tests.sim2real.export.exportable import made_run
 
 N = 2
 INPUTS = {
@@ -29,6 +33,14 @@ INPUTS = {
 @pytest.fixture(scope="module")
 def policy(exported) -> Policy:
     return Policy.load(exported)
+
+
+@pytest.fixture(scope="module")
+def heading(tmp_path_factory) -> Policy:
+    """One whose command is a unit vector."""
+    folder = tmp_path_factory.mktemp("heading")
+    export(made_run(folder / "run", "heading"), folder / "policy.onnx", observations=100)
+    return Policy.load(folder / "policy.onnx")
 
 
 def test_history_goes_on_from_step_to_step(policy):
@@ -75,6 +87,40 @@ def test_inputs_are_checked_by_name_and_shape(policy):
         policy.step(INPUTS, {})
     extra = policy.step(INPUTS | {"battery": np.zeros(1)}, policy.begin())
     np.testing.assert_array_equal(extra.target, policy.step(INPUTS, policy.begin()).target)
+
+
+def test_a_policy_of_which_any_command_will_do_leaves_it_as_it_is(policy):
+    assert policy.nearest_command(np.array([-3.0])).tolist() == [-3.0]
+
+
+def test_a_policy_knows_the_nearest_command_of_the_kind_it_was_trained_for(heading):
+    assert heading.spec.default_command == (1.0, 0.0)
+    assert "sine -0.841 to 0.841 (0 by default); only such as go together: nearest_command" in describe(heading.spec)
+    first = heading.step(INPUTS | {"command": np.array([0.6, 0.8])}, heading.begin())
+    assert heading.nearest_command(np.array([3.0, 4.0])) == pytest.approx([0.6, 0.8])
+    again = heading.step(INPUTS | {"command": np.array([0.6, 0.8])}, heading.begin())
+    np.testing.assert_array_equal(first.target, again.target)  # that it was asked between changes nothing
+    with pytest.raises(PolicyError, match=r"'command' is .* expected finite numbers"):
+        heading.nearest_command(np.array([np.nan, 1.0]))
+    with pytest.raises(PolicyError, match=r"'command' has shape \(1,\), expected \(2,\)"):
+        heading.nearest_command(np.array([1.0]))
+
+
+def test_what_a_policy_is_commanded_instead_of_what_it_was_asked_is_told(heading):
+    commands = OnnxPilot(heading).commands
+    assert commands.default.tolist() == [1.0, 0.0]
+    asked = np.array([0.6, 0.0])
+    (told,) = commands.changes(asked, commands.nearest(asked)).values()
+    assert told == "the cosine is asked to be 0.6, which does not go with the other entries: 1 is commanded"
+
+
+def test_a_file_of_before_commands_had_a_default_is_read(exported):
+    def date_back(model):
+        told = json.loads(model.metadata_props[0].value) | {"schema": 1}
+        del told["default_command"]
+        model.metadata_props[0].value = json.dumps(told)
+
+    assert Policy(changed(exported, date_back)).spec == Policy.load(exported).spec
 
 
 def test_an_action_that_is_no_number_gives_no_target(exported):
@@ -183,7 +229,9 @@ def other_spec(**changes):
         (move_weights_elsewhere, "all numbers in the file"),
         (strip, f"has no '{METADATA_KEY}' in its metadata"),
         (other_operator, "cannot be loaded by ONNX Runtime"),
-        (other_spec(schema=2), "schema is 2, expected 1"),
+        (other_spec(schema=3, novelty=1), "schema is 3, expected 2 or lower.*Export its run anew"),
+        (other_spec(default_command=[0.0, 0.0]), "default_command: expected 1 numbers"),
+        (other_spec(command=[], default_command=[]), "expected command of 0 entries"),
         (other_spec(rate=0.0), "rate: expected positive"),
         (other_spec(joints=["right", "right"]), "joints: expected 1 to 256 different names"),
         (other_spec(robot=7), "robot: expected a text, found 7"),

@@ -112,6 +112,17 @@ def test_a_state_has_the_time_at_which_it_was_heard_not_read(server: LocalServer
     assert found.stamp_ns <= heard
 
 
+def test_states_that_come_between_two_reads_are_counted(server: LocalServer) -> None:
+    driver = connect(server, TwinDriver(server.address))
+    for sequence in (7, 8, 9):
+        server.publish(state(sequence))
+    until(lambda: driver.read().sequence == 9)
+    assert driver.read().overtaken == 2
+    server.publish(state(10))
+    until(lambda: driver.read().sequence == 10)
+    assert driver.read().overtaken == 0
+
+
 def test_a_command_holds_for_a_while_only(server: LocalServer, clock: Clock) -> None:
     driver = connect(server, TwinDriver(server.address))
     driver.write(command())

@@ -9,6 +9,7 @@ import pytest
 
 from assets.terrains import Terrain
 from envs.task import RewardTerm
+from sim2real.deploy.command_range import CommandRange
 from sim2real.deploy.pilot import Decision
 from sim2real.robot_io import RobotState
 from sim2real.twin.gap import Gap, Imu, Messages
@@ -20,7 +21,8 @@ from tests.envs.walker import DT, ROBOT, STOP, walker_task
 class Still:
     """Asks for the default pose, and says that it acts as it was told to, decision by decision."""
 
-    joints, command_names, largest_steps, ended = ROBOT.joints, ("speed (m/s)",), None, None
+    joints, largest_steps, ended = ROBOT.joints, None, None
+    commands = CommandRange(("speed (m/s)",), np.array([[0.0, 1.0]]), np.zeros(1))
     default_pose, stiffness, damping = (np.array(getattr(ROBOT, n)) for n in ("default_pose", "stiffness", "damping"))
     rate = 1 / DT
 

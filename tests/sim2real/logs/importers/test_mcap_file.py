@@ -93,11 +93,16 @@ def test_while_nothing_is_commanded_the_commands_are_nan(tmp_path):
     assert len(log["position"]) == 10
 
 
-def test_a_dry_run_has_no_commands(tmp_path):
-    log = read(record(tmp_path / "x.mcap", [cycle(i, Sent.NOTHING) for i in range(5)]))
-    assert "target" not in log.streams
-    assert "stiffness" not in log.streams
+@pytest.mark.parametrize("what", [Sent.WITHHELD, Sent.COMMAND])  # the second is what older versions wrote
+def test_a_dry_run_has_no_commands(tmp_path, what):
+    said: list[str] = []
+    path = record(tmp_path / "x.mcap", [cycle(i, what) for i in range(5)], {"dry_run": True, "excitation": "chirp"})
+    log = read(path, say=said.append)
+    assert set(log.streams) == {*("position", "velocity", "torque", "temperature"), *mcap_file._IMU}
     assert len(log["position"]) == 5
+    assert log.info.excitation == ""
+    (told,) = said
+    assert "x.mcap is of a dry run: nothing was sent to the robot" in told
 
 
 def test_a_state_that_several_cycles_looked_at_is_one_sample(tmp_path):
@@ -138,7 +143,7 @@ def test_a_deployment_on_the_twin_is_imported_whole(tmp_path):
     path, peer = tmp_path / "walk.mcap", Peer()
     try:
         pilot, times = Swaying(), replace(TIMES, policy=0.6)
-        source, driver = Constant((0.2,), pilot.command_names), TwinDriver(peer.address, ROBOT)
+        source, driver = Constant((0.2,), pilot.commands.names), TwinDriver(peer.address, ROBOT)
         deploy(pilot, driver, source, path, times, provenance={"excitation": "multisine"}, say=lambda _: None)
     finally:
         peer.process.kill()
