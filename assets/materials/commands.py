@@ -136,6 +136,7 @@ def predict(
     name: str | None = None,
     units: Literal["m", "cm", "mm", "inch", "foot"] = "m",
     scale: float = 1.0,
+    up: Literal["y", "z"] | None = None,
     timestep: float = 0.002,
     soft: bool = False,
     onnx: Path | None = None,
@@ -162,6 +163,7 @@ def predict(
         name: of the body; by default that of the file, or of its folder where the file's says nothing.
         units: of the file's coordinates.
         scale: by which they are multiplied, besides.
+        up: which of the file's axes is up; by default y of GLB files, as their standard has it, which are turned; z of others.
         onnx: an encoder of pictures that gives the features which the model was trained with.
         pixie: a folder of Pixie's with the object's features, likewise.
         json_file: write the figures to this file.
@@ -188,7 +190,7 @@ def predict(
         Place.of(out, name or "")  # before anything that takes its time
     provider = OnnxFeatures(onnx) if onnx is not None else PixieFeatures(pixie) if pixie is not None else None
     predictor = load_predictor(model)
-    thing = load_object(mesh, name=name, units=units, scale=scale)
+    thing = load_object(mesh, name=name, units=units, scale=scale, up=up)
     field = predict_object(thing, predictor, provider)
     softened = soften(thing, field) if soft else None
     with warnings.catch_warnings():  # which the notes tell
