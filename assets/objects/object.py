@@ -9,6 +9,7 @@ Where the material is known by place, give its density field: `mug.with_density(
 
 import re
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import mujoco
@@ -20,7 +21,7 @@ from assets.objects.hulls import Decomposition, Hull, convex_parts
 from assets.objects.mesh_file import Look, Units, Up, read_mesh
 from assets.objects.solid import Solid, make_solid
 from assets.objects.voxels import Voxels, voxelise
-from assets.objects.walls import wall_of
+from assets.objects.walls import Walls, wall_of
 from assets.robots.primitives import Inertial
 
 WATER = 1000.0
@@ -79,6 +80,11 @@ class Object:
     def contacts(self) -> tuple[Contact, ...]:
         """Of each hull."""
         return self.contact if isinstance(self.contact, tuple) else (self.contact,) * len(self.hulls)
+
+    @cached_property
+    def walls(self) -> Walls:
+        """What of its voxels is wall where it is hollow, by the thickness of the walls."""
+        return Walls(self.solid, self.voxels)
 
     @property
     def bottom(self) -> float:
