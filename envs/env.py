@@ -155,6 +155,15 @@ class Env:
         state = self._begin(state, jnp.ones(n, bool))
         return self._observe(state, observe_key, jnp.ones(n, bool))
 
+    def staggered(self, state: EnvState, key: jax.Array) -> EnvState:
+        """The state of a reset with first episodes that end at any time, for training. Where a command lasts as long as an
+        episode, all environments would else be in the same part of it for ever; other tasks' states stay as they are."""
+        if self.task.command.seconds[0] < self.task.episode_seconds:
+            return state
+        dt = self.task.control_seconds
+        step = jax.random.randint(key, (self.num_envs,), 0, round(self.task.episode_seconds / dt))
+        return state.replace(time=step * dt)
+
     def axes(self, state: EnvState) -> EnvState:
         """Which axis of each array is that of the environments; None where there is none."""
         return jax.tree.map(lambda _: 0, state).replace(key=None, recorder=state.recorder.axes())

@@ -119,14 +119,15 @@ def push(robot: Robot, shelf: "Shelf | None" = None) -> Task:
             RewardTerm("far_from_goal", pushing.near_goal(0.3), 1.0),
             RewardTerm("near_goal", pushing.near_goal(0.1), 1.5),
             RewardTerm("at_goal", pushing.near_goal(0.025), 2.5),
-            RewardTerm("behind_object", pushing.behind_object(0.07, 0.15), 1.0),
+            RewardTerm("progress", pushing.progress, 4.0),
+            RewardTerm("behind_object", pushing.behind_object(0.15), 1.0),
             RewardTerm("action_rate", pushing.action_rate, -0.03),
         ),
         terminations=(TerminationTerm("lost", pushing.is_lost(_TABLE_LOW, _TABLE_HIGH)),),
         termination_cost=1.0,
         action=PlanarTool(arm, _TOOL_HEIGHT, _TOOL_LOW, _TOOL_HIGH),
         action_limit=3.0,
-        discount=0.98,
+        discount=0.99,  # two seconds: a second to get behind the object is to count little less than the push
         metrics=(
             MetricTerm("settled_distance", pushing.goal_distance, pushing.is_settled),
             MetricTerm("arrived", pushing.has_arrived, pushing.is_settled),

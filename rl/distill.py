@@ -102,7 +102,7 @@ class Distiller:
             optimizer=self._optimizer.init({"actor": student["actor"]}),
             policy_normalizer=Normalizer.of(sizes["policy"]),
             critic_normalizer=Normalizer.of(sizes["critic"]),
-            env=self.env.reset(key_env),
+            env=self.env.staggered(self.env.reset(key_env), jax.random.fold_in(key_env, 1)),
             key=jax.random.key_data(key),
             updates=jnp.int32(0),
             teacher=Teacher({"actor": teacher["actor"]}, Normalizer.of(sizes["critic"])),

@@ -163,7 +163,7 @@ class PPO:
             learning_rate=jnp.float32(self.config.learning_rate),
             policy_normalizer=Normalizer.of(seen),
             critic_normalizer=Normalizer.of(sizes["critic"]),
-            env=self.env.reset(key_env),
+            env=self.env.staggered(self.env.reset(key_env), jax.random.fold_in(key_env, 1)),
             key=jax.random.key_data(key),
             updates=jnp.int32(0),
             skipped=jnp.int32(0),

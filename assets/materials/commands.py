@@ -7,9 +7,13 @@ import os
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
+
+if TYPE_CHECKING:
+    from assets.materials.model.predictor import Predictor
+    from assets.materials.providers import FeatureProvider
 
 Json = Annotated[Path | None, tyro.conf.arg(name="json", metavar="FILE")]
 
@@ -22,6 +26,7 @@ def make_data(
     seed: int = 0,
     resolution: Literal[32, 64] = 32,
     jobs: int = 1,
+    onnx: Path | None = None,
     pixie: Path | None = None,
     pixie_size: float = 0.5,
     pixie_features: bool = False,
@@ -30,6 +35,8 @@ def make_data(
     """Make objects of known materials by rule, for training and testing a predictor; or take PixieVerse's.
 
     Example: zerogap materials make-data --out data/materials --jobs 2
+
+    Example: zerogap materials make-data --out data/clip --samples 2000 --onnx clip.onnx
 
     Example: zerogap materials make-data --out data/pixie --pixie render_outputs --resolution 64
 
@@ -41,6 +48,8 @@ def make_data(
         seed: of all that is drawn.
         resolution: voxels along the edge of the cube.
         jobs: processes.
+        onnx: an encoder of pictures, such as one's own CLIP, whose features each voxel gets, 2 bytes each; a model that is
+            trained with them takes no others.
         pixie: a folder of Pixie's with those of its objects; all that have material labels are taken, none is made.
         pixie_size: of an object's cube (m), which Pixie does not tell.
         pixie_features: keep its CLIP features, for a model that is trained with them.
@@ -49,19 +58,27 @@ def make_data(
     from rich.progress import Progress
 
     from assets.materials.data.shards import Procedural, write_shards
+    from assets.materials.errors import MaterialError
     from assets.materials.pixie_field import Pixie
+    from assets.materials.providers import OnnxFeatures
 
+    if onnx is not None and pixie is not None:
+        raise MaterialError("--onnx gives features to objects that are made; PixieVerse's have their own: --pixie-features")
     if pixie is not None:
         source = Pixie.found(pixie, pixie_size, resolution, pixie_features)
     else:
-        source = Procedural(samples, seed, resolution)
+        encoder = None if onnx is None else OnnxFeatures(onnx)
+        if encoder is not None:
+            print(f"features   {encoder.name}, {encoder.channels} a voxel")  # it fails now or never
+        source = Procedural(samples, seed, resolution, encoder)
     made = 0
     with Progress() as bar:
         task = bar.add_task("objects", total=source.count)
         for made in write_shards(out, source, jobs):
             bar.update(task, completed=made)
     print(f"data       {out}, {made} objects")
-    return {"folder": str(out), "source": source.name, "samples": made, "resolution": resolution}
+    told = {"folder": str(out), "source": source.name, "samples": made, "resolution": resolution}
+    return told | {"provider": source.provider}
 
 
 def train(
@@ -83,7 +100,8 @@ def train(
 
     Example: zerogap materials train data/materials --out runs/materials
 
-    A family of shapes, one of textures and some combinations of materials are held out, for `zerogap materials eval`.
+    A family of shapes, one of textures and some combinations of materials are held out, for `zerogap materials eval`; of scans,
+    as PixieVerse's, a fifth of the objects. With features of another network in the data, `predict` and `eval` need it as well.
 
     Args:
         data: the folder that `make-data` wrote.
@@ -121,10 +139,9 @@ def train(
         predictor = fit(read, split, out, config, members, tell, jobs)
     size = (out / PREDICTOR).stat().st_size
     print(f"predictor  {out / PREDICTOR}, {size / 1e6:.1f} MB")
-    for what, names in split.held_out.items():
-        print(f"held out   {what}: {', '.join(names)}")
+    print(f"held out   {split.text}")
     told = {"file": str(out / PREDICTOR), "bytes": size, "temperature": predictor.temperature, "held_out": split.held_out}
-    return told | {"samples": samples, "members": members}
+    return told | {"samples": samples, "members": members, "provider": read.provider}
 
 
 def predict(
@@ -136,6 +153,7 @@ def predict(
     name: str | None = None,
     units: Literal["m", "cm", "mm", "inch", "foot"] = "m",
     scale: float = 1.0,
+    up: Literal["y", "z"] | None = None,
     timestep: float = 0.002,
     soft: bool = False,
     onnx: Path | None = None,
@@ -162,6 +180,7 @@ def predict(
         name: of the body; by default that of the file, or of its folder where the file's says nothing.
         units: of the file's coordinates.
         scale: by which they are multiplied, besides.
+        up: which of the file's axes is up; by default y of GLB files, as their standard has it, which are turned; z of others.
         onnx: an encoder of pictures that gives the features which the model was trained with.
         pixie: a folder of Pixie's with the object's features, likewise.
         json_file: write the figures to this file.
@@ -175,20 +194,17 @@ def predict(
     from assets.materials.picture import draw
     from assets.materials.predict import predict_object
     from assets.materials.properties import PROPERTIES
-    from assets.materials.providers import OnnxFeatures, PixieFeatures
     from assets.materials.soft import soften, write_soft_mjcf
     from assets.objects.mjcf import Place, write_mjcf
     from assets.objects.object import load_object
 
-    if onnx is not None and pixie is not None:
-        raise MaterialError("give one source of features, --onnx or --pixie, not both")
+    provider = _provider(onnx, pixie)
     if not 0 < timestep < 1:
         raise MaterialError(f"the time step must be within 0 and 1 s, found {timestep:g}")
     if out is not None:
         Place.of(out, name or "")  # before anything that takes its time
-    provider = OnnxFeatures(onnx) if onnx is not None else PixieFeatures(pixie) if pixie is not None else None
     predictor = load_predictor(model)
-    thing = load_object(mesh, name=name, units=units, scale=scale)
+    thing = load_object(mesh, name=name, units=units, scale=scale, up=up)
     field = predict_object(thing, predictor, provider)
     softened = soften(thing, field) if soft else None
     with warnings.catch_warnings():  # which the notes tell
@@ -229,6 +245,8 @@ def evaluate(
     model: Path | None = None,
     split_seed: int = 0,
     objects: int | None = None,
+    onnx: Path | None = None,
+    pixie: Path | None = None,
     json_file: Json = None,
 ) -> dict[str, Any]:
     """Measure a predictor: on held-out made objects, or on real ones whose masses are known.
@@ -237,7 +255,8 @@ def evaluate(
 
     Example: zerogap materials eval --data data/materials --model runs/materials/predictor.npz
 
-    A folder of real objects has `mass_kg.json`, masses by name, and for each name a mesh or a folder with one. ALDE is the mean
+    A folder of real objects has `mass_kg.json`, masses by name, and for each name a mesh or a folder with one. What can't be
+    weighed is told and left out, and the command ends with an error after all the others. ALDE is the mean
     of |ln p - ln g|, the less the better; MnRE that of min(p/g, g/p), the more the better.
 
     Args:
@@ -246,30 +265,66 @@ def evaluate(
         model: a file that `zerogap materials train` wrote; by default the one that comes with zerogap.
         split_seed: the one that the model was trained with.
         objects: at most so many of the held-out objects.
+        onnx: an encoder of pictures, for real objects where the model was trained with its features.
+        pixie: a folder with one of Pixie's for each real object, by its name, likewise.
         json_file: write the figures to this file.
     """
-    from rich.console import Console
-
     from assets.materials.errors import MaterialError
     from assets.materials.model.predictor import load_predictor
 
     if (data is None) == (meshes is None):
         raise MaterialError("give either --data, made objects, or --meshes, real ones")
+    if data is not None and (onnx is not None or pixie is not None):
+        raise MaterialError("--onnx and --pixie are for --meshes: data have their features with them")
     predictor = load_predictor(model)
-    if meshes is not None:
-        from assets.materials.weigh import weigh
+    if data is not None:
+        return _eval_data(data, predictor, split_seed, objects)
+    assert meshes is not None
+    told = _eval_meshes(meshes, predictor, onnx, pixie)
+    if told["refused"]:
+        if json_file is not None:
+            from assets.json_file import write_json
 
-        with Console(stderr=True).status("weighing") as status:
-            told = weigh(meshes, predictor, predictor.card.resolution, lambda name: status.update(f"weighing {name}"))
-        for name, row in told["objects"].items():
-            print(f"{name:24} {row['predicted']:.4g} kg of {row['mass']:.4g}, {row['class']}")
-        print(f"ALDE       {told['alde']:.3f}\nMnRE       {told['mnre']:.3f}")
-        return told
-    assert data is not None
-    return _eval_data(data, predictor, split_seed, objects)
+            write_json(json_file, told)
+        raise SystemExit(1)
+    return told
 
 
-def _eval_data(folder: Path, predictor: Any, split_seed: int, objects: int | None) -> dict[str, Any]:
+def _provider(onnx: Path | None, pixie: Path | None) -> "FeatureProvider | None":
+    from assets.materials.errors import MaterialError
+    from assets.materials.providers import OnnxFeatures, PixieFeatures
+
+    if onnx is not None and pixie is not None:
+        raise MaterialError("give one source of features, --onnx or --pixie, not both")
+    return OnnxFeatures(onnx) if onnx is not None else PixieFeatures(pixie) if pixie is not None else None
+
+
+def _eval_meshes(folder: Path, predictor: "Predictor", onnx: Path | None, pixie: Path | None) -> dict[str, Any]:
+    from rich.console import Console
+
+    from assets.materials.model.card import COLOUR
+    from assets.materials.providers import PixieFeatures
+    from assets.materials.weigh import weigh
+
+    provider, card = _provider(onnx, pixie), predictor.card
+    # Of Pixie's folders each tells for itself how many features it has.
+    channels = 0 if provider is None else card.extra if pixie is not None else provider.channels
+    card.expect_provider(COLOUR if provider is None else provider.name, channels)
+
+    def features(name: str) -> "FeatureProvider | None":
+        return provider if pixie is None else PixieFeatures(pixie / name)
+
+    with Console(stderr=True).status("weighing") as status:
+        told = weigh(folder, predictor, card.resolution, lambda name: status.update(f"weighing {name}"), features)
+    for name, row in told["objects"].items():
+        print(f"{name:24} {row['predicted']:.4g} kg of {row['mass']:.4g}, {row['class']}")
+    for name, reason in told["refused"].items():
+        print(f"{name:24} refused: {reason}")
+    print(f"ALDE       {told['alde']:.3f}\nMnRE       {told['mnre']:.3f}")
+    return told
+
+
+def _eval_data(folder: Path, predictor: "Predictor", split_seed: int, objects: int | None) -> dict[str, Any]:
     from rich.progress import Progress
 
     from assets.materials.data.shards import Data
@@ -280,12 +335,13 @@ def _eval_data(folder: Path, predictor: Any, split_seed: int, objects: int | Non
     if objects is not None and objects < 1:
         raise MaterialError(f"--objects is {objects}, expected at least 1")
     read = Data.read(folder)
+    predictor.card.expect_provider(read.provider, read.extra.shape[1])
     split = Split.drawn(read.tags, split_seed)
     known = predictor.card.held_out
     if {what: set(names) for what, names in known.items()} != {what: set(names) for what, names in split.held_out.items()}:
         raise MaterialError(
-            f"the model was trained with other families held out ({known}) than split seed {split_seed} of these data gives"
-            f" ({split.held_out}): give the data and the split seed of its training"
+            f"the model was trained with others held out ({_short(known)}) than split seed {split_seed} of these data gives"
+            f" ({_short(split.held_out)}): give the data and the split seed of its training"
         )
     _, _, test = split.parts(read)
     test = test[:objects]
@@ -302,10 +358,22 @@ def _eval_data(folder: Path, predictor: Any, split_seed: int, objects: int | Non
         "mass_alde",
         "mass_mnre",
     ):
-        print(f"{name:24} {told[name]:.4g}")
+        if name in told:
+            print(f"{name:24} {told[name]:.4g}")
     for name, value in told["error"].items():
         print(f"error of {name:15} {value:.4g}")
+    if told["unlabelled"]:
+        print(f"without labels           {', '.join(told['unlabelled'])}")
     return told
+
+
+def _short(held_out: dict[str, list[str]]) -> str:
+    return "; ".join(
+        f"{what}: {', '.join(names[:_SHOWN])}{', ...' * (len(names) > _SHOWN)}" for what, names in held_out.items()
+    )
+
+
+_SHOWN = 12  # names of what is held out
 
 
 _DRAWS = 400  # of masses, to tell how far they go

@@ -5,10 +5,11 @@
     some = drawn(mug, predicted, count=16, seed=0)          # mugs as they might be
     shelf = Shelf.of_primitives([*some, *others])           # of which `sim.randomization.AnyObject` draws
 
-The density field gives mass, centre of mass and inertia. Each convex part takes the mean of the surface voxels that it covers,
-of friction, restitution and Young's modulus, each on the scale that it is believed on, and touches with priority, so that the
-object's own values count and not the floor's. How stiff a part is in contact follows from Hertz's contact time, as far as the
-simulation's time step resolves it (`contact_frequency`); how much it gives back is measured (`restitution`).
+The density field gives mass, centre of mass and inertia: those of a shell where only a share of the volume is material
+(`hollow`). Each convex part takes the mean of the surface voxels that it covers, of friction, restitution and Young's modulus,
+each on the scale that it is believed on, and touches with priority, so that the object's own values count and not the floor's.
+How stiff a part is in contact follows from Hertz's contact time, as far as the simulation's time step resolves it
+(`contact_frequency`); how much it gives back is measured (`restitution`).
 
 A rigid object does not yield: what is soft is written as a flex (`soft`), where it may yield as well. Nor does it flow: sand,
 snow and fluids become rigid, with a warning.
@@ -23,8 +24,10 @@ import numpy as np
 from assets.materials.classes import CLASSES
 from assets.materials.errors import MaterialError
 from assets.materials.field import MaterialField
-from assets.materials.properties import FRICTION, INDEX, POISSON, RESTITUTION, YOUNG
+from assets.materials.hollow import walled
+from assets.materials.properties import DENSITY, FRICTION, INDEX, POISSON, RESTITUTION, YOUNG
 from assets.materials.restitution import SPEED, bouncing
+from assets.objects.density import inertial_of
 from assets.objects.object import Contact, Object
 from assets.objects.voxels import Voxels
 
@@ -43,8 +46,8 @@ def embody(thing: Object, field: MaterialField, *, timestep: float = TIMESTEP) -
     another grid.
     """
     check_grid(thing, field)
-    thing = replace(thing, notes=(*thing.notes, *_told_rigid(thing, field)))
-    return _made(thing, field, covered(thing), timestep)
+    notes = (*thing.notes, *_told_rigid(thing, field))
+    return replace(_made(thing, field, covered(thing), timestep), notes=notes)
 
 
 def drawn(thing: Object, field: MaterialField, count: int, seed: int, *, timestep: float = TIMESTEP) -> tuple[Object, ...]:
@@ -113,7 +116,7 @@ def _told_rigid(thing: Object, field: MaterialField) -> tuple[str, ...]:
 
 
 def _made(thing: Object, field: MaterialField, places: tuple[np.ndarray, ...], timestep: float) -> Object:
-    made = thing.with_density(field.mass_density)
+    made = replace(thing, inertial=inertial_of(walled(thing, field), field.unit(DENSITY)))
     radius = (3 * thing.solid.volume / (4 * math.pi)) ** (1 / 3)
     contacts = []
     for place in places:

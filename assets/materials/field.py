@@ -2,7 +2,8 @@
 
     field = predict(mug)                                    # or that of known materials, without doubt
     field.unit(FRICTION)                                    # (nx, ny, nz), the likeliest values
-    mug.with_density(field.mass_density)                    # kg/m³ of each voxel, hollows included
+    field.mass_density                                      # kg/m³ of each voxel, hollows included
+    embody(mug, field)                                      # the mug made of it, its mass where its walls are
     field.drawn(rng)                                        # another mug that it might as well be
 
 Draws differ from the mean by one number per property, in standard deviations, for the whole object: what one does not know of a

@@ -3,7 +3,8 @@
     scores = score(predictor, data, test)
     figures(scores)["class_accuracy"]
 
-Each object counts the same, whatever its number of voxels. ALDE is the mean |ln p - ln g|, MnRE the mean of min(p/g, g/p).
+Each object counts the same, whatever its number of voxels. Of what the data tell nothing, as PixieVerse's of friction, there
+are no figures: `figures` names it under "unlabelled". ALDE is the mean |ln p - ln g|, MnRE the mean of min(p/g, g/p).
 """
 
 from collections.abc import Callable
@@ -29,9 +30,9 @@ class Scores:
     accuracy: np.ndarray
     """Share of voxels of the right class, (n,)."""
     error: np.ndarray
-    """Mean absolute error of PROPERTIES, (n, properties): on their scales, but of friction itself."""
+    """Mean absolute error of PROPERTIES, (n, properties): on their scales, but of friction itself; NaN where not known."""
     held: np.ndarray
-    """Share of voxels whose 90 % interval holds the truth, (n, properties)."""
+    """Share of voxels whose 90 % interval holds the truth, (n, properties); NaN where the truth is not known."""
     doubt: np.ndarray
     """Mean standard deviation on the scales, (n, properties)."""
     sure: np.ndarray
@@ -58,9 +59,9 @@ def score(believer: Believer, data: Data, indices: np.ndarray, tell: Callable[[i
         guess, known = classes.argmax(1), truth[:, 0] >= 0
         right = guess == label
         np.add.at(confusion, (label[known].astype(int), guess[known]), 1 / max(known.sum(), 1))
-        held = np.abs(mean - target) <= INTERVAL * std
+        held = np.abs(mean - target) <= INTERVAL * std  # nowhere where the target is not known
         counted = ~np.isnan(target)
-        np.add.at(by_class, label[known].astype(int), np.stack([(held & counted)[known].mean(1), counted[known].mean(1)], 1))
+        np.add.at(by_class, label[known].astype(int), np.stack([held[known].mean(1), counted[known].mean(1)], 1))
         chosen = rng.integers(0, len(guess), _VOXELS)
         told.append(np.stack([classes.max(1)[chosen], right[chosen]], 1)[known[chosen]])
         error = np.abs(mean - target)
@@ -71,35 +72,51 @@ def score(believer: Believer, data: Data, indices: np.ndarray, tell: Callable[[i
         density = DENSITY.to_unit(mean[:, INDEX[DENSITY]]) * FILL.to_unit(mean[:, INDEX[FILL]])
         accuracy = right[known].mean() if known.any() else np.nan
         mass = np.array([(volume * density).sum(), data.mass[index]])
-        with np.errstate(invalid="ignore"):
-            mean_error = np.array(
-                [np.nan if not counted[:, i].any() else np.nanmean(error[:, i]) for i in range(len(PROPERTIES))]
-            )
-        rows.append((np.array(accuracy), mean_error, held.mean(0), std.mean(0), np.array(classes.max(1).mean()), mass))
+        mean_error, share = (_means(values, counted) for values in (error, held))
+        rows.append((np.array(accuracy), mean_error, share, std.mean(0), np.array(classes.max(1).mean()), mass))
         tell(done + 1)
     accuracy, error, held, doubt, sure, mass = (np.stack(column) for column in zip(*rows, strict=True))
     return Scores(accuracy, error, held, doubt, sure, mass, confusion, np.concatenate(told), by_class)
 
 
+def _means(values: np.ndarray, counted: np.ndarray) -> np.ndarray:
+    """Of columns, over the rows that count; NaN where none does."""
+    count = counted.sum(0)
+    return np.where(count > 0, np.where(counted, values, 0).sum(0) / np.maximum(count, 1), np.nan)
+
+
 def figures(scores: Scores) -> dict[str, Any]:
     """The benchmark's, of those objects."""
-    names = [prop.name for prop in PROPERTIES]
-    union = scores.confusion.sum(0) + scores.confusion.sum(1) - np.diag(scores.confusion)
+    labelled = [i for i in range(len(PROPERTIES)) if not np.isnan(scores.error[:, i]).all()]
+    names = [PROPERTIES[i].name for i in labelled]
+    told: dict[str, Any] = {"objects": len(scores.accuracy)}
+    told["unlabelled"] = [prop.name for prop in PROPERTIES if prop.name not in names]
     there = scores.confusion.sum(1) > 0
+    if there.any():
+        told |= _class_figures(scores, there)
+    else:
+        told["unlabelled"].insert(0, "class")
+    if names:
+        held = scores.held[:, labelled]
+        told["interval_coverage"] = float(np.nanmean(held))
+        told["interval_coverage_by_property"] = dict(zip(names, map(float, np.nanmean(held, axis=0)), strict=True))
+    told["error"] = {name: float(np.nanmean(scores.error[:, i])) for name, i in zip(names, labelled, strict=True)}
+    pairs = {"class": (1 - scores.accuracy, -scores.sure)} if there.any() else {}
+    pairs |= {name: (scores.error[:, i], scores.doubt[:, i]) for name, i in zip(names, labelled, strict=True)}
+    told["surest_half"] = {name: _surest_half(error, doubt) for name, (error, doubt) in pairs.items()}
+    return told | mass_figures(scores.mass[:, 0], scores.mass[:, 1])
+
+
+def _class_figures(scores: Scores, there: np.ndarray) -> dict[str, Any]:
+    union = scores.confusion.sum(0) + scores.confusion.sum(1) - np.diag(scores.confusion)
     iou = np.diag(scores.confusion)[there] / union[there]
-    each = scores.held_by_class[there]
+    each = zip(_there(there), scores.held_by_class[there], strict=True)
     return {
-        "objects": len(scores.accuracy),
         "class_accuracy": float(np.nanmean(scores.accuracy)),
         "mean_iou": float(iou.mean()),
         "iou": {material.name: float(v) for material, v in zip(_there(there), iou, strict=True)},
-        "error": dict(zip(names, (float(v) for v in np.nanmean(scores.error, axis=0)), strict=True)),
-        "interval_coverage": float(scores.held.mean()),
-        "interval_coverage_by_property": dict(zip(names, (float(v) for v in scores.held.mean(0)), strict=True)),
-        "interval_coverage_by_class": {m.name: float(a / b) for m, (a, b) in zip(_there(there), each, strict=True)},
+        "interval_coverage_by_class": {material.name: float(held / of) for material, (held, of) in each if of > 0},
         "class_calibration_error": calibration_error(scores.told),
-        "surest_half": {name: float(v) for name, v in zip(["class", *names], _surest_half(scores), strict=True)},
-        **mass_figures(scores.mass[:, 0], scores.mass[:, 1]),
     }
 
 
@@ -117,16 +134,12 @@ def calibration_error(told: np.ndarray) -> float:
     return float(gap.sum() / max(count.sum(), 1))
 
 
-def _surest_half(scores: Scores) -> list[float]:
-    """By how much the error is less over the surest half of the objects: of the class, then of PROPERTIES."""
-    wrong = 1 - scores.accuracy
-    pairs = [(wrong, -scores.sure), *zip(scores.error.T, scores.doubt.T, strict=True)]
-    gains = []
-    for error, doubt in pairs:
-        surest = np.argsort(doubt, kind="stable")[: max(1, len(doubt) // 2)]
-        whole = np.nanmean(error)
-        gains.append(float(1 - np.nanmean(error[surest]) / whole) if whole > 0 else 0.0)
-    return gains
+def _surest_half(error: np.ndarray, doubt: np.ndarray) -> float:
+    """By how much the error is less over the surest half of the objects whose truth is known."""
+    known = ~np.isnan(error)
+    error, doubt = error[known], doubt[known]
+    surest = np.argsort(doubt, kind="stable")[: max(1, len(doubt) // 2)]
+    return float(1 - error[surest].mean() / error.mean()) if error.mean() > 0 else 0.0
 
 
 def _there(mask: np.ndarray) -> list[Any]:

@@ -3,12 +3,16 @@
     grid = read_material_grid(Path("sample_0/material_grid.npy"))    # grid.density, grid.young, grid.poisson, grid.material
     write_material_grid(path, grid)                                  # bit for bit the same
     field_of(grid), grid_of(field, voxels)                           # to and from what we believe
+    read_prediction(path, mask), write_prediction(path, mask, grid)  # normalised by the ranges that lie beside them
 
 Three traps of theirs. Points of its grids are at `linspace(min, max, 64)`: the outermost ones lie on the bounds, so a step is
 1/63 of the box, not 1/64. A prediction's class channels are hard, one or zero, so its confidence says nothing. And the
 `_info.npy` beside it is a pickle, which can run anything when it is loaded: it is never read here.
 """
 
+import json
+import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +32,11 @@ BACKGROUND = 7
 
 MAX_BYTES = 4 * 2**30
 
+RANGES = "normalization_ranges.yaml"
+"""Pixie's statistics file, beside predictions that are normalised by it."""
+
+_RANGES_BYTES = 2**16
+_RANGE = re.compile(r"""["']?(\w+)["']?\s*:\s*([^\s,{}]+)""")
 _BOUNDS = ("min_bounds", "max_bounds")
 _CARD_BYTES = 2**20
 _TINY = 1e-6  # that it adds before it takes a logarithm
@@ -35,13 +44,13 @@ _TINY = 1e-6  # that it adds before it takes a logarithm
 
 @dataclass(frozen=True)
 class Scaling:
-    """1st and 99th percentiles of the training set, by which predictions are normalised: Pixie's normalization_ranges.yaml."""
+    """1st and 99th percentiles of the training set, by which predictions are normalised; by default those of Pixie's own."""
 
-    density: tuple[float, float] = (1.7032, 3.8714)
+    density: tuple[float, float] = (1.7031893730163574, 3.871432304382324)
     """log10 kg/m³"""
-    young: tuple[float, float] = (3.0183, 10.8817)
+    young: tuple[float, float] = (3.0183002948760986, 10.881680488586426)
     """log10 Pa"""
-    poisson: tuple[float, float] = (0.2103, 0.4493)
+    poisson: tuple[float, float] = (0.21027633547782898, 0.4492689371109009)
 
     @property
     def ends(self) -> np.ndarray:
@@ -95,13 +104,44 @@ def _checked(path: Path, grid: np.ndarray) -> MaterialGrid:
 # Predictions
 
 
-def read_prediction(path: Path, mask: Path, scaling: Scaling | None = None) -> MaterialGrid:
-    """Of `sample_0_pred.npy`, (11, 64, 64, 64), where `sample_0_mask.npy` says the object is."""
+def read_scaling(path: Path) -> Scaling:
+    """Of a `normalization_ranges.yaml`. Raises MaterialError where it can't be read, or lacks a percentile."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            text = file.read(_RANGES_BYTES)
+    except (OSError, UnicodeDecodeError) as error:
+        raise MaterialError(f"{path} can't be read: {getattr(error, 'strerror', None) or error}") from error
+    told = dict(_RANGE.findall(text))
+    ranges = []
+    for name in ("density", "E", "nu"):
+        try:
+            low, high = float(told[f"{name}_p1"]), float(told[f"{name}_p99"])
+        except (KeyError, ValueError) as error:
+            raise MaterialError(f"{path}: expected numbers {name}_p1 and {name}_p99, as Pixie writes them ({error})") from error
+        if not -math.inf < low < high < math.inf:
+            raise MaterialError(f"{path}: {name}_p1 must be below {name}_p99, found {low:g} and {high:g}")
+        ranges.append((low, high))
+    return Scaling(*ranges)
+
+
+def write_scaling(path: Path, scaling: Scaling) -> None:
+    """As Pixie writes it, JSON in one line. Raises MaterialError where there is a file already."""
+    pairs = [("density", scaling.density), ("E", scaling.young), ("nu", scaling.poisson)]
+    told = {f"{name}_{end}": value for name, ends in pairs for end, value in zip(("min", "max"), ends, strict=True)}
+    told |= {f"{name}_{end}": value for name, ends in pairs for end, value in zip(("p1", "p99"), ends, strict=True)}
+    with new_file(path, MaterialError, EXISTS) as partial:
+        partial.write_text(json.dumps(told))
+
+
+def read_prediction(path: Path, mask: Path) -> MaterialGrid:
+    """Of `sample_0_pred.npy`, (11, 64, 64, 64), where `sample_0_mask.npy` says the object is; normalised by the ranges in the
+    `normalization_ranges.yaml` beside it, or by Pixie's own where there is none."""
+    beside = path.with_name(RANGES)
+    low, high = (read_scaling(beside) if beside.exists() else Scaling()).ends
     raw = read_array(path, (3 + len(NAMES), SIDE, SIDE, SIDE))
     inside = read_array(mask, (SIDE, SIDE, SIDE)).astype(bool)
     if not np.isfinite(raw).all():
         raise MaterialError(f"{path}: it has values that are not finite")
-    low, high = (scaling or Scaling()).ends
     value = low + (np.moveaxis(raw[:3], 0, -1).astype(float) + 1) / 2 * (high - low)
     density, young = 10 ** value[..., 0] - _TINY, 10 ** value[..., 1] - _TINY
     material = raw[3:].argmax(0).astype(float)
@@ -112,13 +152,24 @@ def read_prediction(path: Path, mask: Path, scaling: Scaling | None = None) -> M
 
 
 def write_prediction(path: Path, mask: Path, grid: MaterialGrid, scaling: Scaling | None = None) -> None:
-    """As Pixie's networks give it: normalised and cut off at -1 and 1, classes as ones and zeros."""
-    low, high = (scaling or Scaling()).ends
+    """As Pixie's networks give it: normalised and cut off at -1 and 1, classes as ones and zeros; and beside it the ranges that
+    it is normalised by, Pixie's own where none are given.
+
+    Raises MaterialError where there are such files already, or predictions in that folder have other ranges.
+    """
+    scaling, beside = scaling or Scaling(), path.with_name(RANGES)
+    if beside.exists() and (found := read_scaling(beside)) != scaling:
+        raise MaterialError(
+            f"{beside} has {found}, which predictions beside it are normalised by, not {scaling}: choose another folder"
+        )
+    low, high = scaling.ends
     value = np.stack([np.log10(grid.density + _TINY), np.log10(grid.young + _TINY), grid.poisson], -1)
     normal = 2 * (np.clip(value, low, high) - low) / (high - low) - 1
     hard = grid.material[..., None] == np.arange(len(NAMES))
     write_array(path, np.moveaxis(np.concatenate([normal, hard], -1), -1, 0).astype(np.float32))
     write_array(mask, grid.mask)
+    if not beside.exists():
+        write_scaling(beside, scaling)
 
 
 # Features

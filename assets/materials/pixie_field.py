@@ -4,8 +4,9 @@
     field = field_of(grid, size=0.5)                        # its grid, as a field on 64^3 voxels of that many metres together
     write_shards(out, Pixie.found(Path("PixieVerse"), 0.5))  # its objects as training data
 
-Pixie tells nothing of friction, restitution, yield and fill: a field has the middle of all materials for them, with a doubt as
-wide; in training they count for nothing. Its class "stationary" is no material: training takes no class from it.
+Pixie tells nothing of friction, restitution and yield: a field has the middle of all materials for them, with a doubt as wide;
+in training they count for nothing. Its densities are those of the whole, so nothing of it is hollow. Its class "stationary" is
+no material: training takes no class from it.
 """
 
 from dataclasses import dataclass, replace
@@ -168,6 +169,7 @@ def read_sample(folder: Path, size: float, resolution: int = 64) -> Sample:
     materials[:, 0] = [class_of(int(kind[3])) for kind in kinds]
     for column, prop in enumerate((DENSITY, YOUNG, POISSON)):
         materials[:, 1 + INDEX[prop]] = prop.to_scale(kinds[:, column])
+    materials[:, 1 + INDEX[FILL]] = FILL.to_scale(1.0)  # a density of Pixie's is that of the whole
     volume = occupancy.ravel()[seen.voxel] * seen.size**3
     mass = float((volume * kinds[part, 0]).sum())
     names = tuple(sorted({NAMES[int(kind[3])] for kind in kinds}))

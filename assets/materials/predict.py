@@ -2,7 +2,7 @@
 
     mug = load_object("mug/textured.obj")
     field = predict_object(mug)                             # a MaterialField on mug.voxels, with its uncertainty
-    mug = mug.with_density(field.mass_density)              # kg/m³ of each voxel, hollows included
+    mug = embody(mug, field)                                # with its mass, inertia and contacts
 
 The object is to be given as it looks, without walls: that it is hollow is predicted.
 """

@@ -9,6 +9,7 @@ sides; a voxel has the mean over the views that show it, and one that none shows
 tells whose features it was trained on, and refuses others.
 """
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -117,9 +118,23 @@ class OnnxFeatures:
     """Taken off the sRGB values in [0, 1]: ImageNet's."""
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.path, self.mean, self.std)  # other processes open the file for themselves
+
     @property
     def name(self) -> str:
-        return f"onnx:{self.path.stem}"
+        return self._name
+
+    @cached_property
+    def _name(self) -> str:
+        """Of the file, with a hash of what it holds and is given: another network by the same name is another provider."""
+        try:
+            with self.path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256")
+        except OSError as error:
+            raise MaterialError(f"{self.path}: {error.strerror or error}; expected a network in ONNX format") from error
+        digest.update(repr((self.mean, self.std)).encode())
+        return f"onnx:{self.path.stem}-{digest.hexdigest()[:8]}"
 
     @cached_property
     def _session(self) -> Any:

@@ -1,7 +1,7 @@
 """Predicted masses against weighed ones: a folder of objects with `mass_kg.json`.
 
 told = weigh(Path("objects/ycb"), load_predictor())
-told["alde"], told["mnre"], told["objects"]["mug"]
+told["alde"], told["mnre"], told["objects"]["mug"], told["refused"]
 """
 
 import json
@@ -18,7 +18,9 @@ from assets.materials.classes import CLASSES
 from assets.materials.errors import MaterialError
 from assets.materials.metrics import mass_figures
 from assets.materials.predict import believed_field, seen_object
+from assets.materials.providers import FeatureProvider
 from assets.objects.density import inertial_of
+from assets.objects.errors import ObjectError
 from assets.objects.mesh_file import FORMATS
 from assets.objects.object import Object, load_object
 
@@ -26,30 +28,44 @@ MASSES = "mass_kg.json"
 
 
 def weigh(
-    folder: Path, believer: Believer, resolution: int = 32, tell: Callable[[str], None] = lambda name: None
+    folder: Path,
+    believer: Believer,
+    resolution: int = 32,
+    tell: Callable[[str], None] = lambda name: None,
+    features: Callable[[str], FeatureProvider | None] = lambda name: None,
 ) -> dict[str, Any]:
-    """For each object that the folder's `mass_kg.json` names: a mesh of its name, or a folder with one mesh.
+    """For each object that the folder's `mass_kg.json` names: a mesh of its name, or a folder with one mesh. `features` gives
+    an object's provider, where the believer was trained with one.
 
-    Raises MaterialError where masses or meshes are missing, ObjectError where a mesh can't be read.
+    What can't be weighed, as its mesh is missing or refused, is in no figure but under "refused", with the reason. Raises
+    MaterialError where that is all, or there are no masses.
     """
     masses = read_masses(folder)
-    paths = {name: _mesh_of(folder, name) for name in masses}
     objects: dict[str, Any] = {}
+    refused: dict[str, str] = {}
     for name, mass in masses.items():
         tell(name)
         began = time.perf_counter()
-        thing = load_object(paths[name])
-        predicted, likely = _weighed(thing, believer, resolution)
+        try:
+            thing = load_object(_mesh_of(folder, name))
+            predicted, likely = _weighed(thing, believer, resolution, features(name))
+        except (MaterialError, ObjectError) as error:
+            refused[name] = str(error)
+            continue
         objects[name] = {"mass": mass, "predicted": predicted, "ratio": predicted / mass, "class": likely}
         objects[name]["seconds"] = time.perf_counter() - began
+    if not objects:
+        raise MaterialError(
+            f"none of the {len(masses)} objects of {folder} can be weighed; the first: {next(iter(refused.values()))}"
+        )
     pairs = np.array([(row["predicted"], row["mass"]) for row in objects.values()])
     figures = mass_figures(pairs[:, 0], pairs[:, 1])
-    return {"alde": figures["mass_alde"], "mnre": figures["mass_mnre"], "objects": objects}
+    return {"alde": figures["mass_alde"], "mnre": figures["mass_mnre"], "objects": objects, "refused": refused}
 
 
-def _weighed(thing: Object, believer: Believer, resolution: int) -> tuple[float, str]:
+def _weighed(thing: Object, believer: Believer, resolution: int, provider: FeatureProvider | None) -> tuple[float, str]:
     """kg, and the class that most of it is."""
-    seen, cube, _ = seen_object(thing, resolution)
+    seen, cube, _ = seen_object(thing, resolution, provider)
     field = believed_field(thing, believer, seen, cube)
     volume = thing.voxels.occupancy[..., None]
     likely = CLASSES[int((field.classes * volume).sum((0, 1, 2)).argmax())].name

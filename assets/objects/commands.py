@@ -19,6 +19,7 @@ def import_(
     name: str | None = None,
     units: Literal["m", "cm", "mm", "inch", "foot"] = "m",
     scale: float = 1.0,
+    up: Literal["y", "z"] | None = None,
     mass: float | None = None,
     density: float | None = None,
     wall: float | None = None,
@@ -44,6 +45,7 @@ def import_(
         name: of the body; by default that of the file, or of its folder where the file's says nothing.
         units: of the file's coordinates.
         scale: by which they are multiplied, besides.
+        up: which of the file's axes is up; by default y of GLB files, as their standard has it, which are turned; z of others.
         mass: kg; with it the density follows.
         density: of the material (kg/m³); that of water, 1000, where neither it nor the mass is given.
         wall: thickness of the walls of a hollow object (m).
@@ -66,6 +68,7 @@ def import_(
         name=name,
         units=units,
         scale=scale,
+        up=up,
         mass=mass,
         density=density,
         wall=wall,

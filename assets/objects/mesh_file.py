@@ -1,6 +1,9 @@
-"""Reads what others have modelled or scanned: OBJ, PLY, STL and GLB files, with textures and colours, in metres.
+"""Reads what others have modelled or scanned: OBJ, PLY, STL and GLB files, with textures and colours, in metres, z up.
 
     looks, notes = read_mesh(Path("mug/textured.obj"), units="m", scale=1.0)
+
+GLB files have y up by their standard (glTF 2.0, 3.4): they are turned, by a right angle about x. The other formats have no such
+rule and stay as they are. Where a file is otherwise, say which of its axes is up.
 
 A file from elsewhere is data: sizes are bounded before anything is read, nothing is fetched, and what it refers to is looked
 for in its own folder only. `notes` tell what was left out.
@@ -27,6 +30,14 @@ Units = Literal["m", "cm", "mm", "inch", "foot"]
 
 METRES: dict[Units, float] = {"m": 1.0, "cm": 1e-2, "mm": 1e-3, "inch": 0.0254, "foot": 0.3048}
 
+Up = Literal["y", "z"]
+"""Which of a file's axes is up."""
+
+UP: dict[str, Up] = {"obj": "z", "ply": "z", "stl": "z", "glb": "y"}
+"""By the format, where nobody says otherwise."""
+
+_TURN: dict[Up, np.ndarray] = {"y": np.array([[1, 0, 0], [0, 0, -1], [0, 1, 0]], float), "z": np.eye(3)}
+
 SMALLEST, LARGEST = 2e-3, 5.0
 """Longest edge of the box around an object that is taken for right (m)."""
 _LIKELY = (0.02, 2.0)
@@ -52,24 +63,35 @@ class Look:
     """Where there is no picture; in [0, 1]."""
 
 
-def read_mesh(path: Path, units: Units = "m", scale: float = 1.0) -> tuple[tuple[Look, ...], tuple[str, ...]]:
-    """The surfaces in a file, in metres, and notes on what of it was left out.
+def read_mesh(
+    path: Path, units: Units = "m", scale: float = 1.0, up: Up | None = None
+) -> tuple[tuple[Look, ...], tuple[str, ...]]:
+    """The surfaces in a file, in metres with z up, and notes on what of it was turned or left out. `up` is the file's axis that
+    is, by default that of its format: see `UP`.
 
     Raises ObjectError where the file can't be read, is too large, or holds an object of an unlikely size.
     """
     if units not in get_args(Units):
         raise ObjectError(f"{path}: unknown units {units!r}, expected one of {', '.join(get_args(Units))}")
+    if up is not None and up not in get_args(Up):
+        raise ObjectError(f"{path}: unknown axis {up!r}, expected up to be one of {', '.join(get_args(Up))}")
     if not 0 < scale < math.inf:
         raise ObjectError(f"{path}: scale must be positive and finite, found {scale:g}")
     notes: list[str] = []
-    looks = tuple(_looks(path, METRES[units] * scale, notes))
+    kind = _kind(path)
+    axis = up or UP[kind]
+    if axis != "z":
+        by = "" if up else f", as {kind.upper()} files have it: up='z' keeps the file's axes"
+        notes.append(f"turned from {axis} up to z up{by}")
+    looks = tuple(_looks(path, METRES[units] * scale * _TURN[axis], notes))
     if not looks:
         raise ObjectError(f"{path}: it has no triangles; expected a surface mesh, not points or lines")
     _check_size(path, looks, units, scale)
     return looks, tuple(notes)
 
 
-def _looks(path: Path, scale: float, notes: list[str]) -> Iterator[Look]:
+def _looks(path: Path, scale: np.ndarray, notes: list[str]) -> Iterator[Look]:
+    """With coordinates multiplied by `scale`, (3, 3)."""
     import trimesh
 
     scene = _load(path, notes)
@@ -83,7 +105,7 @@ def _looks(path: Path, scale: float, notes: list[str]) -> Iterator[Look]:
         if not isinstance(mesh, trimesh.Trimesh) or not len(mesh.faces):
             notes.append(f"left out {name!r}: it has no triangles")
             continue
-        vertices = scale * (np.asarray(mesh.vertices, float) @ pose[:3, :3].T + pose[:3, 3])
+        vertices = (np.asarray(mesh.vertices, float) @ pose[:3, :3].T + pose[:3, 3]) @ scale.T
         triangles = np.asarray(mesh.faces, np.int32)
         if not np.isfinite(vertices).all():
             raise ObjectError(f"{path}: {np.count_nonzero(~np.isfinite(vertices).all(1))} of its vertices are not finite")
@@ -94,12 +116,17 @@ def _looks(path: Path, scale: float, notes: list[str]) -> Iterator[Look]:
         yield _look(path, vertices, triangles, mesh.visual, notes)
 
 
-def _load(path: Path, notes: list[str]) -> Any:
-    import trimesh
-
+def _kind(path: Path) -> str:
     kind = path.suffix.lower().removeprefix(".")
     if kind not in FORMATS:
         raise ObjectError(f"{path}: unknown format {path.suffix!r}, expected a file that ends in .{', .'.join(FORMATS)}")
+    return kind
+
+
+def _load(path: Path, notes: list[str]) -> Any:
+    import trimesh
+
+    kind = _kind(path)
     try:
         size = path.stat().st_size
         if size > MAX_FILE_BYTES:

@@ -9,6 +9,7 @@ Where the material is known by place, give its density field: `mug.with_density(
 
 import re
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import mujoco
@@ -17,10 +18,10 @@ import numpy as np
 from assets.objects.density import inertial_of, uniform, with_mass
 from assets.objects.errors import ObjectError
 from assets.objects.hulls import Decomposition, Hull, convex_parts
-from assets.objects.mesh_file import Look, Units, read_mesh
+from assets.objects.mesh_file import Look, Units, Up, read_mesh
 from assets.objects.solid import Solid, make_solid
 from assets.objects.voxels import Voxels, voxelise
-from assets.objects.walls import wall_of
+from assets.objects.walls import Walls, wall_of
 from assets.robots.primitives import Inertial
 
 WATER = 1000.0
@@ -43,7 +44,7 @@ class Contact:
 
 @dataclass(frozen=True, eq=False)
 class Object:
-    """A rigid object, in the frame of its mesh (m)."""
+    """A rigid object, in the frame of its mesh, turned to have z up (m)."""
 
     name: str
     """Of its body, and the first part of the names of all that belongs to it."""
@@ -80,6 +81,11 @@ class Object:
         """Of each hull."""
         return self.contact if isinstance(self.contact, tuple) else (self.contact,) * len(self.hulls)
 
+    @cached_property
+    def walls(self) -> Walls:
+        """What of its voxels is wall where it is hollow, by the thickness of the walls."""
+        return Walls(self.solid, self.voxels)
+
     @property
     def bottom(self) -> float:
         """Height of its lowest point (m)."""
@@ -106,6 +112,7 @@ def load_object(
     name: str | None = None,
     units: Units = "m",
     scale: float = 1.0,
+    up: Up | None = None,
     density: float | None = None,
     mass: float | None = None,
     wall: float | None = None,
@@ -120,6 +127,7 @@ def load_object(
         name: by default that of the file, or of its folder where the file's says nothing.
         units: of its coordinates.
         scale: by which they are multiplied, besides.
+        up: which of the file's axes is up, the object's z then; by default "y" of a GLB file, as its standard has it, else "z".
         density: of its material (kg/m³); that of water where neither it nor the mass is given.
         mass: kg; with it the density follows.
         wall: thickness of its walls, where it is hollow (m).
@@ -135,7 +143,7 @@ def load_object(
         raise ObjectError(f"an object's name has up to 64 letters, digits, '_', '-' and '.', found {name!r}")
     if mass is not None and density is not None:
         raise ObjectError(f"{path}: give its mass or its density, not both: the one follows from the other")
-    looks, notes = read_mesh(path, units, scale)
+    looks, notes = read_mesh(path, units, scale, up)
     starts = np.cumsum([0, *(len(look.vertices) for look in looks)])
     vertices = np.concatenate([look.vertices for look in looks])
     faces = np.concatenate([look.faces + start for look, start in zip(looks, starts, strict=False)])

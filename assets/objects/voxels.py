@@ -115,7 +115,9 @@ def _ranges(first: np.ndarray, last: np.ndarray) -> tuple[np.ndarray, np.ndarray
 
 def _inside(triangles: np.ndarray, x_lines: _Lines, y_lines: _Lines) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """What of the vertical lines is inside: number of the line (x major), lower and upper end (m)."""
-    low, high = triangles[..., :2].min(1), triangles[..., :2].max(1)
+    # A little more than a triangle's box, as lines are a little aside: whether one passes is decided by the edges alone.
+    margin = 1e-5 * np.array([x_lines.width.max(), y_lines.width.max()])
+    low, high = triangles[..., :2].min(1) - margin, triangles[..., :2].max(1) + margin
     triangle, i = _ranges(np.searchsorted(x_lines.at, low[:, 0]), np.searchsorted(x_lines.at, high[:, 0], "right"))
     first, last = np.searchsorted(y_lines.at, low[:, 1]), np.searchsorted(y_lines.at, high[:, 1], "right")
     pair, j = _ranges(first[triangle], last[triangle])

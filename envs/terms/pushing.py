@@ -42,14 +42,25 @@ def is_settled(view: View) -> jax.Array:
     return view.command_time >= SETTLING
 
 
-def behind_object(offset: float, scale: float) -> Callable[[View], jax.Array]:
-    """1 where the tool is `offset` (m) behind the object as seen from its goal, or the object has arrived; a quarter at `scale`
-    (m) from there."""
+def progress(view: View) -> jax.Array:
+    """How fast the object nears its goal (m/s), below zero where it goes away. It is the rate of a potential, the distance, so
+    that it changes what is learned first and not what is best (Ng, Harada and Russell 1999)."""
+    return view.tracked_velocity[:2] @ _direction(view.command - view.tracked_position[:2])
+
+
+def behind_object(scale: float) -> Callable[[View], jax.Array]:
+    """How near the tool is to the object's middle, a quarter at `scale` (m) from it, times from which side: 1 behind the object
+    as seen from its goal, a quarter beside it, nothing before it. 1 where the object has arrived.
+
+    It grows till the tool touches and stays the same while it pushes, so that nobody is paid for keeping off.
+    """
 
     def term(view: View) -> jax.Array:
-        place = view.tracked_position[:2] - offset * _direction(view.command - view.tracked_position[:2])
-        away = jnp.linalg.norm(view.end_effector_position[:2] - place)
-        return jnp.maximum(1 - jnp.tanh(away / scale), has_arrived(view))
+        place = view.tracked_position[:2]
+        way = place - view.end_effector_position[:2]
+        behind = (1 + _direction(way) @ _direction(view.command - place)) / 2
+        near = 1 - jnp.tanh(jnp.linalg.norm(way) / scale)
+        return jnp.maximum(near * jnp.square(behind), has_arrived(view))
 
     return term
 

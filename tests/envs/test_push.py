@@ -79,7 +79,9 @@ def test_each_environment_has_an_object_of_its_own(task, env, episode):
 
 
 def test_doing_nothing_costs_nothing_and_pushing_pays(episode):
-    assert episode["reward"][5:].min() > -0.001  # of a step
+    still = np.linalg.norm(np.diff(episode["pose"][..., :2], axis=0), axis=2) < 1e-5
+    assert still[5:].mean() > 0.05
+    assert episode["reward"][5:-1][still[5:]].min() > -0.003  # of a step: an action that changes costs a little
     assert episode["reward"][-50:].mean() > 1.5 * episode["reward"][:25].mean()
 
 
@@ -111,6 +113,28 @@ def test_settled_figures_count_from_four_seconds_after_a_goal(episode):
     early = episode["command_time"] < SETTLING - 0.03
     assert np.isnan(settled[early & ~episode["lost"]]).mean() > 0.98
     assert np.isfinite(settled[-1]).any()
+
+
+def test_training_begins_in_all_parts_of_an_episode_and_evaluation_in_none(env):
+    """One goal lasts an episode: who begins together would end together for ever."""
+    ppo = PPO(env, PPOConfig(minibatches=1))
+    state = jax.jit(ppo.init)(jax.random.key(3)).env
+    assert np.ptp(state.time) > 6.0
+    np.testing.assert_allclose(state.time / 0.02, np.round(state.time / 0.02), atol=1e-3)
+    assert (state.command_time == 0).all(), "the goal is as new as the episode"
+
+    def step(state, _):
+        state = env.step(state, jnp.zeros((NUM_ENVS, env.num_actions)))
+        return state, state.truncated
+
+    truncated = np.asarray(jax.jit(lambda state: jax.lax.scan(step, state, None, length=100)[1])(state))
+    assert 0 < truncated.sum() < NUM_ENVS // 2, "those that were in the last 2 s of 8"
+    assert (env.reset(jax.random.key(3)).time == 0).all()
+
+
+def test_commands_that_change_within_an_episode_need_no_staggering(task):
+    env = make_env(replace(task, command=replace(task.command, seconds=(2.0, 3.0))), 4, "native")
+    assert (jax.jit(PPO(env, PPOConfig(minibatches=1)).init)(jax.random.key(3)).env.time == 0).all()
 
 
 def test_a_place_out_of_reach_is_told():

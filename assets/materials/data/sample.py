@@ -2,9 +2,10 @@
 
     sample = make_sample(seed=0, index=17)                  # always the same
     sample.seen, sample.part, sample.materials, sample.mass
+    make_sample(0, 17, encoder=OnnxFeatures(path)).seen.extra   # with the features of a network that looks at it
 
 A recipe's parts are put on the grid as implicit functions, without a mesh; pictures' light, noise and gaps are added; then the
-same `seen_of` as for a real mesh tells what is seen.
+same `seen_of` as for a real mesh tells what is seen. An encoder looks at the whole surface: the gaps are of the scan.
 """
 
 from dataclasses import dataclass, replace
@@ -15,7 +16,9 @@ from assets.materials.classes import CLASS_INDEX, DRAWN
 from assets.materials.data.pieces import Piece
 from assets.materials.data.recipes import RECIPES, WEIGHTS, Workshop
 from assets.materials.properties import DENSITY, FILL, INDEX, PROPERTIES
+from assets.materials.providers import FeatureProvider, with_features
 from assets.materials.seen import LEAST, Cube, Seen, cut, seen_of
+from assets.materials.surface import Surface
 
 MAX_PARTS = 6
 
@@ -42,21 +45,23 @@ class Sample:
     """Classes of its parts' materials, sorted."""
 
 
-def make_sample(seed: int, index: int, resolution: int = 32) -> Sample:
-    """The sample of that number."""
+def make_sample(seed: int, index: int, resolution: int = 32, encoder: FeatureProvider | None = None) -> Sample:
+    """The sample of that number. Raises MaterialError where the encoder can't tell its features."""
     rng = np.random.default_rng([seed, index])
     names = list(RECIPES)
     weights = np.array([WEIGHTS[name] for name in names])
     for _ in range(_TRIES):
         recipe = str(rng.choice(names, p=weights / weights.sum()))
         pieces = RECIPES[recipe](Workshop(rng))[:MAX_PARTS]
-        sample = _observed(recipe, pieces, rng, resolution)
+        sample = _observed(recipe, pieces, rng, resolution, encoder)
         if sample is not None:
             return sample
     raise RuntimeError(f"no object came of seed {seed}, index {index}")
 
 
-def _observed(recipe: str, pieces: list[Piece], rng: np.random.Generator, resolution: int) -> Sample | None:
+def _observed(
+    recipe: str, pieces: list[Piece], rng: np.random.Generator, resolution: int, encoder: FeatureProvider | None
+) -> Sample | None:
     """None where nothing of it can be seen: too thin for the grid."""
     axes = _turn(rng)
     pieces = [piece.turned(axes) for piece in pieces]
@@ -73,9 +78,11 @@ def _observed(recipe: str, pieces: list[Piece], rng: np.random.Generator, resolu
         own = part[cells] == i
         if own.any():
             rgba[own] = piece.look.colours(piece.local(points[own]), normals[own])
-    cells, rgba = _pictured(cells, points, normals, rgba, cube, rng)
-    seen = seen_of(occupancy, cube.size, cells, rgba)
+    rgba, hidden = _pictured(cells, points, normals, rgba, cube, rng)
+    seen = seen_of(occupancy, cube.size, cells[~hidden], rgba[~hidden])
     seen = replace(seen, values=_noisy(seen.values, rng))
+    if encoder is not None:
+        seen = with_features(seen, encoder, Surface(points, normals, rgba), cube)
     materials = np.array([_material(piece, fill, rng) for piece, fill in zip(pieces, fills, strict=True)], np.float32)
     owner = part[seen.voxel]
     density = 10.0 ** (materials[:, 1 + INDEX[DENSITY]] + materials[:, 1 + INDEX[FILL]])
@@ -197,7 +204,7 @@ def surface_points(occupancy: np.ndarray, cube: Cube, rng: np.random.Generator) 
 def _pictured(
     cells: np.ndarray, points: np.ndarray, normals: np.ndarray, rgba: np.ndarray, cube: Cube, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """As a scan has it: light baked into the colours, a tint of the camera's, and patches that no picture shows."""
+    """As a scan has it: colours with light baked in and a tint of the camera's, and which points no picture shows."""
     light = rng.standard_normal(3)
     light /= np.linalg.norm(light)
     shade = 1 - rng.uniform(0, 0.35) * (0.5 - 0.5 * normals @ light)
@@ -210,7 +217,7 @@ def _pictured(
         hidden = normals @ (side / np.linalg.norm(side)) > rng.uniform(0.5, 0.95)
     if rng.random() < 0.4:  # single gaps
         hidden |= (rng.random(cube.resolution**3) < rng.uniform(0, 0.3))[cells]
-    return cells[~hidden], rgba[~hidden]
+    return rgba, hidden
 
 
 def _noisy(values: np.ndarray, rng: np.random.Generator) -> np.ndarray:

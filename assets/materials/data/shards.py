@@ -8,10 +8,13 @@ A shard is named by its number and made by it: writing goes on where it was stop
 They are plain arrays, never pickles, and their sizes are checked before they are used.
 """
 
+import dataclasses
+import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,6 +25,7 @@ from assets.materials.data.sample import MAX_PARTS, Sample, make_sample
 from assets.materials.errors import MaterialError
 from assets.materials.model.card import COLOUR
 from assets.materials.properties import PROPERTIES
+from assets.materials.providers import FeatureProvider
 from assets.materials.seen import CHANNELS, Seen
 from assets.npz_file import NpzError, read_npz
 from assets.whole_file import whole_file
@@ -61,19 +65,29 @@ class Procedural:
     count: int
     seed: int = 0
     resolution: int = 32
+    encoder: FeatureProvider | None = None
+    """Whose features they have besides colour."""
 
     name = "procedural"
-    provider = COLOUR
-    per_shard = 256
+
+    @property
+    def provider(self) -> str:
+        return COLOUR if self.encoder is None else self.encoder.name
+
+    @property
+    def per_shard(self) -> int:
+        return 256 if self.encoder is None else 8  # with features they have some MB each
 
     def __post_init__(self) -> None:
         if self.count < 1:
             raise MaterialError(f"at least one sample is needed, found {self.count}")
+        if self.seed < 0:
+            raise MaterialError(f"the seed must be 0 or more, found {self.seed}")
         if self.resolution not in (32, 64):
             raise MaterialError(f"the resolution is 32 or 64 voxels, found {self.resolution}")
 
     def make(self, index: int) -> Sample:
-        return make_sample(self.seed, index, self.resolution)
+        return make_sample(self.seed, index, self.resolution, self.encoder)
 
 
 @dataclass(frozen=True)
@@ -93,7 +107,9 @@ def write_shards(folder: Path, source: Source, jobs: int = 1) -> Iterator[int]:
     """
     if jobs < 1:
         raise MaterialError(f"at least one job is needed, found {jobs}")
-    told = {name: value for name, value in asdict(source).items() if name != "count"}  # pyright: ignore[reportArgumentType]
+    # An encoder is told by its name, as the provider; of the same data there may be more.
+    fields = {field.name: getattr(source, field.name) for field in dataclasses.fields(source)}  # pyright: ignore[reportArgumentType]
+    told = {name: value for name, value in fields.items() if name not in ("count", "encoder")}
     card = {"format": _FORMAT, "source": source.name, "provider": source.provider} | json.loads(json.dumps(told, default=str))
     stored = _card(folder) if (folder / _CARD).exists() else None
     if stored is not None and stored != card:
@@ -214,6 +230,14 @@ class Data:
 
     def __len__(self) -> int:
         return len(self.mass)
+
+    @cached_property
+    def digest(self) -> str:
+        """Of all that they hold: what was made with them says so."""
+        found = hashlib.sha256(f"{self.resolution} {self.provider} {self.tags}".encode())
+        for array in (self.size, self.starts, self.voxel, self.values, self.extra, self.parts, self.material, self.mass):
+            found.update(f"{array.dtype.str}{array.shape}".encode() + np.ascontiguousarray(array).tobytes())
+        return found.hexdigest()[:16]
 
     def _of(self, index: int) -> slice:
         return slice(int(self.starts[index]), int(self.starts[index + 1]))

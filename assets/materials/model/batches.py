@@ -27,6 +27,7 @@ ASKED = 96
 """Of those, in a batch."""
 
 _AT_ONCE = 16
+_FEATURES = 1024  # of others that are encoded at once, of a voxel: each takes some 400 kB a sample
 _MEASURED = 1000  # objects
 _LEAST = 1e-3  # standard deviation
 
@@ -58,6 +59,7 @@ class Encodings:
     def of(cls, data: Data, indices: np.ndarray, seed: int, tell: Callable[[int], None] = lambda done: None) -> "Encodings":
         """Of those samples; `tell` is called with the number of those done."""
         n, extra = len(indices), data.extra.shape[1]
+        together = max(1, min(_AT_ONCE, _FEATURES // max(1, extra)))
         made = cls(
             np.empty((n, GRID, GRID, GRID, CELL + extra), np.float16),
             np.empty((n, KEPT, INPUTS + extra), np.float16),
@@ -66,11 +68,11 @@ class Encodings:
             np.empty((n, KEPT), np.uint8),
             data.material[indices],
         )
-        for start in range(0, n, _AT_ONCE):
-            some = np.resize(indices[start : start + _AT_ONCE], _AT_ONCE)  # always as many: one compilation
+        for start in range(0, n, together):
+            some = np.resize(indices[start : start + together], together)  # always as many: one compilation
             values, features, voxel, part = _dense(data, some, seed)
             encoded = encode(values, data.size[some].astype(np.float32), features, voxel)
-            count = min(_AT_ONCE, n - start)
+            count = min(together, n - start)
             rows = slice(start, start + count)
             for kept, told in zip((made.cells, made.own, made.cell, made.within), encoded, strict=True):
                 kept[rows] = np.asarray(told)[:count]

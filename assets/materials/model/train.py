@@ -41,6 +41,12 @@ class TrainConfig:
     store_every: int = 250
     """Steps."""
 
+    def __post_init__(self) -> None:
+        if min(self.samples, self.batch, self.base) < 1 or not 0 < self.rate < 1 or self.seed < 0:
+            raise MaterialError(
+                f"samples, batch and base must be positive, the rate within 0 and 1 and the seed 0 or more, found {self}"
+            )
+
     @property
     def steps(self) -> int:
         return max(1, self.samples // self.batch)
@@ -55,8 +61,6 @@ class State(NamedTuple):
 class Training:
     def __init__(self, encodings: Encodings, config: TrainConfig, path: Path | None = None):
         """On those samples; `path` is the file of its state, from which it goes on where there is one."""
-        if min(config.samples, config.batch, config.base) < 1 or not 0 < config.rate < 1:
-            raise MaterialError(f"samples, batch and base must be positive and the rate within 0 and 1, found {config}")
         self.encodings, self.config, self.path = encodings, config, path
         self.network = Network(base=config.base)
         warm = min(200, config.steps // 10 + 1)

@@ -1,3 +1,4 @@
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -6,11 +7,12 @@ import pytest
 from onnx import TensorProto, helper
 from trimesh import creation
 
+from assets.materials.data.sample import make_sample
 from assets.materials.errors import MaterialError
 from assets.materials.pixie import SIDE, FeatureGrid, write_features
 from assets.materials.predict import seen_object
 from assets.materials.providers import CallableFeatures, OnnxFeatures, PixieFeatures, with_features
-from assets.materials.seen import KNOWN
+from assets.materials.seen import COLOUR, KNOWN
 from assets.objects.mesh_file import Look
 from assets.objects.object import Object
 from tests.assets.objects.made import made
@@ -47,7 +49,6 @@ def pooling(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_voxels_have_the_features_of_the_pictures_that_show_them(halves: Object, pooling: Path):
     provider = OnnxFeatures(pooling, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
     assert provider.channels == 3
-    assert provider.name == "onnx:pooling"
     seen, cube, _ = seen_object(halves, 32, provider)
     assert seen.extra.shape == (len(seen.voxel), 3)
     x = cube.centers(seen.voxel.astype(int))[:, 0]
@@ -55,6 +56,31 @@ def test_voxels_have_the_features_of_the_pictures_that_show_them(halves: Object,
     left, right = (seen.extra[outside & side].astype(float).mean(0) for side in (x < 0.07, x > 0.13))
     assert left[0] - left[2] > 0.4
     assert right[2] - right[0] > 0.4
+
+
+def test_a_network_is_known_by_what_it_holds_and_survives_the_way_to_another_process(pooling: Path, tmp_path: Path):
+    provider, copied = OnnxFeatures(pooling), tmp_path / "elsewhere" / "pooling.onnx"
+    copied.parent.mkdir()
+    copied.write_bytes(pooling.read_bytes())
+    assert provider.name.startswith("onnx:pooling-")
+    assert OnnxFeatures(copied).name == provider.name
+    assert OnnxFeatures(pooling, mean=(0.0, 0.0, 0.0)).name != provider.name, "it is given other numbers"
+    copied.write_bytes(pooling.read_bytes() + b"\0")
+    assert OnnxFeatures(copied).name != provider.name
+    assert provider.channels == 3, "it has run here"
+    there = pickle.loads(pickle.dumps(provider))
+    assert (there.name, there.channels) == (provider.name, 3)
+
+
+def test_made_objects_are_looked_at_from_all_sides_and_are_the_same_objects(pooling: Path):
+    plain, featured = make_sample(5, 3), make_sample(5, 3, encoder=OnnxFeatures(pooling, (0.0,) * 3, (1.0,) * 3))
+    np.testing.assert_array_equal(featured.seen.values, plain.seen.values)
+    np.testing.assert_array_equal(featured.materials, plain.materials)
+    assert featured.seen.extra.shape == (len(plain.seen.voxel), 3)
+    shown = plain.seen.values[:, KNOWN] > 0
+    seen, colour = featured.seen.extra[shown].astype(float), plain.seen.values[shown, COLOUR] / 255
+    assert np.abs(seen - colour).mean() < 0.25, "mean colours of pictures, white around the object"
+    assert np.isfinite(featured.seen.extra).all()
 
 
 def test_a_function_of_pictures_is_asked_with_all_sides(halves: Object):

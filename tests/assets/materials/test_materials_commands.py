@@ -1,17 +1,24 @@
+import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import jax
 import mujoco
 import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper
 from PIL import Image
 from trimesh import creation
 
+from assets.materials.data.shards import Data
+from assets.materials.data.split import Split
 from assets.materials.model.card import Card
 from assets.materials.model.encoding import Scales
 from assets.materials.model.network import Network
-from assets.materials.model.predictor import Predictor, shapes_of
+from assets.materials.model.predictor import Predictor, load_predictor, shapes_of
+from assets.materials.providers import OnnxFeatures
 from zerogap import main
 
 
@@ -102,6 +109,97 @@ def test_masses_are_compared_object_by_object(folder: Path, model: Path, tmp_pat
     assert figures["mnre"] == pytest.approx(np.mean(np.minimum(ratios, 1 / np.array(ratios))))
 
 
+def test_one_refused_mesh_does_not_end_the_comparison(
+    folder: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    some, told = tmp_path / "some", tmp_path / "masses.json"
+    shutil.copytree(folder, some)
+    (some / "sheet.obj").write_text("v 0 0 0\nv .1 0 0\nv 0 .1 0\nf 1 2 3\n")
+    (some / "mass_kg.json").write_text(json.dumps({"sheet": 0.1, "crate": 1.0, "lost": 0.3, "brick": 0.2}))
+    asked = ["materials", "eval", "--meshes", str(some), "--model", str(model), "--json", str(told)]
+    with pytest.raises(SystemExit) as ended:
+        main(asked)
+    assert ended.value.code == 1
+    figures = json.loads(told.read_text())
+    assert set(figures["objects"]) == {"crate", "brick"}
+    assert set(figures["refused"]) == {"sheet", "lost"}
+    assert "sheet.obj" in figures["refused"]["sheet"]
+    assert "expected one mesh of 'lost'" in figures["refused"]["lost"]
+    ratios = [row["predicted"] / row["mass"] for row in figures["objects"].values()]
+    assert figures["alde"] == pytest.approx(np.mean(np.abs(np.log(ratios))))
+    assert "refused: " in capsys.readouterr().out
+    (some / "mass_kg.json").write_text(json.dumps({"sheet": 0.1}))
+    assert main(asked) == 2, "there is nothing to tell"
+    assert "none of the 1 objects" in capsys.readouterr().err.replace("\n", " ")
+
+
+def test_made_data_are_measured_where_the_model_was_trained_with_the_same_split(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    data, told = tmp_path / "data", tmp_path / "told.json"
+    made = ["materials", "make-data", "--out", str(data), "--samples", "40", "--seed", "3"]
+    assert main([*made, "--json", str(told)]) == 0
+    figures = json.loads(told.read_text())
+    assert (figures["samples"], figures["provider"], figures["resolution"]) == (40, "colour", 32)
+    assert main(made) == 0, "it goes on where it was, and has nothing to do"
+    assert main([*made[:-1], "4"]) == 2, "other data"
+    asked = ["materials", "eval", "--data", str(data), "--model"]
+    assert main([*asked, str(model)]) == 2
+    assert "others held out" in capsys.readouterr().err.replace("\n", " ")
+    predictor, split = load_predictor(model), Split.drawn(Data.read(data).tags, 0)
+    card = dataclasses.replace(predictor.card, held_out=split.held_out)
+    Predictor(card, predictor.members, predictor.scales).write(tmp_path / "same.npz")
+    assert main([*asked, str(tmp_path / "same.npz"), "--objects", "3", "--json", str(told)]) == 0
+    figures = json.loads(told.read_text())
+    assert figures["objects"] == 3
+    assert figures["unlabelled"] == []
+    assert set(figures["error"]) == {"density", "young", "poisson", "friction", "restitution", "yield", "fill"}
+    assert main([*asked, str(tmp_path / "same.npz"), "--split-seed", "1"]) == 2
+    assert main([*asked, str(tmp_path / "same.npz"), "--onnx", "clip.onnx"]) == 2
+    assert "have their features with them" in capsys.readouterr().err.replace("\n", " ")
+
+
+@pytest.mark.long("each member's process imports and compiles for itself")
+def test_a_model_with_another_networks_features_from_data_to_measurement(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    data, run, encoder, other = tmp_path / "data", tmp_path / "run", pooling(tmp_path / "pool.onnx", 8), tmp_path / "other"
+    made = ["make-data", "--out", str(data), "--samples", "40", "--seed", "3", "--onnx", str(encoder), "--jobs", "2"]
+    assert main(["materials", *made]) == 0
+    brief = ["--samples", "4", "--batch", "2", "--base", "4", "--members", "1", "--jobs", "1"]
+    assert main(["materials", "train", str(data), "--out", str(run), *brief]) == 0
+    model, told = str(run / "predictor.npz"), tmp_path / "told.json"
+    crate, wrong = str(folder / "crate.obj"), pooling(other / "pool.onnx", 4)
+    capsys.readouterr()
+    for verb in (["predict", crate], ["eval", "--meshes", str(folder)]):
+        asked = ["materials", *verb, "--model", model]
+        assert main([*asked, "--onnx", str(encoder), "--json", str(told)]) == 0
+        assert main(asked) == 2
+        assert main([*asked, "--onnx", str(wrong)]) == 2
+        refused = capsys.readouterr().err.replace("\n", " ")
+        name, another = OnnxFeatures(encoder).name, OnnxFeatures(wrong).name
+        assert refused.count(f"trained with the features of '{name}'") == 2
+        assert "'colour'" in refused
+        assert f"'{another}'" in refused
+    assert main(["materials", "eval", "--data", str(data), "--model", model, "--objects", "2", "--json", str(told)]) == 0
+    assert json.loads(told.read_text())["objects"] == 2
+    plain = tmp_path / "plain"
+    assert main(["materials", "make-data", "--out", str(plain), "--samples", "40", "--seed", "3"]) == 0
+    assert main(["materials", "eval", "--data", str(plain), "--model", model]) == 2
+    assert "'colour' gives 0" in capsys.readouterr().err.replace("\n", " ")
+
+
+def pooling(path: Path, side: int) -> Path:
+    """A network that gives the mean colour of each square of pixels."""
+    path.parent.mkdir(exist_ok=True)
+    pictures = helper.make_tensor_value_info("pictures", TensorProto.FLOAT, [None, 3, 224, 224])
+    patches = helper.make_tensor_value_info("patches", TensorProto.FLOAT, [None, 3, 224 // side, 224 // side])
+    node = helper.make_node("AveragePool", ["pictures"], ["patches"], kernel_shape=[side, side], strides=[side, side])
+    graph = helper.make_graph([node], "pooling", [pictures], [patches])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), path)
+    return path
+
+
 def test_bad_input_is_told_in_a_line(folder: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     (tmp_path / "mass_kg.json").write_text('{"mug": -1}')
     for asked, expected in (
@@ -110,6 +208,10 @@ def test_bad_input_is_told_in_a_line(folder: Path, model: Path, tmp_path: Path, 
         (["predict", str(folder / "none.obj"), "--model", str(model)], "can't be read"),
         (["predict", str(folder / "crate.obj"), "--model", str(folder / "crate.obj")], "crate.obj"),
         (["train", str(tmp_path), "--out", str(tmp_path / "run")], "make-data"),
+        (["make-data", "--out", str(tmp_path / "data"), "--seed", "-1"], "seed must be 0 or more, found -1"),
+        (["make-data", "--out", str(tmp_path / "data"), "--samples", "0"], "at least one sample"),
+        (["make-data", "--out", str(tmp_path / "data"), "--onnx", str(tmp_path / "no.onnx")], "No such file"),
+        (["train", str(tmp_path), "--out", str(tmp_path / "run"), "--seed", "-2"], "the seed 0 or more"),
     ):
         assert main(["materials", *asked]) == 2
         assert expected in capsys.readouterr().err.replace("\n", " ")

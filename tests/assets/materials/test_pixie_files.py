@@ -8,19 +8,22 @@ from assets.materials.data.shards import Data, write_shards
 from assets.materials.errors import MaterialError
 from assets.materials.pixie import (
     BACKGROUND,
+    RANGES,
     SIDE,
     FeatureGrid,
     MaterialGrid,
+    Scaling,
     read_features,
     read_material_grid,
     read_prediction,
+    read_scaling,
     write_features,
     write_material_grid,
     write_prediction,
 )
 from assets.materials.pixie_field import Pixie, class_of, field_of, grid_of, read_sample
 from assets.materials.pixie_points import MaterialPoints, read_points, write_points
-from assets.materials.properties import FRICTION, INDEX, YOUNG
+from assets.materials.properties import FILL, FRICTION, INDEX, YOUNG
 from assets.materials.providers import PIXIE_CLIP
 from assets.materials.seen import KNOWN, OCCUPANCY
 from assets.objects.voxels import Voxels
@@ -80,6 +83,42 @@ def test_a_prediction_is_normalised_hard_and_channel_first(grid: MaterialGrid, t
     upper = grid.material == 0
     np.testing.assert_allclose(again.young[upper], grid.young[upper], rtol=1e-4)
     assert again.density[grid.material == 1].max() == pytest.approx(10**3.8714, rel=1e-4), "cut off where its range ends"
+
+
+# github.com/vlongle/pixie, normalization_stats/normalization_ranges.yaml
+PIXIES = (
+    '{"density_min": 1.7031893730163574, "density_max": 3.871432304382324, "E_min": 3.0183002948760986, "E_max": '
+    '10.881680488586426, "nu_min": 0.21027633547782898, "nu_max": 0.4492689371109009, "density_p1": 1.7031893730163574, '
+    '"density_p99": 3.871432304382324, "E_p1": 3.0183002948760986, "E_p99": 10.881680488586426, "nu_p1": '
+    '0.21027633547782898, "nu_p99": 0.4492689371109009}'
+)
+
+
+def test_the_statistics_file_lies_beside_predictions_and_is_what_they_are_read_by(grid: MaterialGrid, tmp_path: Path):
+    write_prediction(tmp_path / "a_pred.npy", tmp_path / "a_mask.npy", grid)
+    write_prediction(tmp_path / "b_pred.npy", tmp_path / "b_mask.npy", grid)
+    assert (tmp_path / RANGES).read_text() == PIXIES, "bit for bit as Pixie's own"
+    wide = Scaling(density=(1.0, 4.0), young=(2.0, 12.0), poisson=(0.1, 0.5))
+    with pytest.raises(MaterialError, match="choose another folder"):
+        write_prediction(tmp_path / "c_pred.npy", tmp_path / "c_mask.npy", grid, wide)
+    assert not (tmp_path / "c_pred.npy").exists()
+    write_prediction(tmp_path / "wide" / "pred.npy", tmp_path / "wide" / "mask.npy", grid, wide)
+    assert read_scaling(tmp_path / "wide" / RANGES) == wide
+    again = read_prediction(tmp_path / "wide" / "pred.npy", tmp_path / "wide" / "mask.npy")
+    np.testing.assert_allclose(again.density[grid.mask], grid.density[grid.mask], rtol=1e-4)  # nothing is cut off
+    np.testing.assert_allclose(again.poisson[grid.mask], grid.poisson[grid.mask], rtol=1e-4)
+
+
+def test_a_statistics_file_in_lines_is_read_and_a_damaged_one_refused(tmp_path: Path):
+    lines = "density_p1: 1.5\ndensity_p99: 4\nE_p1: 3\nE_p99: 1.1e1\nnu_p1: .2\nnu_p99: 0.45\n"
+    (tmp_path / RANGES).write_text(lines)
+    assert read_scaling(tmp_path / RANGES) == Scaling((1.5, 4.0), (3.0, 11.0), (0.2, 0.45))
+    for text, told in ((lines.replace("nu_p1", "mu_p1"), "nu_p1 and nu_p99"), (lines.replace("1.5", "5"), "must be below")):
+        (tmp_path / RANGES).write_text(text)
+        with pytest.raises(MaterialError, match=told):
+            read_scaling(tmp_path / RANGES)
+    with pytest.raises(MaterialError, match="No such file"):
+        read_scaling(tmp_path / "absent.yaml")
 
 
 def test_points_survive_bit_for_bit_with_and_without_confidence(tmp_path: Path):
@@ -142,6 +181,7 @@ def test_its_objects_are_training_data(grid: MaterialGrid, tmp_path: Path):
         names = [CLASSES[int(number)].name for number in sample.materials[sample.part, 0]]
         assert {name for name, up in zip(names, top, strict=True) if up} == {"jelly"}
         assert np.isnan(sample.materials[:, 1 + INDEX[FRICTION]]).all()
+        assert (sample.materials[:, 1 + INDEX[FILL]] == 0).all(), "its densities are those of the whole"
         red = seen.values[top & (seen.values[:, KNOWN] > 0)][:, 1:4].mean(0)
         np.testing.assert_allclose(red, 255 * np.array([0.9, 0.2, 0.2]), atol=1)
         half = 2 / 3 * np.pi * 0.24**3

@@ -18,11 +18,38 @@ BOX = creation.box((0.2, 0.1, 0.06))
 def test_every_format_gives_the_same_surface(tmp_path: Path, kind: str):
     path = tmp_path / f"box.{kind}"
     BOX.export(path)
-    (look,), notes = read_mesh(path)
+    (look,), notes = read_mesh(path, up="z")
     assert notes == ()
     found = trimesh.Trimesh(look.vertices, look.faces)
     np.testing.assert_allclose(found.bounds, BOX.bounds, atol=1e-7)
     assert found.volume == pytest.approx(BOX.volume, rel=1e-5)
+
+
+def test_a_glb_file_is_turned_from_y_up_to_z_up_and_says_so(tmp_path: Path):
+    """A cone stands on its base; as a GLB file has it, along y."""
+    standing = creation.cone(0.05, 0.2)
+    lying = standing.copy()
+    lying.apply_transform(np.array([[1, 0, 0, 0], [0, 0, 1, 0], [0, -1, 0, 0], [0, 0, 0, 1]], float))
+    lying.export(tmp_path / "cone.glb")
+    (look,), (note,) = read_mesh(tmp_path / "cone.glb")
+    found = trimesh.Trimesh(look.vertices, look.faces)
+    np.testing.assert_allclose(found.bounds, standing.bounds, atol=1e-7)
+    assert found.center_mass[2] == pytest.approx(0.05, abs=1e-4), "its tip is up"
+    assert found.volume > 0
+    assert "turned from y up to z up, as GLB files have it: up='z' keeps" in note
+    (kept,), notes = read_mesh(tmp_path / "cone.glb", up="z")
+    np.testing.assert_allclose(np.ptp(kept.vertices, axis=0), lying.extents, atol=1e-7)
+    assert notes == ()
+
+
+@pytest.mark.parametrize("kind", ["obj", "ply", "stl"])
+def test_other_files_are_turned_where_asked_for(tmp_path: Path, kind: str):
+    BOX.export(tmp_path / f"box.{kind}")
+    (look,), (note,) = read_mesh(tmp_path / f"box.{kind}", up="y")
+    np.testing.assert_allclose(np.ptp(look.vertices, axis=0), (0.2, 0.06, 0.1), atol=1e-7)
+    assert note == "turned from y up to z up"
+    with pytest.raises(ObjectError, match="unknown axis 'x'"):
+        read_mesh(tmp_path / f"box.{kind}", up="x")  # pyright: ignore[reportArgumentType]
 
 
 @pytest.mark.parametrize("units, metres", [("cm", 0.01), ("mm", 0.001), ("inch", 0.0254)])
@@ -104,7 +131,7 @@ def test_colours_become_a_texture_with_a_texel_for_each_face(tmp_path: Path, of:
         mesh.visual.vertex_colors = np.where(mesh.vertices[:, 2:] > 0, [255, 0, 0, 255], [0, 0, 255, 255])
     path = tmp_path / f"ball.{kind}"
     mesh.export(path)
-    (look,), _ = read_mesh(path)
+    (look,), _ = read_mesh(path, up="z")
     assert look.image is not None
     assert look.uv is not None
     pixels = np.asarray(look.image)[..., :3]
@@ -122,7 +149,7 @@ def test_parts_of_a_glb_lie_where_its_scene_puts_them(tmp_path: Path):
     mirrored = np.diag([-1.0, 1, 1, 1])
     scene.add_geometry(creation.box((0.1, 0.2, 0.1)), transform=mirrored)
     scene.export(tmp_path / "two.glb")
-    looks, _ = read_mesh(tmp_path / "two.glb")
+    looks, _ = read_mesh(tmp_path / "two.glb", up="z")
     places = sorted((look.vertices.min(0).round(4).tolist(), look.vertices.max(0).round(4).tolist()) for look in looks)
     assert places == [([-0.05, -0.1, -0.05], [0.05, 0.1, 0.05]), ([0.45, -0.05, -0.05], [0.55, 0.05, 0.05])]
     assert all(trimesh.Trimesh(look.vertices, look.faces).volume > 0 for look in looks)

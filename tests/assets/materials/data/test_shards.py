@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -80,6 +81,51 @@ def test_what_a_class_mostly_is_is_not_held_out():
     drawn = {Split.drawn((*wood, *mixed[:10]), seed).textures[0] for seed in range(40)}
     assert "grain" not in drawn
     assert "stripes" in drawn
+
+
+def test_families_that_there_are_not_are_not_held_out(data: Data):
+    of_several = [i for i, tag in enumerate(data.tags) if len(tag.combination) > 1]
+    some = data.only(np.array([*of_several[:3], 0, 1]))
+    for seed in range(10):
+        split = Split.drawn(some.tags, seed)
+        assert set(split.shapes) <= {family for tag in some.tags for family in tag.shapes}
+        assert set(split.textures) <= {family for tag in some.tags for family in tag.textures}
+
+
+def scans(data: Data, **counts: int) -> Data:
+    """As PixieVerse's: of one material each, and of no family."""
+    tags = tuple(Tags("pixie", ("scan",), ("photo",), (name,)) for name, count in counts.items() for _ in range(count))
+    return replace(data.only(np.arange(len(tags))), tags=tags)
+
+
+def test_scans_of_one_material_are_held_out_by_object_and_of_each_material(data: Data):
+    some = scans(data, jelly=20, metal=11, snow=3)
+    split = Split.drawn(some.tags, 0)
+    train, calibration, test = split.parts(some)
+    assert sorted([*train, *calibration, *test]) == list(range(34))
+    assert sum(test < 20) == 4
+    assert sum((test >= 20) & (test < 31)) == 2
+    assert split.held_out == {"objects": [str(i) for i in test]}
+    assert "6 objects, a fifth of those of each combination of materials" in split.text
+    assert Split.drawn(some.tags, 0) == split
+    assert len({Split.drawn(some.tags, seed).objects for seed in range(5)}) > 1
+    with pytest.raises(MaterialError, match=r"of 7 objects at most 4 are of the same: give 5 or more of one"):
+        Split.drawn(scans(data, jelly=4, metal=3).tags, 0)
+
+
+def test_seeds_below_zero_are_refused(data: Data):
+    with pytest.raises(MaterialError, match="seed of a split must be 0 or more, found -1"):
+        Split.drawn(data.tags, -1)
+    with pytest.raises(MaterialError, match="seed must be 0 or more, found -3"):
+        Procedural(8, seed=-3)
+
+
+def test_a_digest_tells_data_apart(data: Data, folder: Path):
+    assert Data.read(folder).digest == data.digest
+    values = data.values.copy()
+    values[-1, 0] ^= 1
+    for other in (data.only(np.arange(39)), replace(data, values=values), replace(data, provider="dino")):
+        assert other.digest != data.digest
 
 
 def test_nothing_held_out_is_trained_or_calibrated_on(data: Data):

@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from assets.materials.model.inputs import CELL, INPUTS
 from assets.materials.model.network import Belief, Network
 from assets.materials.model.predictor import Predictor, load_predictor, shapes_of
 from assets.materials.model.train import TrainConfig, Training, losses
-from assets.materials.properties import PROPERTIES
+from assets.materials.properties import FRICTION, INDEX, PROPERTIES, YIELD, YOUNG
 from assets.materials.seen import Seen
 
 TINY = TrainConfig(samples=8, batch=2, base=4, store_every=2)
@@ -108,6 +109,12 @@ def test_damaged_and_foreign_files_are_refused(predictor: Predictor, tmp_path: P
         load_predictor(tmp_path / "pickle.npz")
 
 
+def test_a_training_that_makes_no_sense_is_refused():
+    for told in ({"seed": -1}, {"samples": 0}, {"rate": 2.0}):
+        with pytest.raises(MaterialError, match="seed 0 or more, found TrainConfig"):
+            TrainConfig(**told)
+
+
 def test_features_of_another_provider_are_refused_by_name(data: Data, predictor: Predictor):
     with pytest.raises(MaterialError, match=r"'colour'.*'dino'"):
         predictor.card.expect_provider("dino", 8)
@@ -174,6 +181,30 @@ def test_the_truth_scores_full_marks(data: Data):
     assert max(told["error"].values()) < 1e-6
     assert told["mass_alde"] < 0.01
     assert told["mass_mnre"] > 0.99
+
+
+def test_what_data_do_not_tell_of_is_left_out_by_name(data: Data):
+    material = data.material.copy()
+    material[..., 1 + INDEX[FRICTION]] = material[..., 1 + INDEX[YIELD]] = np.nan
+    material[0, :, 1 + INDEX[YOUNG]] = np.nan  # of one object only
+    some = replace(data, material=material)
+    full, part = (figures(score(_Boastful(data, 0), told, np.arange(len(data)))) for told in (data, some))
+    text = json.dumps(part, allow_nan=False)
+    assert part["unlabelled"] == ["friction", "yield"]
+    assert full["unlabelled"] == []
+    for name in ("error", "interval_coverage_by_property", "surest_half"):
+        assert set(full[name]) - set(part[name]) == {"friction", "yield"}, text
+    same = ("density", "poisson", "restitution", "fill")
+    assert all(part["error"][name] == full["error"][name] for name in same)
+    shares = part["interval_coverage_by_property"]
+    assert all(shares[name] == full["interval_coverage_by_property"][name] for name in same)
+    # a miss is where an interval does not hold the truth, not where there is no truth
+    assert part["interval_coverage"] == pytest.approx(np.mean(list(shares.values())), abs=0.02)
+    material[..., 0] = -1
+    nameless = figures(score(_Boastful(data, 0), replace(data, material=material), np.arange(len(data))))
+    json.dumps(nameless, allow_nan=False)
+    assert nameless["unlabelled"] == ["class", "friction", "yield"]
+    assert "class_accuracy" not in nameless
 
 
 def test_calibration_error_is_the_gap_between_sure_and_right():
