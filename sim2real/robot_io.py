@@ -33,10 +33,10 @@ class RobotState:
     """(3,) m/s² in the IMU's frame, gravity included; NaN without an IMU"""
     intact: bool = True
     """Whether the message's checksum was right. The quantities of one that was not are as they came."""
-    overtaken: int = 0
-    """How many states came since the one that was read before, and were not looked at."""
     rivals: int = 0
     """How many others give this robot commands at the time."""
+    overtaken: int = 0
+    """How many states came since the one that was read before, and were not looked at."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -136,6 +136,10 @@ class LogEnv:
         state = self._observe(self._begin(state, jnp.ones(n, bool)))
         return state.replace(last_critic_observation=state.observation["critic"])
 
+    def staggered(self, state: LogState, key: jax.Array) -> LogState:
+        """As it is: each environment begins in another window of the logs anyway."""
+        return state
+
     def step(self, state: LogState, action: jax.Array) -> LogState:
         correction = self.correction(action)
         offset = self._scale * correction / jnp.maximum(self._gain[state.window], 1e-6)

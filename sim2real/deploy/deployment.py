@@ -66,10 +66,10 @@ def deploy(
         _check_driver(driver)
         used: Driver = ListenOnly(driver) if dry_run else driver
         _check_joints(pilot, driver)
-        _check_state(driver)
         period = cycle_period(pilot.rate, driver.rate)
         warnings, limits = _check_gains(pilot, driver), Limits.of(driver.robot)
         _check_steps(pilot, limits, period)
+        _check_state(driver)
         _check_speed(pilot, driver, period)
         header = _header(pilot, driver, period, limits, (provenance or {}) | {"dry_run": dry_run})
         recorder = stack.enter_context(Recorder(log, header.to_json()))

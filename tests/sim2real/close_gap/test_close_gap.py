@@ -12,6 +12,7 @@ import zerogap
 from assets.robots.robot import RobotError
 from sim2real.close_gap.loop import STEPS, CloseGapError, Settings, _script, close_gap
 from sim2real.close_gap.page import story
+from sim2real.deploy.command_range import CommandRange
 from sim2real.deploy.sources import Script
 from sim2real.twin.gap import GapError
 from sim2real.twin.trial import draw_commands
@@ -126,7 +127,8 @@ def test_a_gap_that_is_none_is_told_before_a_policy_is_trained(tmp_path: Path):
 def test_the_twin_is_asked_for_what_is_drawn_in_training(tmp_path: Path):
     path, made = tmp_path / "commands.csv", task()
     path.write_text(_script(made, 3, 5.0))
-    read, drawn = Script.open(path, made.command.names), draw_commands(made, 3, 5.0)
+    any_command = CommandRange(made.command.names, np.array([[-np.inf, np.inf]]), np.zeros(1))
+    read, drawn = Script.open(path, any_command), draw_commands(made, 3, 5.0)
     for time in np.linspace(0.0, 4.9, 50):
         np.testing.assert_allclose(read.read(time), drawn.read(time))
 

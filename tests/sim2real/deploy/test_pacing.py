@@ -84,7 +84,7 @@ def test_cycles_follow_the_states_as_closely_as_these_keep_time(phase, drift, la
     typical, missed = np.median(ages[-2000:]), 1 - np.mean(fresh[-2000:])
     never = np.mean(came[cycles - 2000 : cycles] == 2**62)
     assert typical < (300_000 + late if lost == 0.0 else PERIOD_NS // 2 + 100_000)
-    assert missed < 0.015 + never
+    assert missed < 0.02 + never  # of 2,000 cycles 1 % and a little: the deadlines ease back after each late state
 
 
 def test_nobody_listens_in_the_last_moments():
