@@ -6,7 +6,7 @@
 It is no solution, but near to one, and mostly on the right side of the joints' limits: damped Newton's steps from there reach
 94 % of the SO-101's commands, from the pose at rest 83 %. For 512 commands it takes 2.7 ms of one core, four such steps 7.
 
-    joints = refined(posture, arm, robot, steps=3, length=0.2)(command)     # a solution, mostly
+    joints = refined(posture, arm, robot, steps=5, length=0.2)(command)     # a solution, mostly
 """
 
 from collections.abc import Callable
@@ -53,7 +53,7 @@ def refined(posture: Posture, arm: Kinematics, robot: Robot, steps: int, length:
     """The posture after so many of Newton's steps to its command, damped (Wampler 1986), each within the joints' ranges. A
     distance of `length` (m) counts as much as a turn of 1 rad.
 
-    Of the SO-101's commands three steps leave 94 % with less than 1 cm and 0.1 rad, of the Panda's 67 %; the others are held up
+    Of the SO-101's commands five steps leave 94 % with less than 1 cm and 0.1 rad, of the Panda's 80 %; the others are held up
     by a joint's range.
     """
     low, high = (jnp.asarray(x, jnp.float32) for x in robot.joint_ranges().T)

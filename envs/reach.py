@@ -30,7 +30,7 @@ DESCRIPTION = "bring the gripper to a commanded pose"
 _TARGET = "target"
 
 _SHARE = 0.05  # of the robot's action scale that an action of 1 is
-_AHEAD = 0.02  # s, about, that pass till an action has an effect, and the next one follows
+_AHEAD = 0.01  # s: so old is the position that a target counts from, while it holds, at the least
 _BETWEEN = (1.0, 3.0)  # s, from a command's errors counting as settled to the next command
 
 
@@ -47,7 +47,7 @@ def reach(robot: Robot) -> Task:
     step = reaching.step_to_position(arm, damping=0.03, longest=0.1)
     posture = promising_posture(arm, robot, count=256, length=0.2)
     # A reward for coming nearer needs no more than the posture; what the policy homes in on is better a solution.
-    way = reaching.way_to_posture(refined(posture, arm, robot, steps=3, length=0.2))
+    way = reaching.way_to_posture(refined(posture, arm, robot, steps=5, length=0.2))
     settling, is_settled = reaching.settling_seconds(robot), reaching.is_settled(robot)
     return Task(
         name=f"{robot.name}-reach",
@@ -92,7 +92,7 @@ def reach(robot: Robot) -> Task:
             RewardTerm("near_orientation", reaching.near_orientation(0.2), 1.0),
             RewardTerm("towards_posture", reaching.towards(posture, near=0.1), 0.5),
             RewardTerm("joint_speed", reaching.joint_speed, -0.05),
-            RewardTerm("overspeed", reaching.overspeed(0.85), -10.0),
+            RewardTerm("overspeed", reaching.overspeed(0.8), -20.0),
             RewardTerm("action_rate", locomotion.action_rate, -0.01),
             RewardTerm("joint_limits", locomotion.joint_limits, -1.0),
             RewardTerm("limb_contact", locomotion.limb_contact, -0.5),
@@ -109,34 +109,40 @@ def reach(robot: Robot) -> Task:
             MetricTerm("position_error_at_rest", reaching.position_error_at_rest(arm, robot)),
             MetricTerm("orientation_error_at_rest", reaching.orientation_error_at_rest(arm, robot)),
         ),
-        randomization=_RANDOMIZATION,
+        randomization=_randomization(robot),
         initial_state=InitialState(joint_position=0.5, joint_velocity=0.2),
         show=_show,
     )
 
 
-_RANDOMIZATION = Randomization(
-    model=(
-        Mass(Uniform(0.9, 1.1)),
-        Inertia(Uniform(0.9, 1.1)),
-        armature(Uniform(0.8, 1.2)),
-        joint_damping(Uniform(0.7, 1.3)),
-        friction_loss(Uniform(0.5, 1.5)),
-        ActuatorGains(Uniform(0.9, 1.1), Uniform(0.9, 1.1)),
-        MotorStrength(Uniform(0.9, 1.1)),
-        JointOffset(Uniform(-0.01, 0.01)),
-    ),
-    action_latency=Latency(Uniform(0.0, 0.02), Uniform(-0.002, 0.002), longest=0.025),
-    observation_latency=Latency(Uniform(0.0, 0.01), Uniform(-0.002, 0.002), longest=0.015),
-    noise=SensorNoise(joint_position=0.005, joint_velocity=0.3),
-)
+_GAINS = Uniform(0.9, 1.1)  # of a servo's own
+
+
+def _randomization(robot: Robot) -> Randomization:
+    return Randomization(
+        model=(
+            Mass(Uniform(0.9, 1.1)),
+            Inertia(Uniform(0.9, 1.1)),
+            armature(Uniform(0.8, 1.2)),
+            joint_damping(Uniform(0.7, 1.3)),
+            friction_loss(Uniform(0.5, 1.5)),
+            ActuatorGains(_GAINS, _GAINS),
+            MotorStrength(Uniform(0.9, 1.1)),
+            JointOffset(Uniform(-0.01, 0.01)),
+        ),
+        action_latency=Latency(Uniform(0.0, 0.02), Uniform(-0.002, 0.002), longest=0.025),
+        observation_latency=Latency(Uniform(0.0, 0.01), Uniform(-0.002, 0.002), longest=0.015),
+        noise=SensorNoise(joint_position=0.005, joint_velocity=0.06 * min(robot.velocity_limits)),
+    )
 
 
 def _action_limit(robot: Robot) -> float:
-    """Targets are no farther ahead than a joint must be led to be as fast as the safety filter lets it: a servo of stiffness k
-    and damping d follows a target at velocity v by v d / k."""
+    """Targets are no farther ahead than what makes a joint as fast as the safety filter lets it: a servo of stiffness k and
+    damping d follows a target at velocity v by v d / k, and the target itself falls back by v times its age. Of the drawn gains
+    and ages those count by which it follows the closest: no draw is much too fast, and all are led enough."""
     limit, k, d, scale = map(np.array, (robot.velocity_limits, robot.stiffness, robot.damping, robot.action_scale))
-    return float((robot.safety.velocity * limit * (_AHEAD + d / k) / (_SHARE * scale)).min())
+    behind = (_GAINS.low / _GAINS.high) * d / k
+    return float((robot.safety.velocity * limit * (_AHEAD + behind) / (_SHARE * scale)).min())
 
 
 def _scene(robot: Robot) -> mujoco.MjSpec:

@@ -7,8 +7,8 @@
         pacer.meet(state.stamp_ns)        # states come at the same rate: be there soon after they do
 
 A robot sends its states by a clock of its own, and none of them exactly on time. Met at random, a state is up to a whole period
-old before it is looked at; so the deadlines drift, by a fraction of a microsecond a cycle, to come ever sooner after the
-states, and step back whenever one comes too late for its cycle, which one in two hundred then does.
+old before it is looked at; so the deadlines follow the states. When these are to be expected is known from their median; the
+deadlines come as much later as it takes for all but one state in a hundred to be there in time.
 
 The last moments before a deadline are spent looking at the clock: a core that sleeps is slow to wake, and so is a thread that
 has let others have the interpreter.
@@ -17,9 +17,15 @@ has let others have the interpreter.
 import time
 from collections.abc import Callable
 
-_LEAST_AGE_NS = 200_000  # of a state when its cycle begins: to take it in lasts a while, too
-_STEP_BACK_NS = 40_000
-_DRIFT_NS = _STEP_BACK_NS // 200
+_LEAST_MARGIN_NS = 200_000  # from an expected state to the deadline: to take it in lasts a while, too
+_MOST_MARGIN = 0.5  # of a period: what comes later than that is as good as lost
+_FIRST_MARGIN = 0.4
+_STEP_NS = 20_000  # the margin grows by this with each state that is late, and shrinks so that one in LATE is
+_LATE = 100
+_EARLY = 0.4  # of a period: what comes sooner before an expected state is a late one of the period before
+_FOLLOW = 1 / 16  # of how far off a state is, up to OFF, goes into when the next is expected
+_OFF_NS = 100_000
+_SHIFT_NS = 40_000  # deadlines move by so much in a cycle, at most
 _SLICE_NS = 200_000  # between two times that whoever listens is called
 _WATCHED_NS = 300_000
 _ALERT_NS = 100_000  # of these, in which nobody listens
@@ -43,7 +49,8 @@ class Pacer:
         self._due = self.clock()
         self._cycle = -1
         self._began: int | None = None
-        self._stamp, self._age = -1, self.period_ns
+        self._stamp, self._expected = -1, -1
+        self._margin = _FIRST_MARGIN * self.period_ns
         self.was_late = False
         """Whether the cycle before the last wait ended after the next deadline."""
         self.error_ns: int | None = None
@@ -72,16 +79,17 @@ class Pacer:
         return self._cycle
 
     def meet(self, stamp_ns: int) -> None:
-        """Move the deadlines, in view of when the newest state of this cycle came."""
-        assert self._began is not None
-        half, least = self.period_ns // 2, min(_LEAST_AGE_NS, self.period_ns // 4)
+        """Move the deadlines, in view of when the newest state came, by the cycle that has begun."""
+        period = self.period_ns
         if stamp_ns == self._stamp:  # none has come in time
-            self._due += _STEP_BACK_NS if self._age < half else 0
-            return
-        self._stamp, self._age = stamp_ns, (self._began - stamp_ns) % self.period_ns
-        if self._age > half:
-            self._due += _STEP_BACK_NS
-        elif self._age < least:
-            self._due += min(_STEP_BACK_NS, (least - self._age) // 8)
+            self._margin = min(self._margin + _STEP_NS, _MOST_MARGIN * period)
         else:
-            self._due -= _DRIFT_NS
+            if self._stamp < 0:
+                self._expected = stamp_ns
+            self._stamp = stamp_ns
+            early = round(_EARLY * period)
+            off = (stamp_ns - self._expected + early) % period - early
+            self._expected += round(_FOLLOW * max(-_OFF_NS, min(off, _OFF_NS)))
+            self._margin = max(self._margin - _STEP_NS / _LATE, min(_LEAST_MARGIN_NS, period // 4))
+        too_late = (self._due - self._expected - round(self._margin) + period // 2) % period - period // 2
+        self._due -= max(-_SHIFT_NS, min(too_late, _SHIFT_NS))

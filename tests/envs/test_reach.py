@@ -35,6 +35,7 @@ def episode(task, robot):
         seen = state.observation["policy"]  # the joints' way to go comes before four more of their size
         state = env.step(state, 0.3 * seen[:, -5 * n : -4 * n] / (0.05 * jnp.asarray(robot.action_scale)))
         told = {"metrics": state.metrics, "command": state.command, "command_time": state.command_time}
+        told["joint_velocity"] = state.sensed[:, 0, n : 2 * n]
         return state, told | {"ended": state.terminated | state.truncated}
 
     start = jax.jit(env.reset)(jax.random.key(0))
@@ -54,6 +55,12 @@ def test_errors_count_as_settled_when_the_arm_has_had_its_time(episode, robot):
     after = seconds > settling_seconds(robot) + 0.01
     assert after.any()
     np.testing.assert_array_equal(settled[after], episode["metrics"]["metric/position_error"][after])
+
+
+def test_targets_lead_no_joint_past_the_speed_at_which_it_is_let_down(episode, robot):
+    limits = robot.safety.velocity * np.array(robot.velocity_limits)
+    share = np.abs(episode["joint_velocity"]) / limits
+    assert 0.4 < share.max() < 1.1
 
 
 def test_an_arm_that_does_nothing_wrong_never_fails(episode):
