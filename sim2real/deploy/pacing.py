@@ -8,7 +8,8 @@
 
 A robot sends its states by a clock of its own, and none of them exactly on time. Met at random, a state is up to a whole period
 old before it is looked at; so the deadlines follow the states. When these are to be expected is known from their median; the
-deadlines come as much later as it takes for all but one state in a hundred to be there in time.
+deadlines come as much later as it takes for all but one state in fifty to be there in time, and no more than a third of a
+period: a state that is later than that is overtaken by the next, and waiting for it would make all others old.
 
 The last moments before a deadline are spent looking at the clock: a core that sleeps is slow to wake, and so is a thread that
 has let others have the interpreter.
@@ -18,10 +19,10 @@ import time
 from collections.abc import Callable
 
 _LEAST_MARGIN_NS = 200_000  # from an expected state to the deadline: to take it in lasts a while, too
-_MOST_MARGIN = 0.5  # of a period: what comes later than that is as good as lost
-_FIRST_MARGIN = 0.4
+_MOST_MARGIN = 0.3  # of a period
+_FIRST_MARGIN = 0.25
 _STEP_NS = 20_000  # the margin grows by this with each state that is late, and shrinks so that one in LATE is
-_LATE = 100
+_LATE = 50
 _EARLY = 0.4  # of a period: what comes sooner before an expected state is a late one of the period before
 _FOLLOW = 1 / 16  # of how far off a state is, up to OFF, goes into when the next is expected
 _OFF_NS = 100_000

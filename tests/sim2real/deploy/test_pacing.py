@@ -90,7 +90,7 @@ def test_cycles_follow_the_states_as_closely_as_these_keep_time(phase, drift, la
     typical, missed = np.median(ages[-2000:]), 1 - np.mean(fresh[-2000:])
     never = np.mean(came[cycles - 2000 : cycles] == 2**61)
     assert typical < (300_000 + late if lost == 0.0 else PERIOD_NS // 2 + 100_000)
-    assert missed < 0.02 + never  # of 2,000 cycles 1 % and a little: the deadlines ease back after each late state
+    assert missed < 0.03 + never  # of 2,000 cycles 2 % and a little: the deadlines ease back after each late state
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -102,7 +102,7 @@ def test_states_that_come_early_or_late_leave_the_cycles_in_step(seed):
     late = np.where(rng.random(count) < 0.02, 900_000 * rng.random(count), 150_000 * rng.standard_normal(count))
     ages, fresh, numbers = meet_states(sent + late.astype(int), sent, cycles)
     assert numbers == list(range(cycles))
-    assert 1 - np.mean(fresh[-10000:]) < 0.015
+    assert 1 - np.mean(fresh[-10000:]) < 0.025
     typical, oldest = np.percentile(ages[-10000:][fresh[-10000:]], [50, 99])
     assert 300_000 < typical < 700_000
     assert oldest < 900_000
