@@ -43,6 +43,8 @@ class Cycle:
     """Before the filter; None where nothing was to be commanded."""
     sent: Targets | None
     """Or withheld, as `what` says; None where there was no command."""
+    damping: Targets | None
+    """That the driver sent; None where it sent none, or does not tell."""
     trips: int
     """Bit by bit the entries of `envs.safety.CAUSES`."""
     restarted: bool
@@ -138,7 +140,6 @@ class _Reader:
 
 def _cycle(message: Any, latest: dict[str, Any]) -> Cycle:
     joints, imu = latest["/joint_states"], latest.get("/imu")
-    sent = latest.get("/joint_commands", latest.get("/withheld"))
     nan = np.full(4, np.nan)
     state = RobotState(
         stamp_ns=message.stamp_ns,
@@ -155,10 +156,6 @@ def _cycle(message: Any, latest: dict[str, Any]) -> Cycle:
         rivals=message.rivals,
     )
     wanted = Targets(*(np.array(getattr(message, f"wanted_{name}")) for name in Targets._fields))
-    out: Targets | None = None
-    if sent is not None:
-        told = (sent.position, sent.velocity, sent.effort, message.sent_stiffness, message.sent_damping)
-        out = Targets(*(np.array(values) for values in told))
     return Cycle(
         number=message.number,
         phase=Phase(message.phase),
@@ -167,10 +164,18 @@ def _cycle(message: Any, latest: dict[str, Any]) -> Cycle:
         state=state,
         what=Sent(message.what),
         wanted=None if np.isnan(wanted.stiffness).all() else wanted,
-        sent=out,
+        sent=_targets(message, latest.get("/joint_commands", latest.get("/withheld"))),
+        damping=_targets(message, latest.get("/damping")),
         trips=message.trips,
         restarted=message.restarted,
     )
+
+
+def _targets(message: Any, joints: Any) -> Targets | None:
+    if joints is None:
+        return None
+    told = (joints.position, joints.velocity, joints.effort, message.sent_stiffness, message.sent_damping)
+    return Targets(*(np.array(values) for values in told))
 
 
 def _whole(told: Any) -> int:

@@ -24,7 +24,7 @@ from sim2real.deploy.records import Kind, Sent, cycle_dtype, decision_dtype, rea
 _FLUSH_SECONDS = 0.25
 _CHUNK_SECONDS = 0.25
 METADATA = "zerogap"
-_OUT = {Sent.COMMAND: "/joint_commands", Sent.WITHHELD: "/withheld"}
+_OUT = {Sent.COMMAND: "/joint_commands", Sent.DAMPING: "/damping", Sent.WITHHELD: "/withheld"}
 
 
 class LogWriter:
@@ -82,7 +82,7 @@ class LogWriter:
             sensed = (record["quaternion"], record["angular_velocity"], record["acceleration"])
             self._write("/imu", now, messages.imu(stamp, *sensed), number)
         topic = _OUT.get(record["what"])
-        if topic is not None:
+        if topic is not None and not np.isnan(record["sent_damping"]).all():  # not every driver can tell its damping
             sent = (record["sent_position"], record["sent_velocity"], record["sent_torque"])
             at = int(record["sent_ns"]) + self._epoch_ns
             self._write(topic, now, messages.joint_state(self._names, at, *sent), number)

@@ -53,7 +53,7 @@ class _Turn:
     """When it was judged (ns)."""
     wanted: Targets | None = None
     sent: Targets | None = None
-    """What the guard let out."""
+    """What the guard let out, or what the driver's damping was where it tells."""
 
 
 class Runtime:
@@ -300,7 +300,7 @@ class Runtime:
         turn = self._turn
         if turn is not None:
             if turn.number != self._cycle:  # no state could be read
-                turn = _Turn(self._cycle, turn.state, now)
+                turn = _Turn(self._cycle, turn.state, now, sent=turn.sent)
             with contextlib.suppress(Exception):  # a state that no record can hold, as it may be what is wrong
                 self._write(turn, what)
 
@@ -316,10 +316,12 @@ class Runtime:
         return what
 
     def _send_damping(self) -> Sent:
-        self._driver.damp()
+        command = self._driver.damp()
         self._sent_ns = self._clock()
         if self._withholds:
             return Sent.NOTHING
+        if self._turn is not None:
+            self._turn.sent = _targets(command)
         self.damped += 1
         return Sent.DAMPING
 
@@ -340,7 +342,7 @@ class Runtime:
         for name in _STATE_FIELDS:
             record[name] = getattr(turn.state, name)
         record["phase"], record["what"], record["restarted"] = self._machine.phase, what, self._restarted
-        sent = turn.sent if what in (Sent.COMMAND, Sent.WITHHELD) else None  # a driver's damping is its own affair
+        sent = None if what is Sent.NOTHING else turn.sent
         for who, targets in (("wanted", turn.wanted), ("sent", sent)):
             for name, field_name in _TARGET_FIELDS[who]:
                 record[field_name] = np.nan if targets is None else getattr(targets, name)
@@ -386,6 +388,12 @@ class Runtime:
 
     def _now(self) -> float:
         return 1e-9 * self._clock()
+
+
+def _targets(command: RobotCommand | None) -> Targets | None:
+    if command is None:
+        return None
+    return Targets(command.position, command.velocity, command.torque, command.stiffness, command.damping)
 
 
 _STATE_FIELDS = (

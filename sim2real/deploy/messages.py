@@ -3,6 +3,7 @@
 /joint_states    sensor_msgs/JointState     as measured: rad, rad/s, N m
 /imu             sensor_msgs/Imu            as measured, where the robot has one
 /joint_commands  sensor_msgs/JointState     targets and feed-forward torques that were sent
+/damping         sensor_msgs/JointState     the driver's own that let the robot sink, where it tells them
 /withheld        sensor_msgs/JointState     those that a dry run would have sent
 /cycle           zerogap_msgs/Cycle         the rest of each cycle: what was wanted, gains, temperatures, counters, trips
 /decision        zerogap_msgs/Decision      each step of the policy: command, raw action, targets
@@ -99,6 +100,7 @@ SCHEMAS = {
     "/joint_states": ("sensor_msgs/msg/JointState", JOINT_STATE),
     "/imu": ("sensor_msgs/msg/Imu", IMU),
     "/joint_commands": ("sensor_msgs/msg/JointState", JOINT_STATE),
+    "/damping": ("sensor_msgs/msg/JointState", JOINT_STATE),
     "/withheld": ("sensor_msgs/msg/JointState", JOINT_STATE),
     "/cycle": ("zerogap_msgs/msg/Cycle", CYCLE),
     "/decision": ("zerogap_msgs/msg/Decision", DECISION),

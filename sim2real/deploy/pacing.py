@@ -43,12 +43,12 @@ class Pacer:
     ):
         self.period_ns = round(1e9 * period)
         self.clock, self._sleep = clock, sleep
+        self._cycle = -1
         self.restart()
 
     def restart(self) -> None:
-        """From now on, with the next cycle at once."""
+        """From now on, with the next cycle at once; cycles are counted on."""
         self._due = self.clock()
-        self._cycle = -1
         self._began: int | None = None
         self._stamp, self._expected = -1, -1
         self._margin = _FIRST_MARGIN * self.period_ns

@@ -29,7 +29,7 @@ class Sent(enum.IntEnum):
     NOTHING = 0
     COMMAND = 1
     DAMPING = 2
-    """The driver's own command that lets its robot sink."""
+    """The driver's own command that lets its robot sink, in gains and targets where these tell it."""
     WITHHELD = 3
     """A command that would have gone out, in a dry run."""
 

@@ -38,8 +38,10 @@ class Driver(Protocol):
         """Send a command to the motors at once."""
         ...
 
-    def damp(self) -> None:
-        """Send the command that lets the robot sink down gently, whatever state the driver is in. May be called many times."""
+    def damp(self) -> RobotCommand | None:
+        """Send the command that lets the robot sink down gently, whatever state the driver is in. May be called many times.
+
+        Returns what was sent, for the log; None where nothing was, or where gains and targets do not tell it."""
         ...
 
     def close(self) -> None:

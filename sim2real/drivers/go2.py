@@ -122,13 +122,16 @@ class Go2Driver:
             motors[field][self._motors] = value
         self._send(self._command)
 
-    def damp(self) -> None:
+    def damp(self) -> RobotCommand | None:
         """Without having taken command there is nothing to let sink: nothing is sent."""
-        if self._outbox is not None:
-            command = self._quiet_command()
-            command["motor_cmd"]["kd"][self._motors] = _DAMPING
-            command["motor_cmd"]["dq"][self._motors] = 0.0
-            self._send(command)
+        if self._outbox is None:
+            return None
+        command = self._quiet_command()
+        command["motor_cmd"]["kd"][self._motors] = _DAMPING
+        command["motor_cmd"]["dq"][self._motors] = 0.0
+        self._send(command)
+        zero = np.zeros(self.robot.num_joints)
+        return RobotCommand(0, zero, zero, zero, zero, zero + _DAMPING)
 
     def close(self) -> None:
         self._outbox = self._inbox = self._others = None

@@ -105,11 +105,13 @@ class TwinDriver:
         self._sequence += 1
         self._send(Kind.COMMAND, self._sequence, command_body(command))
 
-    def damp(self) -> None:
+    def damp(self) -> RobotCommand | None:
         if self._socket is None:
-            return
+            return None
         robot, zero = self.robot, np.zeros(self.robot.num_joints)
-        self.write(RobotCommand(0, zero, zero, zero, zero, np.asarray(robot.damping, float)))
+        command = RobotCommand(0, zero, zero, zero, zero, np.asarray(robot.damping, float))
+        self.write(command)
+        return command
 
     def close(self) -> None:
         if self._socket is not None:

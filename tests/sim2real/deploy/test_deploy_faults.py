@@ -118,6 +118,11 @@ def assert_damped_in_time(told: dict[str, Any], log: Log, cause: str) -> None:
     period = max(1.0 / RATE, 1e-9 * (damped.sent_ns - before.now_ns))
     assert 1e-9 * (damped.sent_ns - good) <= STALE + period
     assert all(cycle.what is Sent.DAMPING for cycle in log.cycles[index:])
+    for cycle in log.cycles[index:]:
+        assert cycle.sent is None
+        assert cycle.damping is not None
+        np.testing.assert_array_equal(cycle.damping.damping, ROBOT.damping)
+        assert not np.any([cycle.damping.stiffness, cycle.damping.torque, cycle.damping.velocity])
     again = replay(log)
     assert again.same == again.commands
 

@@ -85,6 +85,8 @@ def test_the_phases_follow_each_other_and_the_log_tells_them(whole, log):
     phases = [cycle.phase for cycle in log.cycles]
     assert phases == sorted(phases)
     assert set(phases) == {Phase.IDLE, Phase.STAND, Phase.POLICY, Phase.DAMP, Phase.ACQUIRE}
+    numbers = [cycle.number for cycle in log.cycles]
+    assert numbers == sorted(set(numbers))
     assert whole.runtime.machine.cause == "the time is up"
     assert not whole.runtime.machine.has_failed
     assert log.is_complete
@@ -272,6 +274,7 @@ def test_a_command_that_a_driver_does_not_take_is_in_the_log_beside_the_damping_
     assert_all_damping_is_logged(outcome, log)
     first = next(c for c in log.cycles if c.what is Sent.DAMPING)
     assert first.wanted is not None
+    assert first.damping is None  # this driver does not tell
     assert replay(log).commands == 301
 
 

@@ -126,9 +126,11 @@ def test_every_quantity_of_a_state_arrives_at_its_joint(driver: Go2Driver) -> No
 
 def test_damping_takes_the_stiffness_away(peer: Go2Peer, driver: Go2Driver) -> None:
     def damped() -> bool:
-        driver.damp()
+        told = driver.damp()
         gains = peer.ask()["gains"]
-        return gains is not None and not np.any(gains[0]) and min(gains[1]) > 0 and not np.any(gains[2])
+        assert told is not None
+        is_same = gains is not None and np.array_equal(gains[0], told.stiffness) and np.allclose(gains[1], told.damping)
+        return is_same and not np.any(gains[0]) and min(gains[1]) > 0 and not np.any(gains[2])
 
     until(damped)
 
