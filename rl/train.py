@@ -209,7 +209,7 @@ def train(
     `on_update(state, steps, seconds)` is called after each update, for benchmarks. Raises RunError and its kin.
     """
     devices = devices or Devices()
-    learner = make_learner(run, devices)
+    learner = devices.in_all(lambda: make_learner(run, devices))
     checkpoints = Checkpoints(run.checkpoints, keep)
     places = shardings(learner)
     outputs = None if places is None else (places, devices.sharding(None))
