@@ -29,6 +29,7 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 from assets.robots.robot import Robot, RobotError
+from assets.terrains import Terrain
 from envs.task import Task, TaskError
 
 Kinds = Mapping[str, Callable[[Robot], Task]]
@@ -180,7 +181,7 @@ def _import(name: str) -> ModuleType:
 
 def _as(kind: type[T], value: Any, reference: str) -> T:
     expected = f"expected a {kind.__name__}, or a function without arguments that gives one"
-    if not isinstance(value, kind) and callable(value) and not inspect.isclass(value):
+    if not isinstance(value, kind | Terrain) and callable(value) and not inspect.isclass(value):
         try:
             inspect.signature(value).bind()
         except TypeError as error:
@@ -198,9 +199,11 @@ def _as(kind: type[T], value: Any, reference: str) -> T:
         except RobotError as error:
             raise TaskError(f"{reference}: {error}") from error
         return value
-    hint = (
-        f". For a task of this robot: {reference}-KIND, such as {reference}-velocity-flat" if isinstance(value, Robot) else ""
-    )
+    hint = ""
+    if isinstance(value, Robot):
+        hint = f". For a task of this robot: {reference}-KIND, such as {reference}-velocity-flat"
+    elif isinstance(value, Terrain):
+        hint = ". A terrain is part of a task, as in velocity_rough(robot, terrain) of envs.rough: name that task"
     raise TaskError(f"{reference} is a {type(value).__name__}: {expected}{hint}")
 
 
