@@ -37,6 +37,7 @@ Kinds = Mapping[str, Callable[[Robot], Task]]
 
 _GROUPS: dict[type, str] = {Task: "zerogap.tasks", Robot: "zerogap.robots"}
 _NAME = re.compile(r"\w[\w.-]*")
+_MODULE = re.compile(r"[\w-]+(\.[\w-]+)*")
 
 T = TypeVar("T", Task, Robot)
 
@@ -151,6 +152,11 @@ def _load(reference: str, kind: type[T]) -> T:
     module_name, _, attribute = reference.replace(" ", "").partition(":")
     if not module_name or not attribute:
         raise TaskError(f"{reference!r} names nothing: expected module:attribute, such as my_arm:track")
+    if not _MODULE.fullmatch(module_name) or module_name.endswith(".py"):
+        meant = module_name.removesuffix(".py").strip("./\\").replace("/", ".").replace("\\", ".")
+        raise TaskError(
+            f"{reference!r} names no module: expected it as `import` takes it, such as {meant or 'my_arm'}:{attribute}"
+        )
     module = _import(module_name)
     value: Any = module
     for part in attribute.split("."):

@@ -110,6 +110,11 @@ def test_an_unknown_module_is_told_with_the_nearest_and_where_it_was_looked_for(
     fails("nothing.like.it:walk", "no module 'nothing'", "PYTHONPATH")
 
 
+@pytest.mark.parametrize("path", ["arms/two.py", "./arms/two", "arms.two.py", "..arms.two", "arms\\two.py"])
+def test_a_path_is_told_with_the_module_that_it_names(path):
+    fails(f"{path}:walk", "names no module", "such as arms.two:walk")
+
+
 def test_an_unknown_attribute_is_told_with_the_nearest(module, tmp_path):
     name = module()
     fails(f"{name}:wlak", name, str(tmp_path), "no 'wlak'", "did you mean walk")
