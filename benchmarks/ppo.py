@@ -274,9 +274,13 @@ def _begin(plan: Plan, partial: Path, console: Console) -> dict[str, Any]:
     # As JSON has it: tuples become lists.
     told = json.loads(json.dumps({**asdict(plan), "ours": asdict(plan.ours), "brax": plan.brax}))
     if partial.is_file():
-        stored = json.loads(partial.read_text())
-        if stored["plan"] == told:
-            console.print(f"going on after {sum(map(len, stored['runs'].values()))} trainings of {partial}")
+        try:
+            stored = json.loads(partial.read_text())
+            is_same, done = stored["plan"] == told, sum(map(len, stored["runs"].values()))
+        except (AttributeError, KeyError, OSError, TypeError, ValueError) as error:
+            raise RunError(f"{partial} is damaged: {type(error).__name__}: {error}; remove it to begin anew") from error
+        if is_same:
+            console.print(f"going on after {done} trainings of {partial}")
             return stored
         console.print(f"{partial} is of another plan, and is begun anew")
     return {"machine": machine(), "plan": told, "runs": {learner.name: [] for learner in learners(plan.engine)}}

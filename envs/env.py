@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from envs.check import check_bodies, check_terms
+from envs.check import check_bodies, check_robot, check_terms
 from envs.episode import EpisodeSampler
 from envs.judgement import judge
 from envs.proprioception import Proprioception
@@ -85,6 +85,7 @@ class Env:
         self.physics = physics
         self.devices = devices or Devices()
         self.num_envs = physics.num_envs
+        check_robot(task, physics.model)
         check_bodies(task, physics.model)
         self.layout = Layout.of(task.robot, physics.model, task.terrain, task.tracked)
         timestep = float(physics.model.opt.timestep)

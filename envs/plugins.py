@@ -29,6 +29,7 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 from assets.robots.robot import Robot, RobotError
+from assets.terrains import Terrain
 from envs.task import Task, TaskError
 
 Kinds = Mapping[str, Callable[[Robot], Task]]
@@ -36,6 +37,7 @@ Kinds = Mapping[str, Callable[[Robot], Task]]
 
 _GROUPS: dict[type, str] = {Task: "zerogap.tasks", Robot: "zerogap.robots"}
 _NAME = re.compile(r"\w[\w.-]*")
+_MODULE = re.compile(r"[\w-]+(\.[\w-]+)*")
 
 T = TypeVar("T", Task, Robot)
 
@@ -150,6 +152,11 @@ def _load(reference: str, kind: type[T]) -> T:
     module_name, _, attribute = reference.replace(" ", "").partition(":")
     if not module_name or not attribute:
         raise TaskError(f"{reference!r} names nothing: expected module:attribute, such as my_arm:track")
+    if not _MODULE.fullmatch(module_name) or module_name.endswith(".py"):
+        meant = module_name.removesuffix(".py").strip("./\\").replace("/", ".").replace("\\", ".")
+        raise TaskError(
+            f"{reference!r} names no module: expected it as `import` takes it, such as {meant or 'my_arm'}:{attribute}"
+        )
     module = _import(module_name)
     value: Any = module
     for part in attribute.split("."):
@@ -180,7 +187,7 @@ def _import(name: str) -> ModuleType:
 
 def _as(kind: type[T], value: Any, reference: str) -> T:
     expected = f"expected a {kind.__name__}, or a function without arguments that gives one"
-    if not isinstance(value, kind) and callable(value) and not inspect.isclass(value):
+    if not isinstance(value, kind | Terrain) and callable(value) and not inspect.isclass(value):
         try:
             inspect.signature(value).bind()
         except TypeError as error:
@@ -198,9 +205,11 @@ def _as(kind: type[T], value: Any, reference: str) -> T:
         except RobotError as error:
             raise TaskError(f"{reference}: {error}") from error
         return value
-    hint = (
-        f". For a task of this robot: {reference}-KIND, such as {reference}-velocity-flat" if isinstance(value, Robot) else ""
-    )
+    hint = ""
+    if isinstance(value, Robot):
+        hint = f". For a task of this robot: {reference}-KIND, such as {reference}-velocity-flat"
+    elif isinstance(value, Terrain):
+        hint = ". A terrain is part of a task, as in velocity_rough(robot, terrain) of envs.rough: name that task"
     raise TaskError(f"{reference} is a {type(value).__name__}: {expected}{hint}")
 
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from assets.robots.built_in import ROBOTS
 from assets.robots.robot import Robot, RobotError
-from assets.scene import compile_for_physics
 from envs import plugins, push, reach, rough, velocity
+from envs.check import scene_model
 from envs.env import Env
 from envs.task import Task, TaskError
 from sim.devices import Devices
@@ -73,7 +73,7 @@ def make_env(
     task: Task, num_envs: int, engine: str | None = None, room: Room | None = None, devices: Devices | None = None
 ) -> Env:
     """`num_envs` environments of a task on an engine (default: this machine's best), divided among devices."""
-    return Env(task, make_physics(compile_for_physics(task.scene()), num_envs, engine, room, devices), devices)
+    return Env(task, make_physics(scene_model(task), num_envs, engine, room, devices), devices)
 
 
 def _own_tasks() -> dict[str, str]:

@@ -4,8 +4,10 @@ Terms are plain functions of one environment; the environment vectorises them. A
 weight * term * dt, so that changing the control rate does not change the task.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from numbers import Real
 
 import jax
 import jax.numpy as jnp
@@ -191,3 +193,79 @@ class Task:
     """Subtracted once when an episode ends as failed."""
     show: Callable[[mujoco.MjModel, np.ndarray], dict[str, np.ndarray]] | None = None
     """From the scene's model and a command to the model fields that show the command in a picture; None where none does."""
+
+    def __post_init__(self) -> None:
+        """Raises TaskError where what is given is not of its type, or a number is none that could be meant."""
+        _check_types(self)
+        _check_names(self)
+        _check_numbers(self)
+
+
+_TYPES = {
+    "robot": Robot,
+    "command": CommandTerm,
+    "randomization": Randomization,
+    "initial_state": InitialState,
+    "terrain": Terrain,
+}
+_TERMS = {
+    "policy_observation": PolicyTerm,
+    "critic_observation": CriticTerm,
+    "rewards": RewardTerm,
+    "terminations": TerminationTerm,
+    "truncations": TruncationTerm,
+    "memory": MemoryTerm,
+    "metrics": MetricTerm,
+}
+
+
+def _check_types(task: Task) -> None:
+    for field_name, kind in _TYPES.items():
+        value = getattr(task, field_name)
+        if not isinstance(value, kind) and not (field_name == "terrain" and value is None):
+            raise TaskError(f"task {task.name!r}: its {field_name} is a {type(value).__name__}, expected a {kind.__name__}")
+    for field_name, kind in _TERMS.items():
+        terms = getattr(task, field_name)
+        if not isinstance(terms, tuple):
+            raise TaskError(
+                f"task {task.name!r}: its {field_name} is a {type(terms).__name__}, expected a tuple of {kind.__name__}"
+            )
+        for term in terms:
+            if not isinstance(term, kind):
+                raise TaskError(f"task {task.name!r}: its {field_name} holds a {type(term).__name__}, expected {kind.__name__}")
+
+
+def _check_names(task: Task) -> None:
+    for field_name in _TERMS:
+        names = [term.name for term in getattr(task, field_name)]
+        if twice := [name for i, name in enumerate(names) if name in names[:i]]:
+            raise TaskError(f"task {task.name!r}: {field_name} has more than one {twice[0]!r}; only one of them would count")
+    for field_name in ("policy_observation", "critic_observation"):
+        if not getattr(task, field_name):
+            raise TaskError(f"task {task.name!r}: its {field_name} has no term, expected at least one")
+
+
+def _check_numbers(task: Task) -> None:
+    history, (shortest, longest) = task.observation_history, task.command.seconds
+    signs, names = task.command.mirror_sign, task.command.names
+    for field_name, fits, expected in (
+        ("control_seconds", 0 < task.control_seconds < math.inf, "a positive number"),
+        ("episode_seconds", task.control_seconds <= task.episode_seconds < math.inf, "control_seconds or more"),
+        ("observation_history", isinstance(history, int) and history >= 1, "a whole number, 1 or more"),
+        ("action_limit", 0 < task.action_limit < math.inf, "a positive number"),
+        ("discount", 0 <= task.discount <= 1, "a number from 0 to 1"),
+        ("minimum_reward", not math.isnan(task.minimum_reward), "a number"),
+        ("termination_cost", math.isfinite(task.termination_cost), "a number"),
+    ):
+        if not fits:
+            raise TaskError(f"task {task.name!r}: {field_name} is {getattr(task, field_name)!r}, expected {expected}")
+    if not 0 <= shortest <= longest < math.inf:
+        raise TaskError(f"task {task.name!r}: command.seconds is {task.command.seconds}, expected a least and a greatest time")
+    if len(signs) not in (0, len(names)) or not set(signs) <= {-1, 1}:
+        raise TaskError(f"task {task.name!r}: command.mirror_sign is {signs}, expected +1 or -1 for each of {names}")
+    for field_name, number in (("policy_observation", "scale"), ("critic_observation", "scale"), ("rewards", "weight")):
+        for term in getattr(task, field_name):
+            if not isinstance(value := getattr(term, number), Real) or not math.isfinite(value):
+                raise TaskError(
+                    f"task {task.name!r}: the {number} of {term.name!r} in {field_name} is {value!r}, expected a finite number"
+                )

@@ -176,6 +176,8 @@ def _damage(path: Path) -> str | None:
         found = _digests(path)
     except (OSError, json.JSONDecodeError) as error:
         return f"its digest cannot be read: {error}"
+    if not isinstance(expected, dict) or not expected:
+        return "its digest names no files"
     for name in expected.keys() | found.keys():
         if expected.get(name) != found.get(name):
             return f"{name} is {'absent' if name not in found else 'not what was written'}"

@@ -20,16 +20,18 @@ _PANELS = (
 
 
 def read_progress(directory: Path) -> list[dict[str, float]]:
-    """The lines of a run's progress.jsonl; a last line cut short by a crash is left out."""
+    """The lines of a run's progress.jsonl; one that a crash cut short or garbled is left out."""
     path = directory / "progress.jsonl"
     if not path.is_file():
         raise RunError(f"{directory} has no progress.jsonl: it is no run, or was stopped before its first figures")
     rows = []
-    for line in path.read_text().splitlines():
+    for line in path.read_text(errors="replace").splitlines():
         try:
-            rows.append(json.loads(line))
+            row = json.loads(line)
         except json.JSONDecodeError:
             continue
+        if isinstance(row, dict) and "steps" in row:
+            rows.append(row)
     return rows
 
 

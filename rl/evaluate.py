@@ -16,7 +16,7 @@ from envs.safety import CAUSES
 from envs.task import Task, TaskError
 from rl.checkpoint import Checkpoints
 from rl.ppo import PPO, TrainState
-from rl.run import Run, RunError
+from rl.run import Run, RunError, check_seed
 from rl.safety import Watchman
 
 _EVALUATION_STREAM = 0x5EED_E7A1
@@ -86,7 +86,9 @@ class Evaluation:
 
 
 def evaluation_key(seed: int) -> jax.Array:
-    """Training draws from jax.random.key(seed); what is evaluated or shown from a stream that no such key starts."""
+    """Training draws from jax.random.key(seed); what is evaluated or shown from a stream that no such key starts. Raises
+    RunError."""
+    check_seed(seed)
     return jax.random.fold_in(jax.random.key(_EVALUATION_STREAM), seed)
 
 
@@ -137,11 +139,7 @@ class PolicyEvaluator:
         self._act = act
         self._watchman = Watchman(env)
         self._seconds = seconds
-        self._total = round(seconds / env.task.control_seconds) if np.isfinite(seconds) else 0
-        if self._total < 1:
-            raise RunError(
-                f"robots are to last {seconds:g} s: expected a control period ({env.task.control_seconds:g} s) or more"
-            )
+        self._total = _control_steps(env, seconds)
         # Steps between two tellings of progress, so that they come out even.
         self._chunk = max(n for n in range(1, 51) if self._total % n == 0)
         self._reset = jax.jit(env.reset)
@@ -223,6 +221,14 @@ class Evaluator:
         return self._evaluate(state.policy, seed=seed, updates=int(state.updates), progress=progress)
 
 
+def _control_steps(env: Env, seconds: float) -> int:
+    """That many seconds in control periods. Raises RunError where they are none."""
+    steps = round(seconds / env.task.control_seconds) if np.isfinite(seconds) else 0
+    if steps < 1:
+        raise RunError(f"robots are to last {seconds:g} s: expected a control period ({env.task.control_seconds:g} s) or more")
+    return steps
+
+
 def _places(task: Task, progress: dict[str, np.ndarray], n: int) -> list[tuple[dict[str, str | int], np.ndarray]]:
     """The places of the curriculum in the order of their first robots, each with its robots."""
     if task.curriculum is None:
@@ -247,14 +253,13 @@ class Rollout:
 
 
 def roll_out(ppo: PPO, state: TrainState, *, seconds: float, seed: int = 0) -> Rollout:
-    """The policy in all environments of `ppo.env`, each beginning anew where its episode ends."""
-    env = ppo.env
+    """The policy in all environments of `ppo.env`, each beginning anew where its episode ends. Raises RunError."""
+    env, steps = ppo.env, _control_steps(ppo.env, seconds)
 
     def step(env_state: EnvState, _: None) -> tuple[EnvState, tuple[jax.Array, jax.Array]]:
         env_state = env.step(env_state, ppo.act_in(state, env_state))
         return env_state, (env_state.physics.qpos, env_state.command)
 
-    steps = round(seconds / env.task.control_seconds)
     start = jax.jit(env.reset)(evaluation_key(seed))
     qpos, command = jax.device_get(jax.jit(lambda s: jax.lax.scan(step, s, None, length=steps)[1])(start))
     return Rollout(qpos, command, jax.device_get(start.physics.fields))

@@ -89,6 +89,10 @@ def train(
     if (coordinator, processes, process_id) != (None, None, None):
         join_processes(coordinator, processes, process_id)
     shared = Devices.all(devices)
+    # Where the run lies is the first process's affair: all else must be the same in all.
+    same = {"task": task, "engine": engine, "num_envs": num_envs, "steps": steps, "minutes": minutes, "seed": seed}
+    same |= {"history": history, "resume": resume is not None, "calibration": calibration is not None, "spread": spread}
+    shared.expect_same(same | learning | vars(room) | {"processes": processes})
 
     def new_run() -> Run:
         ppo = PPOConfig(**{name: value for name, value in learning.items() if value is not None})

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from envs.task import Task
-from rl.evaluate import Places, load_policy, roll_out
+from rl.evaluate import Places, evaluation_key, load_policy, roll_out
 from rl.run import Run
 from sim.crash import CrashRecord
 from sim.render import make_renderer, show_geoms, write_video
@@ -65,7 +65,7 @@ def view(run: Run, *, seed: int = 1, places: Places | None = None) -> None:
 
     ppo, state = load_policy(run, 1, places=places)
     env, task = ppo.env, ppo.env.task
-    env_state = jax.jit(env.reset)(jax.random.key(seed))
+    env_state = jax.jit(env.reset)(evaluation_key(seed))
     model = task.scene().compile()
     show_geoms(model, env.physics.model, {name: np.asarray(value[0]) for name, value in env_state.physics.fields.items()})
     data = mujoco.MjData(model)

@@ -31,11 +31,19 @@ from sim.engine import Room
 from sim.randomization.distribution import Uniform
 
 _FORMAT = 3
+_KINDS = {"task": str, "engine": str, "num_envs": int, "seed": int, "versions": dict, "ppo": dict, "room": dict}
+"""Of what every run.json holds."""
 DELTA = "delta"
 
 
 class RunError(UserError, RuntimeError):
     """A run directory or its contents cannot be used; the message names the path, what was expected and what was found."""
+
+
+def check_seed(seed: int) -> None:
+    """Raise RunError where JAX's random numbers cannot start from it."""
+    if not 0 <= seed < 2**32:
+        raise RunError(f"the seed is {seed}, expected one from 0 to {2**32 - 1}")
 
 
 @dataclass(frozen=True)
@@ -198,7 +206,10 @@ class Run:
 
     @classmethod
     def from_json(cls, directory: Path, told: Any) -> "Run":
-        """What `to_json` gave. Raises KeyError, TypeError or ValueError where it did not."""
+        """What `to_json` gave. Raises AttributeError, KeyError, TypeError or ValueError where it did not."""
+        for name, kind in _KINDS.items():
+            if not isinstance(told[name], kind) or isinstance(told[name], bool):
+                raise TypeError(f"{name} is {told[name]!r}, expected a {kind.__name__}")
         sizes = (told["task"], told["engine"], told["num_envs"], told["seed"])
         rest = (told["versions"], Room(**told["room"]), told.get("history"), _distillation(told.get("distillation")))
         calibrated = Calibrated.from_json(told["calibrated"]) if told.get("calibrated") else None
@@ -218,7 +229,9 @@ class Run:
             if told["format"] != _FORMAT:
                 raise RunError(f"{path} has format {told['format']!r}, expected {_FORMAT}: it was written by another version")
             return cls.from_json(directory, told)
-        except (KeyError, TypeError, ValueError) as error:
+        except OSError as error:
+            raise RunError(f"{path} cannot be read: {error.strerror}") from error
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise RunError(f"{path} is damaged: {type(error).__name__}: {error}") from error
 
 

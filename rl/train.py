@@ -22,7 +22,7 @@ from rl.evaluate import load_policy
 from rl.learner import Learner, LearnerState, shardings
 from rl.ppo import PPO, PPOConfig, warm_start
 from rl.progress import Silence, TrainingProgress
-from rl.run import Calibrated, Corrected, Distillation, Origin, Run, RunError
+from rl.run import Calibrated, Corrected, Distillation, Origin, Run, RunError, check_seed
 from rl.stop import Stop
 from rl.symmetry import check_critic_mirrors
 from sim.crash import CrashError, CrashRecord, save_crash
@@ -55,7 +55,7 @@ class Budget:
             raise RunError("a training needs an end: give --steps or --minutes")
         for name in ("steps", "minutes"):
             value = getattr(self, name)
-            if value is not None and value <= 0:
+            if value is not None and not value > 0:  # nor is it no number
                 raise RunError(f"--{name} must be positive, found {value}")
 
     def share(self, steps: int, seconds: float) -> float:
@@ -101,6 +101,7 @@ def start_run(
         corrected_task(made, corrected.model)
     if ppo.symmetry and ppo.actor_observation == "critic":
         check_critic_mirrors(made)
+    check_seed(seed)
     if history is not None and history < 1:
         raise RunError(f"--history must be at least 1, found {history}")
     engine = engine or default_engine()
@@ -209,7 +210,7 @@ def train(
     `on_update(state, steps, seconds)` is called after each update, for benchmarks. Raises RunError and its kin.
     """
     devices = devices or Devices()
-    learner = make_learner(run, devices)
+    learner = devices.in_all(lambda: make_learner(run, devices))
     checkpoints = Checkpoints(run.checkpoints, keep)
     places = shardings(learner)
     outputs = None if places is None else (places, devices.sharding(None))

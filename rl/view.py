@@ -225,6 +225,7 @@ def serve(
                 page.show(session.qpos, session.command)
             if time.monotonic() - told > 1 / _FIGURES:
                 told = time.monotonic()
+                session.env.physics.check_overflow(session.state.physics)
                 page.tell(figures(session, pace.speed))
             if not session.paused:
                 pace.wait()

@@ -11,9 +11,11 @@ Several processes run the same program on the same arguments: what one of them a
 `agree` before anything depends on it, and only the `first` of them writes files.
 """
 
+import json
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import jax
 import jax.numpy as jnp
@@ -46,6 +48,8 @@ class Devices:
     def all(cls, count: int | None = None) -> "Devices":
         """Every device of every process, or `count` of each. Raises DevicesError."""
         found = jax.devices()
+        if jax.process_count() > 1:
+            _expect_alike(count)
         if count is not None:
             here = jax.local_devices()
             if not 1 <= count <= len(here):
@@ -164,6 +168,35 @@ class Devices:
             raise DevicesError("the first process could not go on, and says why")
         return result
 
+    def in_all(self, work: Callable[[], Result]) -> Result:
+        """What `work()`, which must not communicate, gives in this process. Where it raises in another, DevicesError."""
+        result, problem = None, None
+        try:
+            result = work()
+        except Exception as error:
+            problem = error
+        (failed,) = self.agree(problem is not None)
+        if problem is not None:
+            raise problem
+        if failed:
+            raise DevicesError("another process could not go on, and says why")
+        return cast(Result, result)
+
+    def expect_same(self, told: dict[str, Any]) -> None:
+        """Raise DevicesError where a process was told otherwise than the first, by JSON's values with names."""
+        if jax.process_count() == 1:
+            return
+        first = json.loads(self.text_of_first(json.dumps(told)))
+        own = json.loads(json.dumps(told))
+        other = [
+            f"{name} {own[name]!r}, and the first with {first.get(name)!r}" for name in own if own[name] != first.get(name)
+        ]
+        (differs,) = self.agree(bool(other))
+        if other:
+            raise DevicesError(f"this process was started with {'; '.join(other)}: start the same command in all")
+        if differs:
+            raise DevicesError("another process was started otherwise than the first, and says how")
+
     def told_by_first(self, tree: Tree) -> Tree:
         """The first process's host arrays, in all of them; the others' need only be of the same shapes."""
         return tree if jax.process_count() == 1 else multihost_utils.broadcast_one_to_all(tree)
@@ -181,6 +214,21 @@ class Devices:
         return bytes(np.asarray(self.told_by_first(buffer), np.uint8)).decode()
 
 
+def _expect_alike(count: int | None) -> None:
+    """Raise DevicesError unless every process has as many devices and was asked for as many: each in all of them alike."""
+    have = [sum(device.process_index == process for device in jax.devices()) for process in range(jax.process_count())]
+    if len(set(have)) > 1:
+        told = ", ".join(f"process {process} has {number}" for process, number in enumerate(have))
+        raise DevicesError(
+            f"processes that share a training need equally many devices, and {told}: give all the same --devices on a CPU, or"
+            " show each as many GPUs by CUDA_VISIBLE_DEVICES"
+        )
+    asked = multihost_utils.process_allgather(np.int32(count or 0)).ravel().tolist()
+    if len(set(asked)) > 1:
+        told = ", ".join(f"process {process} for {number or 'all'}" for process, number in enumerate(asked))
+        raise DevicesError(f"processes were asked for different numbers of devices, {told}: give all the same --devices")
+
+
 def join_processes(coordinator: str | None, count: int | None, index: int | None) -> None:
     """Be process `index` of the `count` that share a training, and wait for the others; before anything is computed.
 
@@ -193,8 +241,11 @@ def join_processes(coordinator: str | None, count: int | None, index: int | None
     host, _, port = coordinator.rpartition(":")
     if not host or not port.isdecimal() or not 0 < int(port) < 65536:
         raise DevicesError(f"the coordinator is {coordinator!r}, expected HOST:PORT, such as 10.0.0.1:7654")
+    if count < 1:
+        raise DevicesError(f"the number of processes is {count}, expected 1 or more")
     if not 0 <= index < count:
         raise DevicesError(f"the process id is {index}, expected 0 to {count - 1} of {count} processes")
+    _check_coordinator(host, int(port), listens=index == 0)
     try:
         jax.distributed.initialize(
             coordinator,
@@ -205,6 +256,23 @@ def join_processes(coordinator: str | None, count: int | None, index: int | None
         )
     except RuntimeError as error:
         raise DevicesError(f"process {index} of {count} could not meet the others at {coordinator}: {error}") from error
+
+
+def _check_coordinator(host: str, port: int, listens: bool) -> None:
+    """Raise DevicesError where there is no such host, or no listening there: JAX would end the process."""
+    try:
+        family, kind, protocol, _, where = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)[0]
+        if listens:
+            with socket.socket(family, kind, protocol) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(where)
+    except socket.gaierror as error:
+        raise DevicesError(f"the coordinator's host {host!r} is not known: {error.strerror}") from error
+    except OSError as error:
+        raise DevicesError(
+            f"process 0 cannot listen at the coordinator's address {host}:{port}: {error.strerror}. It must be one of its own"
+            " machine, with a free port; every other process has a --process-id of its own"
+        ) from error
 
 
 def split_cpu(count: int) -> None:

@@ -134,6 +134,13 @@ def test_a_damaged_run_file_is_told_so(fails, tmp_path):
     fails(["eval", str(tmp_path)], "run.json", "damaged")
 
 
+@pytest.mark.parametrize("name, value", [("ppo", None), ("num_envs", "16"), ("task", 5), ("versions", []), ("room", {"x": 1})])
+def test_a_run_file_with_something_else_in_it_is_told_so(fails, trained, tmp_path, name, value):
+    told = json.loads((trained / "run.json").read_text())
+    (tmp_path / "run.json").write_text(json.dumps(told | {name: value}))
+    fails(["eval", str(tmp_path)], "run.json is damaged")
+
+
 def test_a_run_directory_is_never_overwritten(fails, trained):
     before = sorted(p.name for p in trained.rglob("*"))
     fails(["train", TASK, "--out", str(trained), "--steps", "10"], "not empty", "--resume")
@@ -185,6 +192,17 @@ def test_what_is_no_crash_file_is_told_so(fails, tmp_path):
 def test_a_budget_must_be_positive(fails, tmp_path):
     fails(["train", TASK, "--steps", "-5", "--out", str(tmp_path / "run")], "--steps", "-5")
     assert not (tmp_path / "run").exists()
+
+
+def test_numbers_that_are_none_are_told(fails, trained, tmp_path):
+    fails(["train", TASK, "--minutes", "nan", "--out", str(tmp_path / "run")], "--minutes must be positive, found nan")
+    fails(["train", TASK, "--seed", "-1", "--out", str(tmp_path / "run")], "the seed is -1, expected one from 0 to 4294967295")
+    fails(["eval", str(trained), "--robots", "2", "--seed", "-1"], "the seed is -1")
+    for seconds in ("0", "nan"):
+        fails(
+            ["play", str(trained), "--video", str(tmp_path / "v.mp4"), "--seconds", seconds], f"robots are to last {seconds} s"
+        )
+    assert not any(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("command", ["list", "doctor", "train", "distill", "eval", "play", "view", "replay", "bench", "demo"])

@@ -14,6 +14,7 @@ A height field rounds edges off to its grid; MJX compiles in how much of it a ge
 found to sink into it, after minutes of compilation (google-deepmind/mujoco_warp, issue 736).
 """
 
+import reprlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -76,10 +77,17 @@ class Terrain:
 
     @classmethod
     def of(cls, kinds: dict[str, Kind], num_levels: int, platform: float) -> "Terrain":
-        tiles = tuple(tuple(kind(level) for kind in kinds.values()) for level in range(num_levels))
+        tiles = tuple(tuple(_made(name, kind, level) for name, kind in kinds.items()) for level in range(num_levels))
         return cls(tuple(kinds), tiles, platform)
 
     def __post_init__(self) -> None:
+        if not self.tiles or not self.kinds:
+            raise TerrainError(f"a terrain of {len(self.tiles)} levels and {len(self.kinds)} kinds: expected some of both")
+        if len(set(self.kinds)) < len(self.kinds):
+            raise TerrainError(f"the kinds {self.kinds} are not all of different names")
+        for name in ("platform", "friction"):
+            if not 0 <= (value := getattr(self, name)) < np.inf:
+                raise TerrainError(f"{name} is {value}, expected a finite number that is not negative")
         for level, row in enumerate(self.tiles):
             if len(row) != len(self.kinds):
                 raise TerrainError(
@@ -143,6 +151,15 @@ class Terrain:
         return [f"ground_{i}" for i in range(self.num_boxes)]
 
 
+def _made(name: str, kind: Kind, level: int) -> Tile:
+    try:
+        return kind(level)
+    except TerrainError:
+        raise
+    except Exception as error:  # whatever a function of a user's makes of it
+        raise TerrainError(f"kind {name!r}, level {level}, raised {type(error).__name__}: {error}") from error
+
+
 def _height(tile: Tile, points: np.ndarray) -> np.ndarray:
     heights = np.full(points.shape[:-1], np.nan)
     for box in tile:
@@ -173,9 +190,23 @@ def _rows(tile: Tile, num_boxes: int) -> dict[str, np.ndarray]:
     }
 
 
+def _is_finite(value: object, count: int) -> bool:
+    """Whether it is that many finite numbers, or one where count is 0."""
+    try:
+        numbers = np.asarray(value, float)
+    except (TypeError, ValueError):
+        return False
+    return numbers.shape == ((count,) if count else ()) and bool(np.isfinite(numbers).all())
+
+
 def _check(tile: Tile, name: str, platform: float) -> None:
-    """Raise TerrainError unless the boxes lie on the tile, leave no hole in it and have the platform in their middle."""
+    """Raise TerrainError unless it is boxes that lie on the tile, leave no hole in it and have the platform in their middle."""
+    if not isinstance(tile, tuple | list) or not tile or not all(isinstance(box, Box) for box in tile):
+        raise TerrainError(f"{name}: it is {reprlib.repr(tile)}, expected a tuple of one Box or more")
     half = TILE_SIZE / 2
+    for box in tile:
+        if not all(_is_finite(value, count) for value, count in ((box.x, 2), (box.y, 2), (box.top, 0), (box.slope, 0))):
+            raise TerrainError(f"{name}: {box} is no box: expected finite numbers, two for x and y, one for top and slope")
     edges = np.array([[box.x, box.y] for box in tile])
     if np.abs(edges).max() > half + 1e-9 or (edges[..., 0] >= edges[..., 1]).any():
         raise TerrainError(f"{name}: its boxes must have a width and lie within {half} m of the tile's middle")

@@ -9,6 +9,7 @@ one meanwhile. Settings are those of `brax.training.agents.ppo.train.train`. bra
 
 import contextlib
 import functools
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 
@@ -19,16 +20,29 @@ from brax.training.agents.ppo import train as ppo
 
 from envs.adapters.brax_env import BraxEnv
 from envs.env import Env
+from envs.task import TaskError
+
+# brax's defaults.
+_BATCH_SIZE, _MINIBATCHES = 32, 16
 
 
 def train(env: Env, **settings: Any) -> tuple[Callable[..., Any], Any, dict[str, Any]]:
     """Train on all environments of `env`; brax's function that makes a policy of parameters, the parameters, and its figures.
 
-    The policy sees the policy's observation, the value function the critic's.
+    The policy sees the policy's observation, the value function the critic's. `batch_size`, in brax's sense of trajectories, is
+    by default one that goes with that many environments. Raises TaskError where the settings do not.
     """
     adapted = BraxEnv(env)
+    minibatches = settings.get("num_minibatches", _MINIBATCHES)
+    batch = settings.setdefault("batch_size", _batch_size(env.num_envs, minibatches))
+    if batch * minibatches % env.num_envs:
+        raise TaskError(
+            f"batch_size {batch} times num_minibatches {minibatches} is {batch * minibatches}, expected a multiple of the"
+            f" {env.num_envs} environments"
+        )
     told = {
         "wrap_env": False,
+        "num_minibatches": minibatches,
         "num_envs": env.num_envs,
         "num_eval_envs": env.num_envs,
         "episode_length": adapted.episode_length,
@@ -39,6 +53,12 @@ def train(env: Env, **settings: Any) -> tuple[Callable[..., Any], Any, dict[str,
     }
     with replication():
         return cast(Any, ppo.train(adapted, **(told | settings)))
+
+
+def _batch_size(num_envs: int, minibatches: int) -> int:
+    """brax's own, as far as it goes: that many minibatches of it are to be whole rollouts of all environments."""
+    least = num_envs // math.gcd(num_envs, minibatches)
+    return least * max(1, _BATCH_SIZE // least)
 
 
 @contextlib.contextmanager

@@ -170,6 +170,13 @@ def test_another_plan_is_begun_anew(interrupted):
     assert trained == ["ours_native", "brax_native", "brax_mjx"]
 
 
+@pytest.mark.parametrize("text", ["{", "[]", '{"plan": 1}', "null"])
+def test_what_an_interrupted_one_left_damaged_is_told(tmp_path, text):
+    (tmp_path / "ppo.partial.json").write_text(text)
+    with pytest.raises(RunError, match=r"ppo\.partial\.json is damaged: .*remove it to begin anew"):
+        compare(PLAN, tmp_path)
+
+
 def test_without_brax_the_extra_is_named(tmp_path, monkeypatch):
     found = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == "brax" else found(name, *rest))

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from assets.scene import scene_spec
+from envs.action import JointPosition
 from envs.env import Env, EnvState
 from envs.registry import make_env as make_registered_env
 from envs.registry import make_task, task_descriptions
@@ -458,6 +459,11 @@ class TestDivergence:
         np.testing.assert_array_equal(later.recorder.recording(2).qpos, kept.qpos)
 
 
+class OneTarget(JointPosition):
+    def target(self, robot, action, measured):
+        return action[:1]
+
+
 def broken_terms() -> dict[str, tuple[dict, str]]:
     """What to change in the task, and what is to be said of it."""
     wide = dataclasses.replace(PLAIN.command, names=("a", "b"))
@@ -505,6 +511,26 @@ def broken_terms() -> dict[str, tuple[dict, str]]:
         "a command that is not what its names say": (
             {"command": wide},
             r"its command has shape \(1,\), expected one entry for each of \('a', 'b'\)",
+        ),
+        "a command that raises": (
+            {"command": dataclasses.replace(PLAIN.command, sample=lambda key: key["x"]["y"])},
+            "its command raised TypeError",
+        ),
+        "a command of whole numbers": (
+            {"command": dataclasses.replace(PLAIN.command, sample=lambda key: jnp.zeros(1, int))},
+            "its command gives int32, expected float32",
+        ),
+        "a memory of two arrays": (
+            {"memory": (MemoryTerm("age", lambda layout: (jnp.zeros(1),) * 2, lambda view: view.time),)},
+            "memory term 'age' at first gives tuple, expected one array",
+        ),
+        "a curriculum that is none": (
+            {"curriculum": "hard"},
+            "its curriculum raised AttributeError: 'str' object has no attribute 'first'",
+        ),
+        "an action mapping without a target for every joint": (
+            {"action": OneTarget()},
+            r"its action mapping gives shape \(1,\), expected \(2,\)",
         ),
         "a control period between time steps": (
             {"control_seconds": 0.012},

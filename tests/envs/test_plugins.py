@@ -16,10 +16,12 @@ from tests.envs.walker import ROBOT
 GOOD = """
 import dataclasses
 from assets.robots import GO2
+from assets.terrains import Box, Terrain
 from tests.envs.walker import walker_task as build
 
 walk = build(name="walk", description="walk about")
 SPOT = dataclasses.replace(GO2, name="spot")
+GROUND = Terrain.of({"even": lambda level: (Box((-4.0, 4.0), (-4.0, 4.0), 0.0),)}, 1, 0.5)
 number = 3
 
 def made():
@@ -108,6 +110,11 @@ def test_an_unknown_module_is_told_with_the_nearest_and_where_it_was_looked_for(
     fails("nothing.like.it:walk", "no module 'nothing'", "PYTHONPATH")
 
 
+@pytest.mark.parametrize("path", ["arms/two.py", "./arms/two", "arms.two.py", "..arms.two", "arms\\two.py"])
+def test_a_path_is_told_with_the_module_that_it_names(path):
+    fails(f"{path}:walk", "names no module", "such as arms.two:walk")
+
+
 def test_an_unknown_attribute_is_told_with_the_nearest(module, tmp_path):
     name = module()
     fails(f"{name}:wlak", name, str(tmp_path), "no 'wlak'", "did you mean walk")
@@ -119,6 +126,7 @@ def test_an_object_of_the_wrong_type_is_told_with_the_remedy(module):
     name = module()
     fails(f"{name}:number", f"{name}:number is a int", "expected a Task")
     fails(f"{name}:SPOT", "is a Robot", f"{name}:SPOT-velocity-flat")
+    fails(f"{name}:GROUND", "is a Terrain", "part of a task, as in velocity_rough(robot, terrain)")
     fails(f"{name}:for_robot", "function of (robot)", "without arguments")
     fails(f"{name}:walk-velocity-flat", "is a Task", "expected a Robot")
     fails(f"{name}:Shelf", "is a type")
@@ -129,7 +137,7 @@ def test_an_object_of_the_wrong_type_is_told_with_the_remedy(module):
 
 def test_what_fails_is_told_with_its_place(module):
     name = module()
-    fails(f"{name}:broken", "IndexError", f"{name}.py, line 17")
+    fails(f"{name}:broken", "IndexError", f"{name}.py, line 19")
     name = module("x = 1\nraise ValueError('no arm today')")
     fails(f"{name}:walk", "fails on import", "ValueError: no arm today", f"{name}.py, line 2")
     name = module("import not_there_at_all")

@@ -81,6 +81,16 @@ def test_a_checkpoint_cut_short_is_not_taken_for_one(learner, tmp_path):
         checkpoints.restore(jax.eval_shape(init, jax.random.key(0)))
 
 
+@pytest.mark.parametrize("digest", ["[]", "{}", '"whole"', "{"])
+def test_a_checkpoint_whose_digest_is_none_is_not_trusted(learner, tmp_path, digest):
+    _, init, _ = learner
+    path = tmp_path / "7"
+    path.mkdir()
+    (path / "digest.json").write_text(digest)
+    with pytest.raises(CheckpointError, match=r"no checkpoint can be read: .*its digest"):
+        Checkpoints(tmp_path).restore(jax.eval_shape(init, jax.random.key(0)))
+
+
 def test_a_checkpoint_of_other_sizes_says_what_differs(learner, tmp_path):
     _, init, update = learner
     Checkpoints(tmp_path).save(run(update, init(jax.random.key(0)), 1))

@@ -15,6 +15,13 @@ def test_a_last_line_cut_short_is_left_out(tmp_path):
     assert read_progress(tmp_path) == [{"steps": 1, "seconds": 2.0}]
 
 
+@pytest.mark.parametrize("garbled", ["17", "null", '{"secon": 3.0}', "[]", '"steps"'])
+def test_a_garbled_line_is_left_out(tmp_path, garbled):
+    write(tmp_path, [{"steps": 1, "seconds": 2.0}], tail=garbled + "\n")
+    assert read_progress(tmp_path) == [{"steps": 1, "seconds": 2.0}]
+    assert plot_curve(tmp_path).is_file()
+
+
 def test_every_start_of_a_run_counts_its_own_time(tmp_path):
     write(tmp_path, [{"steps": s, "seconds": t} for s, t in ((1, 2.0), (2, 30.0), (3, 1.0), (4, 5.0))])
     assert training_seconds(tmp_path) == [30.0, 5.0]

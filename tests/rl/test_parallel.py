@@ -132,6 +132,35 @@ def test_where_the_first_process_cannot_begin_neither_does(pair):
     assert "the first process could not go on, and says why" in told[1]
 
 
+def test_processes_that_are_started_otherwise_than_the_first_are_told(tmp_path):
+    out = tmp_path / "run"
+
+    def command(coordinator, index):
+        meet = ["--coordinator", coordinator, "--processes", "2", "--process-id", str(index)]
+        return ["-m", "zerogap", "train", TASK, "--num-envs", str(16 + 16 * index), "--out", str(out), *meet]
+
+    told = together(command, status=2)
+    assert "another process was started otherwise than the first" in told[0]
+    assert "this process was started with num_envs 32, and the first with 16: start the same command in all" in told[1]
+    assert not out.exists()
+
+
+def test_where_one_process_cannot_begin_none_does(tmp_path):
+    """Its task's module is in the first one's folder only."""
+    (tmp_path / "only_here.py").write_text("from tests.rl.tracking import tracking_task as track\n")
+    program = """
+import sys
+from zerogap import main
+if sys.argv[2] == "0":
+    sys.path.append(sys.argv[3])
+meet = ["--coordinator", sys.argv[1], "--processes", "2", "--process-id", sys.argv[2]]
+sys.exit(main(["train", "only_here:track", "--engine", "native", "--num-envs", "16", "--out", sys.argv[3] + "/run", *meet]))
+"""
+    told = together(lambda coordinator, index: ["-c", program, coordinator, str(index), str(tmp_path)], status=2)
+    assert "another process could not go on, and says why" in told[0]
+    assert "there is no module 'only_here'" in told[1]
+
+
 def test_environments_that_devices_cannot_share_are_told(tmp_path):
     out = tmp_path / "run"
     told = python(

@@ -3,6 +3,8 @@
 Each case has processes of its own, as a process counts its devices once.
 """
 
+import socket
+
 import pytest
 
 from sim.devices import Devices, DevicesError, join_processes
@@ -90,7 +92,7 @@ assert three[0].sharding.is_fully_replicated
 
 def test_processes_agree_share_and_gather():
     program = """
-import sys, time, jax, numpy as np
+import sys, time, jax, numpy as np, pytest
 import jax.numpy as jnp
 from sim.devices import Devices, DevicesError, join_processes
 
@@ -118,6 +120,12 @@ except ZeroDivisionError:
     assert index == 0
 except DevicesError:
     assert index == 1
+assert devices.in_all(lambda: index) == index
+with pytest.raises(ZeroDivisionError if index == 1 else DevicesError):
+    devices.in_all(lambda: index / (1 - index))
+devices.expect_same({"task": "arm", "steps": None})
+with pytest.raises(DevicesError, match="steps 7, and the first with None: start the same" if index else "says how"):
+    devices.expect_same({"task": "arm", "steps": 7 if index else None})
 """
     together(lambda coordinator, index: ["-c", program, coordinator, str(index)])
 
@@ -136,12 +144,51 @@ def test_one_device_is_left_to_jax():
         (("10.0.0.1", 2, 0), "expected HOST:PORT"),
         (("10.0.0.1:port", 2, 0), "expected HOST:PORT"),
         (("10.0.0.1:7654", 2, 2), "the process id is 2, expected 0 to 1"),
+        (("10.0.0.1:7654", 0, 0), "the number of processes is 0, expected 1 or more"),
+        (("no.such.invalid:7654", 2, 1), "host 'no.such.invalid' is not known"),
+        (("192.0.2.1:7654", 2, 0), "cannot listen at the coordinator's address 192.0.2.1:7654"),
         (("10.0.0.1:7654", None, 0), "need all of --coordinator"),
     ],
 )
 def test_processes_that_cannot_meet_are_told_why(arguments, message):
     with pytest.raises(DevicesError, match=message):
         join_processes(*arguments)
+
+
+def test_a_coordinator_whose_port_is_taken_is_told_why():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(DevicesError, match=r"cannot listen .* in use.* with a free port"):
+            join_processes(f"127.0.0.1:{taken.getsockname()[1]}", 2, 0)
+
+
+def test_processes_with_unequally_many_devices_are_all_told():
+    program = """
+import sys, pytest
+from sim.devices import Devices, DevicesError, join_processes, split_cpu
+
+index = int(sys.argv[2])
+split_cpu(2 - index)
+join_processes(sys.argv[1], 2, index)
+with pytest.raises(DevicesError, match="process 0 has 2, process 1 has 1: give all the same --devices"):
+    Devices.all(2 - index)
+"""
+    together(lambda coordinator, index: ["-c", program, coordinator, str(index)])
+
+
+def test_processes_that_are_asked_for_unequally_many_devices_are_all_told():
+    program = """
+import sys, pytest
+from sim.devices import Devices, DevicesError, join_processes, split_cpu
+
+index = int(sys.argv[2])
+split_cpu(2)
+join_processes(sys.argv[1], 2, index)
+with pytest.raises(DevicesError, match="process 0 for all, process 1 for 1: give all the same --devices"):
+    Devices.all(1 if index else None)
+"""
+    together(lambda coordinator, index: ["-c", program, coordinator, str(index)])
 
 
 def test_more_devices_than_there_are_is_an_error():

@@ -147,11 +147,40 @@ WHOLE = Box((-4.0, 4.0), (-4.0, 4.0), 0.0)
         ((WHOLE, Box((3.0, 4.5), (-1.0, 1.0), 0.0)), "lie within 4.0 m"),
         ((WHOLE, Box((3.0, 3.0), (-1.0, 1.0), 0.0)), "must have a width"),
         ((WHOLE, Box((0.2, 1.0), (-1.0, 1.0), 0.1)), "within 0.5 m of its middle it must be flat, at height 0"),
+        ((), r"kind 'odd', level 0: it is \(\), expected a tuple of one Box or more"),
+        (None, "it is None, expected a tuple"),
+        (WHOLE, "it is Box.*, expected a tuple"),
+        ((0.1, 0.2), "expected a tuple of one Box or more"),
+        ((WHOLE, Box((2.0, 3.0), (2.0, 3.0), math.nan)), "no box: expected finite numbers"),
+        ((WHOLE, Box((2.0, 3.0), (2.0, 3.0), 0.1, math.inf)), "no box: expected finite numbers"),
+        ((WHOLE, Box((1.0, 2.0, 3.0), (2.0,), 0.1)), "no box: expected finite numbers"),
+        ((WHOLE, Box(2.0, (2.0, 3.0), 0.1)), "no box: expected finite numbers"),
     ],
 )
 def test_a_tile_that_no_robot_could_start_on_is_refused(tile, complaint):
     with pytest.raises(TerrainError, match=complaint):
         Terrain.of({"odd": lambda level: tile}, 1, 0.5)
+
+
+def broken(level: int):
+    raise ZeroDivisionError("no width")
+
+
+@pytest.mark.parametrize(
+    "make, complaint",
+    [
+        (lambda: Terrain.of({"odd": broken}, 1, 0.5), "kind 'odd', level 0, raised ZeroDivisionError: no width"),
+        (lambda: Terrain.of({"odd": lambda: (WHOLE,)}, 1, 0.5), "kind 'odd', level 0, raised TypeError"),
+        (lambda: Terrain.of({"even": lambda level: (WHOLE,)}, 0, 0.5), "0 levels and 1 kinds"),
+        (lambda: Terrain.of({}, 2, 0.5), "2 levels and 0 kinds"),
+        (lambda: Terrain(("a", "a"), (((WHOLE,), (WHOLE,)),), 0.5), "not all of different names"),
+        (lambda: Terrain(("a",), (((WHOLE,),),), -0.5), "platform is -0.5"),
+        (lambda: Terrain(("a",), (((WHOLE,),),), 0.5, math.nan), "friction is nan"),
+    ],
+)
+def test_a_terrain_that_is_none_is_refused(make, complaint):
+    with pytest.raises(TerrainError, match=complaint):
+        make()
 
 
 def test_a_level_without_a_tile_for_every_kind_is_refused():

@@ -95,6 +95,20 @@ def test_the_lent_function_is_taken_back():
     assert not hasattr(jax, "device_put_replicated")
 
 
+@pytest.mark.parametrize("num_envs", [3, 1024])
+def test_braxs_ppo_takes_any_number_of_environments_without_further_settings(num_envs):
+    make_policy, params, _ = train(make_env(TASK, num_envs), num_timesteps=0)
+    policy = make_policy(params, deterministic=True)
+    assert policy({"state": jnp.zeros((num_envs, 3))}, jax.random.key(0))[0].shape == (num_envs, 1)
+
+
+def test_settings_that_braxs_ppo_cannot_take_are_told(env):
+    with pytest.raises(
+        TaskError, match="batch_size 10 times num_minibatches 4 is 40, expected a multiple of the 64 environments"
+    ):
+        train(env.env, num_timesteps=0, batch_size=10, num_minibatches=4)
+
+
 @pytest.mark.long("brax's PPO compiles and learns")
 def test_braxs_ppo_learns(env):
     """Following an angle within reach: the cost of a policy that knows nothing falls by more than a third."""
