@@ -63,9 +63,19 @@ def check_terms(task: Task, layout: Layout, episodes: EpisodeSampler, num_envs: 
         command_time=_array(),
         layout=layout,
         dt=task.control_seconds,
+        reference=fresh.reference,
     )
     tracked = None if layout.tracked is None else _array(7)
-    seen = Proprioception(_array(joints), _array(joints), _array(4), _array(3), _array(*command), _array(actions), tracked)
+    seen = Proprioception(
+        joint_position=_array(joints),
+        joint_velocity=_array(joints),
+        imu_quaternion=_array(4),
+        angular_velocity=_array(3),
+        command=_array(*command),
+        last_action=_array(actions),
+        tracked=tracked,
+        reference=fresh.reference,
+    )
 
     def expect(term: Any, kind: str, function: Callable[..., Any], shape: Any = None, dtype: Any = None) -> int:
         name = f"task {task.name!r}: {kind} term {term.name!r}"
@@ -154,6 +164,7 @@ def _check_command(task: Task) -> None:
         )
     if (nearest := term.nearest) is not None:
         _expect(f"task {task.name!r}: its command's nearest", lambda: jax.eval_shape(nearest, command), command.shape, None)
+    _evaluated(f"{name}'s reference", lambda: jax.eval_shape(term.reference, command))
 
 
 def _check_base(task: Task, layout: Layout) -> None:

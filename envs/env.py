@@ -51,6 +51,8 @@ class EnvState(struct.PyTreeNode):
     time: jax.Array
     """Since the start of the episode (s)."""
     command: jax.Array
+    reference: Any
+    """What the task's `CommandTerm.reference` gives for the command."""
     command_time: jax.Array
     """Since the command was drawn (s)."""
     command_left: jax.Array
@@ -139,6 +141,7 @@ class Env:
             metrics=dict.fromkeys(self.metric_names, zeros),
             time=zeros,
             command=fresh.command,
+            reference=fresh.reference,
             command_time=zeros,
             command_left=fresh.command_left,
             push_left=fresh.push_left,
@@ -164,6 +167,23 @@ class Env:
         dt = self.task.control_seconds
         step = jax.random.randint(key, (self.num_envs,), 0, round(self.task.episode_seconds / dt))
         return state.replace(time=step * dt)
+
+    def hold_command(self, state: EnvState, command: jax.Array) -> EnvState:
+        """The state with this command (size,), or the nearest to it of the kind that the task draws, in every environment, and
+        never renewed. An episode that begins anew still draws a command of its own."""
+        term = self.task.command
+        command = command if term.nearest is None else term.nearest(command)
+        changed = (state.command != command).any(axis=1)
+
+        def everywhere(x: jax.Array) -> jax.Array:
+            return jnp.broadcast_to(x, (self.num_envs, *x.shape))
+
+        return state.replace(
+            command=everywhere(command),
+            reference=jax.tree.map(everywhere, term.reference(command)),
+            command_time=jnp.where(changed, 0.0, state.command_time),
+            command_left=jnp.full_like(state.command_left, jnp.inf),
+        )
 
     def axes(self, state: EnvState) -> EnvState:
         """Which axis of each array is that of the environments; None where there is none."""
@@ -217,8 +237,9 @@ class Env:
         command_left = state.command_left - dt
         renew = command_left <= 0
         keys = jax.random.split(key_command, self.num_envs)
-        command, command_left = self.devices.each(
-            lambda _, start, *arrays: self._episodes.renew_command(*arrays), (), state.command, command_left, renew, keys
+        held = (state.command, state.reference, command_left)
+        command, reference, command_left = self.devices.each(
+            lambda _, start, held, renew, keys: self._episodes.renew_command(held, renew, keys), (), held, renew, keys
         )
         state = state.replace(
             physics=physics,
@@ -229,6 +250,7 @@ class Env:
             metrics=metrics,
             time=time,
             command=command,
+            reference=reference,
             command_time=jnp.where(renew, 0.0, state.command_time),
             command_left=command_left,
             push_left=push_left,
@@ -331,6 +353,7 @@ class Env:
             qvel=physics.qvel,
             fields=physics.fields,
             command=state.command,
+            reference=state.reference,
             command_left=state.command_left,
             push_left=state.push_left,
             episode=state.episode,
@@ -342,6 +365,7 @@ class Env:
         state = state.replace(
             physics=self.physics.reset(physics, mask, start.qpos, start.qvel, start.fields),
             command=start.command,
+            reference=start.reference,
             command_left=start.command_left,
             push_left=start.push_left,
             episode=start.episode,
@@ -382,6 +406,7 @@ class Env:
             command_time=state.command_time,
             layout=self.layout,
             dt=self.task.control_seconds,
+            reference=state.reference,
         )
 
     def _critic(self, state: EnvState, physics: PhysicsState) -> jax.Array:
@@ -401,7 +426,9 @@ class Env:
         sensed = jnp.where(fresh[:, None, None], now[:, None], history)
         key_jitter, key_noise = jax.random.split(key)
         measured = self._sensing.measure(key_noise, self._sensing.delay(key_jitter, sensed, episode), episode)
-        proprioception = Proprioception(**measured, command=state.command, last_action=state.last_action)
+        proprioception = Proprioception(
+            **measured, command=state.command, last_action=state.last_action, reference=state.reference
+        )
         frames = jax.vmap(self.remember)(state.frames, jax.vmap(self._frame)(proprioception), fresh)
         observation = {"policy": frames.reshape(self.num_envs, -1), "critic": self._critic(state, physics)}
         last = state.last_critic_observation

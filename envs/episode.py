@@ -5,7 +5,7 @@ Sampling costs far more than keeping, and few environments end in a step, or are
 """
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +17,9 @@ from envs.view import Layout, free_pose
 from sim.randomization.term import FieldSampler
 
 Tree = TypeVar("Tree")
+
+Held = tuple[jax.Array, Any, jax.Array]
+"""A command, its reference and how long it holds (s)."""
 
 _CORRECTION = 1000  # beyond the keys of all else, which draw the same with a correction and without
 
@@ -34,7 +37,7 @@ class EpisodeSampler:
         task, random = self._task, self._task.randomization
         keys = jax.random.split(key, 7)
         qpos, qvel = self._state(keys[0])
-        command, command_left = self.command(keys[1])
+        command, command_left = self._command(keys[1])
         dt = task.control_seconds
         bias = random.bias
         start = Start(
@@ -42,6 +45,7 @@ class EpisodeSampler:
             qvel=qvel,
             fields=self._fields(keys[2]),
             command=command,
+            reference=(),
             command_left=command_left,
             push_left=random.push.interval.sample(keys[3], ()) if random.push else jnp.float32(jnp.inf),
             episode={
@@ -52,11 +56,11 @@ class EpisodeSampler:
             },
             curriculum=progress,
         )
-        if task.curriculum is None:
-            return start
-        return task.curriculum.begin(jax.random.fold_in(key, len(keys)), start, self._layout)
+        if task.curriculum is not None:  # which may ask something else
+            start = task.curriculum.begin(jax.random.fold_in(key, len(keys)), start, self._layout)
+        return start.replace(reference=task.command.reference(start.command))
 
-    def command(self, key: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def _command(self, key: jax.Array) -> tuple[jax.Array, jax.Array]:
         """A command and how long it holds (s)."""
         key_command, key_seconds = jax.random.split(key)
         low, high = self._task.command.seconds
@@ -76,11 +80,14 @@ class EpisodeSampler:
 
         return _replace_where(draw, old, mask)
 
-    def renew_command(
-        self, command: jax.Array, seconds: jax.Array, mask: jax.Array, keys: jax.Array
-    ) -> tuple[jax.Array, jax.Array]:
-        """A batch of commands and of how long they hold (s), with new ones where mask holds; one key for each environment."""
-        return _replace_where(lambda index: self.command(keys[index]), (command, seconds), mask)
+    def renew_command(self, held: Held, mask: jax.Array, keys: jax.Array) -> Held:
+        """A batch of commands with new ones where mask holds; one key for each environment."""
+
+        def draw(index: jax.Array) -> Held:
+            command, seconds = self._command(keys[index])
+            return command, self._task.command.reference(command), seconds
+
+        return _replace_where(draw, held, mask)
 
     def _state(self, key: jax.Array) -> tuple[jax.Array, jax.Array]:
         spread, layout = self._task.initial_state, self._layout

@@ -4,6 +4,8 @@ The environment fills it from the simulation (late, noisy, biased), the exported
 are the same code. What is not in here (base velocity, contacts, friction) no driver can supply, so a policy cannot ask for it.
 """
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from flax import struct
@@ -27,6 +29,8 @@ class Proprioception(struct.PyTreeNode):
     tracked: jax.Array | None = None
     """(7,) where a camera sees what the task tracks, in the base's frame: position (m) and w, x, y, z; None where it tracks
     nothing."""
+    reference: Any = ()
+    """What the task's `CommandTerm.reference` gives for the command."""
 
 
 def rotate(quat: jax.Array, vector: jax.Array) -> jax.Array:

@@ -1,5 +1,7 @@
 """What an episode starts from."""
 
+from typing import Any
+
 import jax
 from flax import struct
 
@@ -14,6 +16,8 @@ class Start(struct.PyTreeNode):
     qvel: jax.Array
     fields: dict[str, jax.Array]
     command: jax.Array
+    reference: Any
+    """What the task's `CommandTerm.reference` gives for the command."""
     command_left: jax.Array
     push_left: jax.Array
     episode: dict[str, jax.Array]

@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from numbers import Real
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -116,6 +117,9 @@ class CommandTerm:
     """From entries chosen one by one, as with sliders, to a command of the kind that `sample` gives; None where any will do."""
     default: tuple[float, ...] = ()
     """What a robot that stands in its default pose is asked where nobody asks; zeros where empty."""
+    reference: Callable[[jax.Array], Any] = lambda command: ()
+    """From a command to what terms need of it that is costly to work out, an array or a tree of them: it is worked out once for
+    each new command, and shown as `Proprioception.reference` and `View.reference`. Nothing by default."""
 
 
 @dataclass(frozen=True)

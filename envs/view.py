@@ -4,6 +4,7 @@ Quantities of the state itself come from `qpos` and `qvel`; sensors describe the
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -113,6 +114,8 @@ class View(struct.PyTreeNode):
     layout: Layout = struct.field(pytree_node=False)
     dt: float = struct.field(pytree_node=False)
     """Control period (s)."""
+    reference: Any = ()
+    """What the task's `CommandTerm.reference` gives for the command."""
 
     def sensor(self, name: str) -> jax.Array:
         try:

@@ -19,7 +19,7 @@ import numpy as np
 from assets.robots.robot import Mirror
 from envs.env import Env
 from envs.proprioception import Proprioception
-from envs.task import Task, TaskError
+from envs.task import CommandTerm, Task, TaskError
 
 _TRIALS = 64
 
@@ -39,16 +39,18 @@ class ActorMirror:
     action: SignedPermutation
 
 
-def mirror_proprioception(sensed: Proprioception, mirror: Mirror, command_sign: np.ndarray) -> Proprioception:
+def mirror_proprioception(sensed: Proprioception, mirror: Mirror, asked: CommandTerm) -> Proprioception:
     """The reflection in the plane of x and z. Angular velocity is an axial vector: its x and z turn round."""
     joints = SignedPermutation(np.array(mirror.index), np.array(mirror.sign))
+    command = sensed.command * np.array(asked.mirror_sign, np.float32)
     return Proprioception(
         joint_position=joints(sensed.joint_position),
         joint_velocity=joints(sensed.joint_velocity),
         imu_quaternion=sensed.imu_quaternion * jnp.array([1.0, -1.0, 1.0, -1.0]),
         angular_velocity=sensed.angular_velocity * jnp.array([-1.0, 1.0, -1.0]),
-        command=sensed.command * command_sign,
+        command=command,
         last_action=joints(sensed.last_action),
+        reference=asked.reference(command),
     )
 
 
@@ -71,24 +73,23 @@ def actor_mirror(env: Env, observation: str) -> ActorMirror:
 
 def _of_policy_observation(env: Env, mirror: Mirror) -> SignedPermutation:
     task, robot = env.task, env.task.robot
-    command_sign = np.array(task.command.mirror_sign, np.float32)
-    if command_sign.shape != (len(task.command.names),):
-        raise TaskError(
-            f"task {task.name!r}: command.mirror_sign has {command_sign.size} entries, expected {len(task.command.names)}"
-        )
+    size = len(task.command.names)
+    if len(task.command.mirror_sign) != size:
+        raise TaskError(f"task {task.name!r}: command.mirror_sign has {len(task.command.mirror_sign)} entries, expected {size}")
     rng, n = np.random.default_rng(0), robot.num_joints
 
     def draw(size: int) -> jax.Array:
         return jnp.asarray(rng.standard_normal((_TRIALS, size)), jnp.float32)
 
-    quat = draw(4)
+    quat, command = draw(4), draw(size)
     sensed = Proprioception(
         joint_position=draw(n),
         joint_velocity=draw(n),
         imu_quaternion=quat / jnp.linalg.norm(quat, axis=1, keepdims=True),
         angular_velocity=draw(3),
-        command=draw(command_sign.size),
+        command=command,
         last_action=draw(n),
+        reference=jax.vmap(task.command.reference)(command),
     )
 
     def observe(sensed: Proprioception) -> list[jax.Array]:
@@ -97,7 +98,7 @@ def _of_policy_observation(env: Env, mirror: Mirror) -> SignedPermutation:
     @jax.jit  # term by term it would take a second
     @jax.vmap
     def both(sensed: Proprioception) -> tuple[list[jax.Array], list[jax.Array]]:
-        return observe(sensed), observe(mirror_proprioception(sensed, mirror, command_sign))
+        return observe(sensed), observe(mirror_proprioception(sensed, mirror, task.command))
 
     parts = []
     values = jax.device_get(both(sensed))

@@ -16,7 +16,6 @@ import jax.numpy as jnp
 import mujoco
 import numpy as np
 
-from envs.env import EnvState
 from envs.task import CommandTerm
 from rl.evaluate import Places, evaluation_key, first_place, load_policy
 from rl.page import Page, Slider, Wishes, address, open_server
@@ -45,7 +44,7 @@ class Session:
         self.paused = False
         self._reset = jax.jit(env.reset)
         self._step = jax.jit(lambda state: env.step(state, ppo.act_in(policy, state)))
-        self._hold = jax.jit(self._with_command)
+        self._hold = jax.jit(env.hold_command)
         self._draw = jax.jit(self.task.command.sample)
         self._keys = evaluation_key(seed)
         self._held: jax.Array | None = None
@@ -125,17 +124,6 @@ class Session:
         """The task's metrics: means over all robots and the last second; those that counted nowhere are left out."""
         values = {term.name: np.array([step[term.name] for step in self._recent]) for term in self.task.metrics}
         return {name: float(np.nanmean(value)) for name, value in values.items() if not np.isnan(value).all()}
-
-    def _with_command(self, state: EnvState, command: jax.Array) -> EnvState:
-        """The state with this command in every environment, which the task does not renew."""
-        nearest = self.task.command.nearest
-        command = command if nearest is None else nearest(command)
-        changed = (state.command != command).any(axis=1)
-        return state.replace(
-            command=jnp.broadcast_to(command, state.command.shape),
-            command_time=jnp.where(changed, 0.0, state.command_time),
-            command_left=jnp.full_like(state.command_left, jnp.inf),
-        )
 
 
 class Pace:

@@ -10,6 +10,7 @@ the network, the limit of actions and their mapping to targets.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -141,14 +142,17 @@ def _observe(graph: Graph, task: Task, given: Mapping[str, Value]) -> tuple[list
     if task.tracked is not None:  # an input, so that what reads it is known
         given = {**given, _TRACKED: graph.input(_TRACKED, (7,))}
         names.append(_TRACKED)
+    of_command = f"the reference of task {task.name!r}'s command"
+    reference = apply(graph, of_command, task.command.reference, given[COMMAND])
     entries, terms = [], []
     for term in task.policy_observation:
         place = f"policy observation term {term.name!r} of task {task.name!r}"
 
-        def observe(values: list[jax.Array], term=term) -> jax.Array:
-            return term.observe(Proprioception(**dict(zip(names, values, strict=True))), task.robot)
+        def observe(values: list[jax.Array], reference: Any, term=term) -> jax.Array:
+            sensed = Proprioception(**dict(zip(names, values, strict=True)), reference=reference)
+            return term.observe(sensed, task.robot)
 
-        value = apply(graph, place, observe, [given[name] for name in names])
+        value = apply(graph, place, observe, [given[name] for name in names], reference)
         reads = tuple(graph.inputs_of(value))
         _check_supplied(place, reads, task)
         entries.append(value)

@@ -25,7 +25,7 @@ from sim2real.export.policy import Policy
 # So few steps are run that compiling them well would take far longer.
 _QUICK_TO_COMPILE = {"xla_backend_optimization_level": 0}
 
-_READINGS = tuple(field.name for field in dataclasses.fields(Proprioception) if field.name != "tracked")
+_READINGS = tuple(x.name for x in dataclasses.fields(Proprioception) if x.name not in ("tracked", "reference"))
 
 
 @dataclass(frozen=True, eq=False)

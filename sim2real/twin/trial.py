@@ -145,6 +145,7 @@ class Stage:
             raise TwinError(f"task {task.name!r} is one of a terrain, and a twin stands on a plane: try it on a flat one")
         self.task, self._gap = task, gap
         self._judge = None
+        self._reference = jax.jit(task.command.reference)
 
     def play(
         self, pilot: Pilot, seed: int = 0, seconds: float = 20.0, watcher: Callable[[SimulatedRobot], Watcher] | None = None
@@ -165,13 +166,13 @@ class Stage:
         zero = np.zeros(task.robot.num_joints)
         state = twin.step(None)
         steps, total, sums = round(seconds * pilot.rate), 0.0, {term.name: [0.0, 0] for term in task.metrics}
-        sequence, given, since = 0, None, 0.0
+        sequence, given, since, reference = 0, None, 0.0, ()
         pilot.restart()
         for step in range(steps):
             now = step * task.control_seconds
             command = script.read(now)
-            since = since if given is not None and np.array_equal(given, command) else now
-            given = command
+            if given is None or not np.array_equal(given, command):
+                given, since, reference = command, now, self._reference(command)
             decision = pilot.decide(state, command)
             action = np.clip(np.nan_to_num(decision.action), -task.action_limit, task.action_limit)
             for _ in range(every):
@@ -181,7 +182,7 @@ class Stage:
                 if watch is not None:
                     watch.add(twin, sent)
             end = now + task.control_seconds
-            judged = judge_step(_world(twin, self._fields), command, action, last, memory, end, end - since)
+            judged = judge_step(_world(twin, self._fields), command, reference, action, last, memory, end, end - since)
             judged = jax.device_get(judged)
             total += float(judged.reward)
             memory, last = judged.memory, action
@@ -201,7 +202,7 @@ class Stage:
             layout = Layout.of(task.robot, twin.model)
             self._fields = _field_names(task)
 
-            def step(world, command, action, last_action, memory, time, command_time) -> Judgement:
+            def step(world, command, reference, action, last_action, memory, time, command_time) -> Judgement:
                 qpos, qvel, sensordata, fields = world
                 view = View(
                     qpos=qpos,
@@ -216,6 +217,7 @@ class Stage:
                     command_time=command_time,
                     layout=layout,
                     dt=task.control_seconds,
+                    reference=reference,
                 )
                 return judge(task, view, jnp.zeros((), bool))
 
@@ -231,7 +233,8 @@ class Stage:
         some = jax.ShapeDtypeStruct((n,), jnp.float32)
         assert self._judge is not None
         try:
-            jax.eval_shape(self._judge, _world(twin, self._fields), command, some, some, self._first, 0.0, 0.0)
+            reference = jax.eval_shape(self._reference, command)
+            jax.eval_shape(self._judge, _world(twin, self._fields), command, reference, some, some, self._first, 0.0, 0.0)
         except (KeyError, TypeError, ValueError) as error:
             raise TwinError(f"task {task.name!r} cannot be judged on a twin of {task.robot.name!r}: {error}") from error
 

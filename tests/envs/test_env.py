@@ -532,6 +532,10 @@ def broken_terms() -> dict[str, tuple[dict, str]]:
             {"action": OneTarget()},
             r"its action mapping gives shape \(1,\), expected \(2,\)",
         ),
+        "a command whose reference cannot be worked out": (
+            {"command": dataclasses.replace(PLAIN.command, reference=lambda command: jnp.eye(3) @ command)},
+            "its command's reference raised TypeError: ",
+        ),
         "a control period between time steps": (
             {"control_seconds": 0.012},
             r"control_seconds is 0\.012, expected a whole number of the scene's time steps of 0\.005 s",

@@ -59,11 +59,11 @@ def test_no_two_starts_are_alike(replace_where, old):
 
 def test_exactly_those_whose_time_is_up_get_a_new_command(sampler):
     renew = jax.jit(sampler.renew_command)
-    old, keys = (jnp.full((N, 1), -7.0), jnp.full(N, -7.0)), jax.random.split(jax.random.key(2), N)
+    old, keys = (jnp.full((N, 1), -7.0), (), jnp.full(N, -7.0)), jax.random.split(jax.random.key(2), N)
     mask = jnp.arange(N) % 2 == 0
-    some, seconds = renew(*old, mask, keys)
+    some, _, seconds = renew(old, mask, keys)
     assert ((np.asarray(some)[:, 0] != -7) == np.asarray(mask)).all()
     np.testing.assert_allclose(np.asarray(seconds)[::2], TASK.command.seconds[0], rtol=1e-6)
-    everyone, _ = renew(*old, jnp.ones(N, bool), keys)
+    everyone, _, _ = renew(old, jnp.ones(N, bool), keys)
     np.testing.assert_array_equal(some[::2], everyone[::2], "who else asks does not matter")
     assert len(np.unique(everyone)) == N

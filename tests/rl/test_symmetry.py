@@ -35,7 +35,7 @@ def test_the_mirrored_robot_observes_the_mirror_of_the_observation(env):
         last_action=jax.random.normal(keys[5], (12,)),
     )
     mirror = actor_mirror(env, "policy")
-    image = mirror_proprioception(sensed, env.task.robot.mirror, np.array([1.0, -1.0, -1.0]))
+    image = mirror_proprioception(sensed, env.task.robot.mirror, env.task.command)
     frame = jnp.tile(observe(env, sensed), env.task.observation_history)
     expected = jnp.tile(observe(env, image), env.task.observation_history)
     np.testing.assert_allclose(mirror.observation(frame), expected, atol=1e-6)
@@ -79,6 +79,14 @@ def test_a_term_without_a_mirror_image_is_named(env):
     broken = make_env(task, 2, "native")
     with pytest.raises(TaskError, match="lopsided"):
         actor_mirror(broken, "policy")
+
+
+def test_a_term_sees_the_reference_of_the_mirrored_command(env):
+    command = dataclasses.replace(env.task.command, reference=lambda command: {"turn": jnp.sin(command[2:])})
+    turn = PolicyTerm("turn", lambda sensed, robot: sensed.reference["turn"])
+    task = dataclasses.replace(env.task, command=command, policy_observation=(turn, *env.task.policy_observation))
+    mirror = actor_mirror(make_env(task, 2, "native"), "policy").observation
+    assert (mirror.index[0], mirror.sign[0]) == (0, -1.0)
 
 
 def randomised(model, fields):

@@ -73,6 +73,7 @@ def test_a_slider_reaches_every_robot_and_is_held(session):
         session.step()
         state = session.state
         np.testing.assert_array_equal(session.command, 0.625)
+        np.testing.assert_array_equal(session.state.reference["angle"], session.command)
         ended = np.asarray(state.terminated | state.truncated)
         asked = np.abs(session.qpos[:, 0] - 0.625)  # what is measured is the distance from what the slider asks
         np.testing.assert_allclose(state.metrics["metric/error"][~ended], asked[~ended], atol=1e-6)
@@ -97,6 +98,7 @@ def test_given_back_the_task_draws_anew(session):
     session.obey(Wishes())
     session.step()
     assert (session.command != 0.5).all()
+    np.testing.assert_array_equal(session.state.reference["angle"], session.command)
     assert len(np.unique(session.command)) == NUM_ENVS
     assert np.isfinite(session.state.command_left).all()
 

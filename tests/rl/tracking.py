@@ -55,7 +55,10 @@ def tracking_task(**changes) -> Task:
         "robot": robot,
         "scene": lambda: scene_spec(robot),
         "command": CommandTerm(
-            ("angle (rad)",), lambda key: jax.random.uniform(key, (1,), minval=-1.0, maxval=1.0), (0.5, 1.0)
+            ("angle (rad)",),
+            lambda key: jax.random.uniform(key, (1,), minval=-1.0, maxval=1.0),
+            (0.5, 1.0),
+            reference=lambda command: {"angle": command},
         ),
         "policy_observation": (
             PolicyTerm("joint_position", observations.joint_position),
@@ -65,7 +68,7 @@ def tracking_task(**changes) -> Task:
         "critic_observation": (
             CriticTerm("joint_position", lambda v: v.joint_position),
             CriticTerm("joint_velocity", lambda v: v.joint_velocity * 0.1),
-            CriticTerm("command", lambda v: v.command),
+            CriticTerm("command", lambda v: v.reference["angle"]),
         ),
         "rewards": (RewardTerm("error", lambda v: jnp.square(v.joint_position[0] - v.command[0]), -10.0),),
         "terminations": (),

@@ -20,7 +20,12 @@ from tests.rl.tracking import make_env, tracking_task
 
 NUM_ENVS = 64
 # brax's policies act within +-1, which is +-0.5 rad here.
-COMMAND = CommandTerm(("angle (rad)",), lambda key: jax.random.uniform(key, (1,), minval=-0.5, maxval=0.5), (0.5, 1.0))
+COMMAND = CommandTerm(
+    names=("angle (rad)",),
+    sample=lambda key: jax.random.uniform(key, (1,), minval=-0.5, maxval=0.5),
+    seconds=(0.5, 1.0),
+    reference=lambda command: {"angle": command},
+)
 TASK = tracking_task(command=COMMAND, episode_seconds=0.4)
 
 

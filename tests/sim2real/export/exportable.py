@@ -56,6 +56,21 @@ def heading() -> Task:
     return dataclasses.replace(walking(), command=command)
 
 
+def referring() -> Task:
+    """The policy sees what is worked out of its command."""
+
+    def reference(command: jax.Array) -> dict[str, jax.Array]:
+        return {"angle": 3.0 * command, "square": jnp.square(command[0])}
+
+    task = walking()
+    terms = (
+        PolicyTerm("sine", lambda sensed, _: jnp.sin(sensed.reference["angle"])),
+        PolicyTerm("way", lambda sensed, _: sensed.joint_position - sensed.reference["square"]),
+    )
+    command = dataclasses.replace(task.command, reference=reference)
+    return dataclasses.replace(task, command=command, policy_observation=(*task.policy_observation, *terms))
+
+
 def without_imu() -> Task:
     return dataclasses.replace(walking(), robot=robot(imu_site=None))
 

@@ -37,6 +37,20 @@ def test_targets_are_those_that_the_environment_sent(exported, recording):
     assert largest_error(Policy.load(exported), recording) < TOLERANCE
 
 
+def test_what_is_worked_out_of_a_command_the_exported_policy_works_out_itself(tmp_path):
+    """The robot's side gives the command alone; over more commands than one of each robot."""
+    spec = export(made_run(tmp_path / "run", "referring"), tmp_path / "policy.onnx", observations=500)
+    assert spec.check.observations == 500
+    assert 0 < spec.check.largest_error < TOLERANCE
+    assert [(term.name, term.reads) for term in spec.terms[-2:]] == [
+        ("sine", ("command",)),
+        ("way", ("joint_position", "command")),
+    ]
+    assert {quantity.name for quantity in spec.inputs} == {
+        *("joint_position", "joint_velocity", "imu_quaternion", "angular_velocity", "command")
+    }
+
+
 @pytest.mark.parametrize("name", ["joint_position", "joint_velocity", "imu_quaternion", "angular_velocity", "command"])
 def test_the_comparison_sees_a_reading_that_is_off(exported, recording, name):
     off = dataclasses.replace(recording, inputs=recording.inputs | {name: recording.inputs[name] + np.float32(0.02)})

@@ -54,6 +54,16 @@ def test_an_episode_earns_what_the_terms_say():
     assert found == Episode(3, 1.0, found.reward, None, {})
 
 
+def test_terms_see_the_reference_of_the_command_that_holds():
+    task = slow(rewards=(RewardTerm("wish", lambda view: view.reference, 1.0),))
+    command = dataclasses.replace(task.command, reference=lambda command: 3.0 * command[0])
+    pilot = Still()
+    found = Stage(dataclasses.replace(task, command=command), Gap()).play(pilot, seed=3, seconds=1.0)
+    asked = np.array([command[0] for _, command in pilot.seen])
+    assert len(set(asked)) > 2
+    assert found.reward == pytest.approx(np.sum(DT * 3.0 * asked), rel=1e-5)
+
+
 def test_a_failure_ends_it_and_costs():
     actions = np.zeros((50, 2))
     actions[9, 0] = STOP + 1.0
