@@ -7,7 +7,7 @@ from assets.robots.robot import Robot
 from assets.scene import scene_spec
 from envs.action import RelativeJointPosition
 from envs.kinematics import Kinematics
-from envs.posture import promising_posture, refined
+from envs.posture import promising_postures, solved
 from envs.task import CommandTerm, CriticTerm, InitialState, MetricTerm, PolicyTerm, RewardTerm, Task
 from envs.terms import locomotion, observations, reaching
 from sim.randomization import (
@@ -45,9 +45,7 @@ def reach(robot: Robot) -> Task:
     """
     arm = Kinematics.of(robot)
     step = reaching.step_to_position(arm, damping=0.03, longest=0.1)
-    posture = promising_posture(arm, robot, count=256, length=0.2)
-    # A reward for coming nearer needs no more than the posture; what the policy homes in on is better a solution.
-    way = reaching.way_to_posture(refined(posture, arm, robot, steps=5, length=0.2))
+    starts = promising_postures(arm, robot, count=256, best=4, length=0.2)
     settling, is_settled = reaching.settling_seconds(robot), reaching.is_settled(robot)
     return Task(
         name=f"{robot.name}-reach",
@@ -60,6 +58,7 @@ def reach(robot: Robot) -> Task:
             seconds=(settling + _BETWEEN[0], settling + _BETWEEN[1]),
             nearest=reaching.as_pose,
             default=reaching.default_pose(arm, robot),
+            reference=solved(starts, arm, robot, steps=6, length=0.2),
         ),
         policy_observation=(
             PolicyTerm("joint_position", observations.joint_position),
@@ -68,7 +67,7 @@ def reach(robot: Robot) -> Task:
             PolicyTerm("command", observations.command),
             PolicyTerm("way_to_go", reaching.way_to_go(arm, length=0.2)),
             PolicyTerm("step_to_position", reaching.with_fine(step, 0.02)),
-            PolicyTerm("way_to_posture", reaching.with_fine(way, 0.05)),
+            PolicyTerm("way_to_posture", reaching.with_fine(reaching.way_to_posture, 0.05)),
         ),
         critic_observation=(
             CriticTerm("joint_position", observations.true_joint_position),
@@ -81,7 +80,7 @@ def reach(robot: Robot) -> Task:
             CriticTerm("position_error", reaching.position_error),
             CriticTerm("near_position", reaching.near_position(0.02)),
             CriticTerm("orientation_error", reaching.orientation_error),
-            CriticTerm("way_to_posture", lambda v: posture(v.command) - v.joint_position),
+            CriticTerm("way_to_posture", reaching.true_way_to_posture),
             CriticTerm("motor_gains", observations.motor_gains),
         ),
         rewards=(
@@ -90,7 +89,7 @@ def reach(robot: Robot) -> Task:
             RewardTerm("at_position", reaching.near_position(0.02), 2.0),
             RewardTerm("orientation_error", reaching.orientation_error, -0.5),
             RewardTerm("near_orientation", reaching.near_orientation(0.2), 1.0),
-            RewardTerm("towards_posture", reaching.towards(posture, near=0.1), 0.5),
+            RewardTerm("towards_posture", reaching.towards_posture(near=0.1), 0.5),
             RewardTerm("joint_speed", reaching.joint_speed, -0.05),
             RewardTerm("overspeed", reaching.overspeed(0.8), -20.0),
             RewardTerm("action_rate", locomotion.action_rate, -0.01),

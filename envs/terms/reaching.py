@@ -9,7 +9,6 @@ import numpy as np
 
 from assets.robots.robot import Robot
 from envs.kinematics import Kinematics, Poses
-from envs.posture import Posture
 from envs.proprioception import Proprioception, multiply, rotation_vector
 from envs.view import View
 
@@ -82,12 +81,12 @@ def overspeed(from_share: float) -> Callable[[View], jax.Array]:
     return term
 
 
-def towards(posture: Posture, near: float) -> Callable[[View], jax.Array]:
+def towards_posture(near: float) -> Callable[[View], jax.Array]:
     """How fast the joints go to their command's posture (rad/s), each counting half where it is `near` (rad) to it. It is the
     rate of a potential, so that it changes what is learned first and not what is best (Ng, Harada and Russell 1999)."""
 
     def term(view: View) -> jax.Array:
-        way = posture(view.command) - view.joint_position
+        way = true_way_to_posture(view)
         return jnp.sum(view.joint_velocity * way / (near + jnp.abs(way)))
 
     return term
@@ -136,10 +135,15 @@ def step_to_position(arm: Kinematics, damping: float, longest: float) -> Callabl
     return term
 
 
-def way_to_posture(posture: Posture) -> Callable[[Proprioception, Robot], jax.Array]:
-    """From the joints' positions to a command's posture: (num_joints,) rad. It tells which way round, where all that is
-    downhill ends at a joint's limit."""
-    return lambda sensed, robot: posture(sensed.command) - sensed.joint_position
+def way_to_posture(sensed: Proprioception, robot: Robot) -> jax.Array:
+    """From the joints' positions to the command's posture, which is its reference: (num_joints,) rad. It tells which way round,
+    where all that is downhill ends at a joint's limit."""
+    return sensed.reference - sensed.joint_position
+
+
+def true_way_to_posture(view: View) -> jax.Array:
+    """Likewise, from where the joints are."""
+    return view.reference - view.joint_position
 
 
 def with_fine(term: Callable[[Proprioception, Robot], jax.Array], scale: float) -> Callable[[Proprioception, Robot], jax.Array]:

@@ -9,6 +9,7 @@ import pytest
 from assets.robots import GO2, SO101
 from assets.robots.robot import Robot, RobotError
 from envs.kinematics import Kinematics
+from envs.proprioception import rotate
 
 ODD = """
 <mujoco>
@@ -69,6 +70,15 @@ class TestAgainstMujoco:
     @pytest.fixture
     def trials(self, robot) -> np.ndarray:
         return np.random.default_rng(0).uniform(*robot.joint_ranges().T, size=(10, robot.num_joints))
+
+    def test_the_end_effector_by_matrices_is_the_same(self, robot, arm, trials):
+        def both(joints):
+            poses, tool = arm.poses(joints), arm.tool(joints)
+            axes = jax.vmap(rotate, (None, 0), 1)(arm.end_effector(poses)[1], jnp.eye(3))
+            return (arm.end_effector(poses)[0], axes, arm.jacobian(poses)), (tool.position, tool.rotation, tool.jacobian)
+
+        for expected, found in zip(*jax.jit(jax.vmap(both))(jnp.asarray(trials, jnp.float32)), strict=True):
+            np.testing.assert_allclose(found, expected, atol=2e-6)
 
     def test_the_end_effector_is_where_mujoco_has_it_in_the_bases_frame(self, robot, arm, trials):
         solve = jax.jit(lambda joints: arm.end_effector(arm.poses(joints)))

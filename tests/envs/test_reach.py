@@ -26,20 +26,23 @@ def task(robot):
 
 @pytest.fixture(scope="module")
 def episode(task, robot):
-    """Environments' states under a hand-written policy, till before the first new command; arrays (steps, num_envs, ...)."""
+    """Environments' states under a hand-written policy, till the last step gives all of them a new command;
+    arrays (steps, num_envs, ...)."""
     env = make_env(task, NUM_ENVS, "native")
     steps = round((settling_seconds(robot) + 0.9) / task.control_seconds)
     n = env.num_actions
 
-    def step(state, _):
+    def step(state, renew):
+        state = state.replace(command_left=jnp.where(renew, 0.0, state.command_left))
         seen = state.observation["policy"]  # the joints' way to go comes before four more of their size
         state = env.step(state, 0.3 * seen[:, -5 * n : -4 * n] / (0.05 * jnp.asarray(robot.action_scale)))
         told = {"metrics": state.metrics, "command": state.command, "command_time": state.command_time}
         told["joint_velocity"] = state.sensed[:, 0, n : 2 * n]
+        told["reference"] = state.reference
         return state, told | {"ended": state.terminated | state.truncated}
 
     start = jax.jit(env.reset)(jax.random.key(0))
-    return jax.device_get(jax.jit(lambda s: jax.lax.scan(step, s, None, length=steps)[1])(start))
+    return jax.device_get(jax.jit(lambda s: jax.lax.scan(step, s, jnp.arange(steps + 1) == steps)[1])(start))
 
 
 def test_following_the_way_to_go_nears_most_commands(episode):
@@ -62,6 +65,16 @@ def test_targets_hardly_lead_a_joint_past_the_speed_at_which_it_is_let_down(epis
     share = np.abs(episode["joint_velocity"]) / limits
     assert share.max() > 0.4
     assert (share > 1).mean() < 0.002
+
+
+def test_the_posture_shown_is_that_of_the_command(episode, task):
+    """As exactly as a policy's decision must be that of its export."""
+    rows = np.array([0, -2, -1])
+    command, reference = episode["command"][rows], episode["reference"][rows]
+    np.testing.assert_array_equal(reference[0], reference[1])
+    assert (command[1] != command[2]).any(axis=-1).all()
+    postures = jax.jit(jax.vmap(jax.vmap(task.command.reference)))(command)
+    np.testing.assert_allclose(reference, postures, atol=1e-5)
 
 
 def test_an_arm_that_does_nothing_wrong_never_fails(episode):

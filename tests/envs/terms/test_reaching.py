@@ -87,9 +87,11 @@ def test_the_step_to_a_far_position_is_no_longer_than_asked():
 
 
 def test_the_way_to_a_posture_counts_from_where_the_joints_are():
-    way = reaching.way_to_posture(lambda command: command[:6])
-    still = Proprioception(jnp.full(6, 0.3), NONE, jnp.zeros(4), jnp.zeros(3), jnp.arange(7.0), NONE)
-    np.testing.assert_allclose(way(still, SO101), np.arange(6) - 0.3, atol=1e-6)
+    posture = jnp.arange(6.0)
+    still = Proprioception(jnp.full(6, 0.3), NONE, jnp.zeros(4), jnp.zeros(3), jnp.zeros(7), NONE, reference=posture)
+    np.testing.assert_allclose(reaching.way_to_posture(still, SO101), np.arange(6) - 0.3, atol=1e-6)
+    there = view(qpos=jnp.full(6, 0.3), reference=posture)
+    np.testing.assert_allclose(reaching.true_way_to_posture(there), np.arange(6) - 0.3, atol=1e-6)
 
 
 def test_what_is_small_of_a_term_is_told_apart_and_what_is_large_bounded():
@@ -101,7 +103,7 @@ def test_what_is_small_of_a_term_is_told_apart_and_what_is_large_bounded():
 
 def test_going_towards_a_posture_and_back_earns_nothing():
     """The reward is the rate of a potential: over a closed way of the joints it sums to zero, whatever the posture."""
-    term = jax.jit(lambda q, v: reaching.towards(lambda command: jnp.full(6, 0.4), near=0.1)(view(qpos=q, qvel=v)))
+    term = jax.jit(lambda q, v: reaching.towards_posture(near=0.1)(view(qpos=q, qvel=v, reference=jnp.full(6, 0.4))))
     phase = np.linspace(0, 2 * np.pi, 400, endpoint=False)
     centre, width = np.linspace(-0.5, 0.8, 6), np.linspace(0.2, 1.2, 6)
     rates = [term(centre + width * np.sin(p), width * np.cos(p)) for p in phase]

@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jax import lax
 
+from assets.robots import PANDA, SO101
 from envs.kinematics import Kinematics
+from envs.posture import promising_postures, solved
 from envs.proprioception import rotate_inverse
 from envs.terms import reaching
 from sim2real.export.graph import Graph
@@ -259,6 +261,17 @@ def test_the_kinematics_of_an_arm(so101_arm):
         np.testing.assert_allclose(run(joints, command), expected, atol=2e-5)
 
 
+@pytest.mark.parametrize("robot", [SO101, PANDA], ids=lambda robot: robot.name)
+def test_the_solution_of_an_arms_command(robot):
+    arm = Kinematics.of(robot)
+    starts = promising_postures(arm, robot, count=256, best=4, length=0.2)
+    function = solved(starts, arm, robot, steps=6, length=0.2)
+    keys = jax.random.split(jax.random.key(5), 100)
+    commands = np.asarray(jax.jit(jax.vmap(reaching.reachable_pose(arm, robot, clearance=0.03)))(keys))
+    expected, run = jax.jit(jax.vmap(function))(commands), exported(function, (7,))
+    np.testing.assert_allclose([run(command) for command in commands], expected, atol=1e-4)
+
+
 class _Sensed:
     def __init__(self, joint_position, command):
         self.joint_position = joint_position
@@ -267,8 +280,6 @@ class _Sensed:
 
 @pytest.fixture(scope="module")
 def so101_arm():
-    from assets.robots import SO101
-
     return SO101, Kinematics.of(SO101)
 
 
