@@ -63,7 +63,7 @@ def solved(starts: Posture, arm: Kinematics, robot: Robot, steps: int, length: f
     middle, half = (low + high) / 2, (high - low) / 2
     moves = np.isin(np.arange(robot.num_joints), arm.links.joint[arm.moves_tool])
     scale = np.array([1 / length] * 3 + [1.0] * 3, np.float32)
-    draws = jnp.array([_DRAW] * (steps - 2) + [0.0] * 2)
+    draws = jnp.where(jnp.arange(steps) < steps - 2, _DRAW, 0.0)
 
     def from_start(position: jax.Array, rotation: jax.Array, start: jax.Array) -> tuple[jax.Array, jax.Array]:
         def step(joints: jax.Array, draw: jax.Array) -> tuple[jax.Array, None]:
@@ -114,21 +114,12 @@ def _is_least(cost: jax.Array) -> jax.Array:
 
 
 def _solve(matrix: jax.Array, right: jax.Array) -> jax.Array:
-    """Of a small positive definite matrix, by Cholesky's decomposition written out: one that exported policies can do."""
-    n = len(right)
-    columns: list[jax.Array] = []
-    forward: list[jax.Array] = []
-    rest = right
-    for i in range(n):
-        column = matrix[:, i] - sum((done * done[i] for done in columns), jnp.zeros(n))
-        columns.append(column / jnp.sqrt(column[i]))
-        forward.append(rest[i] / columns[i][i])
-        rest = rest - columns[i] * forward[i]
-    back: list[jax.Array] = []  # from the last to the first
-    for i in reversed(range(n)):
-        known = sum((columns[i][n - 1 - k] * value for k, value in enumerate(back)), jnp.zeros(()))
-        back.append((forward[i] - known) / columns[i][i])
-    return jnp.stack(back[::-1])
+    """Of a small positive definite matrix, by Gauss and Jordan's elimination written out: one that exported policies can do."""
+    rows = jnp.concatenate([matrix, right[:, None]], axis=1)
+    for i, one in enumerate(np.eye(len(right), dtype=np.float32)):
+        pivot = rows[i] / rows[i, i]
+        rows = rows - (rows[:, i] - one)[:, None] * pivot
+    return rows[:, -1]
 
 
 def _times(parts: np.ndarray, x: jax.Array) -> jax.Array:

@@ -269,7 +269,9 @@ def test_the_solution_of_an_arms_command(robot):
     keys = jax.random.split(jax.random.key(5), 100)
     commands = np.asarray(jax.jit(jax.vmap(reaching.reachable_pose(arm, robot, clearance=0.03)))(keys))
     expected, run = jax.jit(jax.vmap(function))(commands), exported(function, (7,))
-    np.testing.assert_allclose([run(command) for command in commands], expected, atol=1e-4)
+    errors = np.abs(np.array([run(command) for command in commands]) - expected).max(axis=1)
+    assert np.quantile(errors, 0.9) < 1e-5
+    assert errors.max() < 2e-3, "where an arm is hardly able to move, the last digits count for more"
 
 
 class _Sensed:
