@@ -1,9 +1,9 @@
 """What no parameter explains: friction that falls with speed, play in the gears, torque that falls with speed. A leg of the
 Go2, bolted down, and the whole Go2, hung up, differ from their models in these as well, and only their twins know.
 
-Each plays three multisines and a PRBS at 500 Hz, with its own gains and with lower ones, to which calibration and correction
-are fitted; a chirp with gains in between is held out. For each seed, of the motions, the encoders' noise, the fit and the
-networks:
+Each plays four multisines, a PRBS and steps at 500 Hz, with its own gains and with lower ones, to which calibration and
+correction are fitted; a chirp with gains in between is held out. For each seed, of the motions, the encoders' noise, the fit
+and the networks:
 
 calibration_cut     open-loop error of 0.5 s of the chirp: 1 - calibrated / nominal
 delta_cut           1 - corrected / calibrated
@@ -60,7 +60,9 @@ FITTED = (
     Wish("multisine", 30.0, band=BAND),
     Wish("multisine", 30.0, band=BAND, stiffness=0.5, damping=0.7, seed=1000),
     Wish("multisine", 20.0, seed=2000),
+    Wish("multisine", 20.0, stiffness=0.5, damping=0.7, seed=5000),
     Wish("prbs", 30.0, seed=3000),
+    Wish("steps", 30.0, seed=4000),
 )
 HELD_OUT = Wish("chirp", 15.0, stiffness=0.7, damping=0.85)
 ENCODER = Encoder(noise=Values.everywhere(5e-4), resolution=Values.everywhere(2 * np.pi / 2**14))

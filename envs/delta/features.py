@@ -2,12 +2,13 @@
 
     history = History.empty(8, num_joints)
     history = history.push(position, velocity, target)           # once each control step, before the target takes effect
-    seen = features(history, action_scale, period, gain)          # (num_joints, 29)
+    seen = features(history, action_scale, period, gain)          # (num_joints, 33)
 
 A joint is told by how it is driven, not by where it is: its control error, its velocity and the changes of its target, each in
 multiples of its action scale. Friction and play turn with the sign of a velocity, far below the usual one, which a network
-finds hardly by itself: the latest velocities are there squashed as well. Neither the base's pose nor anything else that a
-hung-up robot does not measure is in it.
+finds hardly by itself: the latest velocities are there squashed as well, and so are those of the next control steps, as the
+latest two continue, for a correction takes effect when a joint may long have turned round. Neither the base's pose nor anything
+else that a hung-up robot does not measure is in it.
 """
 
 import jax
@@ -17,10 +18,12 @@ from flax import struct
 
 _SLOW = (0.01, 0.04)  # velocities in action scales per control period, at which the squashed ones bend
 _LATEST = 3  # control steps of which those are
+_AHEAD = (1, 2)  # and those to come
 
 DEFINITION = (
     "(target - position) gain / action scale; v = velocity control period / action scale; target changes / action scale;"
-    f" tanh(v / {_SLOW[0]}) and tanh(v / {_SLOW[1]}) of the latest {_LATEST}"
+    f" tanh(v / {_SLOW[0]}) and tanh(v / {_SLOW[1]}) of the latest {_LATEST} and, as the latest two continue, of the next"
+    f" {len(_AHEAD)}"
 )
 """Of each joint, newest first; for people and for files."""
 
@@ -60,7 +63,7 @@ class History(struct.PyTreeNode):
 
 def feature_count(steps: int) -> int:
     """Of each joint."""
-    return 3 * steps - 1 + len(_SLOW) * min(_LATEST, steps)
+    return 3 * steps - 1 + len(_SLOW) * (min(_LATEST, steps) + len(_AHEAD))
 
 
 def features(history: History, scale: jax.Array, period: float, gain: jax.Array | np.ndarray | float = 1.0) -> jax.Array:
@@ -69,5 +72,7 @@ def features(history: History, scale: jax.Array, period: float, gain: jax.Array 
     error = (history.target - history.position) / scale * gain[..., None, :]
     velocity = history.velocity * period / scale
     change = (history.target[..., :-1, :] - history.target[..., 1:, :]) / scale
-    slow = [jnp.tanh(velocity[..., :_LATEST, :] / bend) for bend in _SLOW]
+    now, before = velocity[..., :1, :], velocity[..., :2, :][..., -1:, :]
+    near = jnp.concatenate([velocity[..., :_LATEST, :], *(now + k * (now - before) for k in _AHEAD)], axis=-2)
+    slow = [jnp.tanh(near / bend) for bend in _SLOW]
     return jnp.swapaxes(jnp.concatenate([error, velocity, change, *slow], axis=-2), -1, -2)

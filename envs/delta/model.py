@@ -30,9 +30,10 @@ USUAL = 0.1
 """Correction for a network's output of 1, in units of action."""
 
 _EMBEDDING = 4
-# Times the edge of the support: up to the first a correction is trusted whole, beyond the second not at all. Motions of another
-# kind lie five and more edges away, but what is only faster than all logs lies near: it must fade soon.
-_TRUSTED, _FADED = 1.25, 2.0
+# Times the edges of the support: up to the first a correction is trusted whole, beyond the second not at all. Motions of
+# another kind lie five and more edges away, but what is only faster than all logs lies near: it must fade soon. The networks
+# differ by several times the usual where the logs hold little, as at the end of a motor's torque, and are right on average.
+_TRUSTED, _FADED = np.array([1.25, 2.0]), np.array([2.0, 4.0])  # by distance, by spread
 
 
 class SharedNetwork(nn.Module):
@@ -157,7 +158,8 @@ class DeltaModel:
         share = jnp.stack([self.support.distance(x) / self.support.edge, said.std(axis=0) / self.support.spread])
         if self.kind == "whole-body":  # what one joint does strangely concerns all
             share = jnp.broadcast_to(share.max(axis=-1, keepdims=True), share.shape)
-        trust = jnp.clip((_FADED - share) / (_FADED - _TRUSTED), 0.0, 1.0).min(axis=0)
+        trusted, faded = (limits.reshape(-1, *[1] * (share.ndim - 1)) for limits in (_TRUSTED, _FADED))
+        trust = jnp.clip((faded - share) / (faded - trusted), 0.0, 1.0).min(axis=0)
         return jnp.asarray(self.shrink, jnp.float32) * trust * said.mean(axis=0), trust
 
     def correct(self, history: History, gain: jax.Array | np.ndarray | float = 1.0) -> jax.Array:

@@ -13,7 +13,7 @@ from sim2real.calibrate.fit import rounds_of
 from sim2real.delta.control_steps import ControlSteps
 from sim2real.delta.part import Part
 
-_DIFFERENCE = 2e-3  # rad
+_DIFFERENCE = 6e-3  # rad, of a correction's size: by far less a joint that sticks would not be moved
 
 
 def members_of(limbs: Sequence[int]) -> list[list[int]]:

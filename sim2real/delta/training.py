@@ -5,7 +5,8 @@
 A network's corrections of a window, through the window's derivatives, are to take away what the simulation does otherwise
 than the log. That is one Gauss-Newton step with the network's parameters as unknowns: noise is weighed by what it does to the
 motion, and no label has to be made up where the motion hardly depends on it. The next step is taken around simulations with
-the correction learned so far, from the histories that it then sees there.
+the correction learned so far as well, from the histories that it then sees there: beside the logs' own, which are not to be
+forgotten for them (Ross, Gordon and Bagnell, "A reduction of imitation learning ... to no-regret online learning", 2011).
 
 Held back are whole stretches of time of every log, never single samples, as neighbours are alike; they end the training of each
 network, set where its support ends, and say how much of the correction is borne out.
@@ -19,6 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from flax import struct
 
 from assets.robots.robot import Robot
 from envs.delta.errors import DeltaError
@@ -29,7 +31,7 @@ from sim2real.delta.part import Part
 
 _RIDGE = 0.01  # of a correction's square over that of a usual one, beside the share of the error that is left
 _DECAY = 1e-3
-_ROBUST = 2.0  # usual errors, beyond which one counts less than by its square
+_ROBUST = 4.0  # usual errors, beyond which one counts less than by its square
 _VELOCITY = 0.3  # weight of velocities beside positions
 _FLOOR = 0.1  # of each feature's deviation: what differs by less is the same to the support
 _EDGE = 0.99  # of what was held back lies within the support
@@ -46,9 +48,9 @@ class Architecture:
     """Control steps of history."""
     period: float = 0.02
     """Control period (s)."""
-    hidden: tuple[int, ...] = (64, 64)
-    members: int = 5
-    bound: float = 0.5
+    hidden: tuple[int, ...] = (96, 96)
+    members: int = 4
+    bound: float = 1.0
     """Largest correction, in units of action."""
 
 
@@ -69,8 +71,7 @@ class Schedule:
     """One stretch of so many is held back."""
 
 
-@dataclass(frozen=True, eq=False)
-class Dataset:
+class Dataset(struct.PyTreeNode):
     """Windows of all logs. Errors are over those that the simulator usually makes by itself."""
 
     features: np.ndarray
@@ -87,6 +88,10 @@ class Dataset:
     """Which stretch of time of which log each window is in, (windows,)."""
     held: np.ndarray
     """Whether it is held back, bool."""
+
+    def beside(self, other: "Dataset") -> "Dataset":
+        """With the windows of another, of the same stretches."""
+        return jax.tree.map(lambda a, b: np.concatenate([a, b]), self, other)
 
 
 class Trainer:
@@ -153,8 +158,10 @@ class Trainer:
             shrink=np.ones(self.robot.num_joints),
             support=Support(jnp.zeros(x.shape[1:]), jnp.asarray(precision, jnp.float32), ones, ones),
         )
+        around = data
         for i in range(self.schedule.iterations):
-            around = data if i == 0 else self._from_simulation(model)
+            if i > 0:
+                around = around.beside(self._from_simulation(model))
             done = lambda share, i=i: told((i + share) / self.schedule.iterations)  # noqa: E731
             model = model.replace(params=self._descend(model, around, seed + i, done))
         return _with_edges(model, data.features[data.held].reshape(-1, *seen.shape[1:]))

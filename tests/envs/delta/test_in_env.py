@@ -88,10 +88,11 @@ def test_features_are_those_of_the_definition() -> None:
     assert found.shape == (2, feature_count(STEPS))
     np.testing.assert_allclose(found[1, :STEPS], 2.0 * (target - position)[:, 1] / 0.25, rtol=1e-5)
     np.testing.assert_allclose(found[1, STEPS : 2 * STEPS], velocity[:, 1] * 0.02 / 0.25, rtol=1e-5)
-    changes, slow = found[1, 2 * STEPS : 3 * STEPS - 1], found[1, 3 * STEPS - 1 :].reshape(2, 3)
+    changes, slow = found[1, 2 * STEPS : 3 * STEPS - 1], found[1, 3 * STEPS - 1 :].reshape(2, 5)
     np.testing.assert_allclose(changes, (target[:-1, 1] - target[1:, 1]) / 0.25, rtol=1e-4, atol=1e-5)
-    per_period = velocity[:3, 1] * 0.02 / 0.25
-    np.testing.assert_allclose(slow, [np.tanh(per_period / 0.01), np.tanh(per_period / 0.04)], rtol=1e-4, atol=1e-5)
+    latest = velocity[:3, 1] * 0.02 / 0.25
+    per_period = [*latest, 2 * latest[0] - latest[1], 3 * latest[0] - 2 * latest[1]]
+    np.testing.assert_allclose(slow, np.tanh(np.array([per_period]) / [[0.01], [0.04]]), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["shared", "whole-body"])
