@@ -49,7 +49,7 @@ class Architecture:
     period: float = 0.02
     """Control period (s)."""
     hidden: tuple[int, ...] = (96, 96)
-    members: int = 4
+    members: int = 5
     bound: float = 1.0
     """Largest correction, in units of action."""
 
@@ -60,7 +60,7 @@ class Schedule:
 
     iterations: int = 2
     """Gauss-Newton steps."""
-    updates: int = 3000
+    updates: int = 4000
     """Steps along the gradient, in each."""
     batch: int = 32
     """Windows."""
