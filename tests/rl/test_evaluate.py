@@ -1,9 +1,11 @@
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from envs.task import CommandTerm, MetricTerm, RewardTerm, TaskError, TerminationTerm
+from envs.task import MetricTerm, RewardTerm, TaskError, TerminationTerm
 from rl.evaluate import Evaluator, PolicyEvaluator, first_place, hold_places
 from rl.ppo import PPO, PPOConfig
 from rl.run import RunError
@@ -78,7 +80,7 @@ def test_the_return_ends_with_a_robots_first_failure():
         rewards=(RewardTerm("five", lambda view: jnp.float32(1.0), 5.0),),
         terminations=(TerminationTerm("late", lambda view: (view.time > 0.19) & (view.command[0] > 0)),),
         termination_cost=2.0,
-        command=CommandTerm(("angle (rad)",), lambda key: jax.random.uniform(key, (1,), minval=-1.0), (9.0, 10.0)),
+        command=dataclasses.replace(tracking_task().command, seconds=(9.0, 10.0)),
     )
     env = make_env(task, 32)
     evaluator = PolicyEvaluator(env, lambda level, env: jnp.full((32, 1), level), seconds=1.0)

@@ -61,7 +61,17 @@ def drawn(level: int | jax.Array, kind: int) -> Start:
     zero = jnp.zeros(())
     progress = {"level": jnp.int32(level), "kind": jnp.int32(kind)}
     mass = {"body_mass": jnp.asarray(LAYOUT.model.body_mass, jnp.float32)}
-    return Start(jnp.asarray(LAYOUT.start_qpos()), jnp.zeros(LAYOUT.model.nv), mass, jnp.zeros(3), zero, zero, {}, progress)
+    return Start(
+        qpos=jnp.asarray(LAYOUT.start_qpos()),
+        qvel=jnp.zeros(LAYOUT.model.nv),
+        fields=mass,
+        command=jnp.zeros(3),
+        reference=(),
+        command_left=zero,
+        push_left=zero,
+        episode={},
+        curriculum=progress,
+    )
 
 
 def begun(seed: int, level: int, kind: int) -> Start:
