@@ -33,6 +33,7 @@ settings.load_profile("zerogap")
 # Of two workers that are each given a file at a time, as by `make test`, neither shall be left with a long one at the end.
 LONGEST_FIRST = (
     "tests/sim/test_parity.py",
+    "tests/envs/test_registry.py",
     "tests/envs/test_env.py",
     "tests/rl/test_parallel.py",
     "tests/sim/test_parity_go2.py",

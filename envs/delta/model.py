@@ -33,7 +33,7 @@ _EMBEDDING = 4
 # Times the edges of the support: up to the first a correction is trusted whole, beyond the second not at all. Motions of
 # another kind lie five and more edges away, but what is only faster than all logs lies near: it must fade soon. The networks
 # differ by several times the usual where the logs hold little, as at the end of a motor's torque, and are right on average.
-_TRUSTED, _FADED = np.array([1.25, 2.0]), np.array([2.0, 4.0])  # by distance, by spread
+_BY_DISTANCE, _BY_SPREAD = (1.25, 2.0), (2.0, 4.0)
 
 
 class SharedNetwork(nn.Module):
@@ -155,11 +155,10 @@ class DeltaModel:
     def judge(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
         """The correction of standardised features in units of action, and how far it is trusted, each (..., num_joints)."""
         said = self.members(x)
-        share = jnp.stack([self.support.distance(x) / self.support.edge, said.std(axis=0) / self.support.spread])
+        distance, spread = self.support.distance(x) / self.support.edge, said.std(axis=0) / self.support.spread
+        trust = jnp.minimum(_faded(distance, *_BY_DISTANCE), _faded(spread, *_BY_SPREAD))
         if self.kind == "whole-body":  # what one joint does strangely concerns all
-            share = jnp.broadcast_to(share.max(axis=-1, keepdims=True), share.shape)
-        trusted, faded = (limits.reshape(-1, *[1] * (share.ndim - 1)) for limits in (_TRUSTED, _FADED))
-        trust = jnp.clip((faded - share) / (faded - trusted), 0.0, 1.0).min(axis=0)
+            trust = jnp.broadcast_to(trust.min(axis=-1, keepdims=True), trust.shape)
         return jnp.asarray(self.shrink, jnp.float32) * trust * said.mean(axis=0), trust
 
     def correct(self, history: History, gain: jax.Array | np.ndarray | float = 1.0) -> jax.Array:
@@ -195,6 +194,10 @@ class DeltaModel:
                 f"the correction was learned from logs of {self.robot!r} with joints {', '.join(self.joints)}, and is to be"
                 f" applied to {what}: learn one from logs of that robot"
             )
+
+
+def _faded(edges: jax.Array, trusted: float, not_at_all: float) -> jax.Array:
+    return jnp.clip((not_at_all - edges) / (not_at_all - trusted), 0.0, 1.0)
 
 
 def bounded(raw: jax.Array, bound: float) -> jax.Array:

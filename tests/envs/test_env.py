@@ -1,9 +1,8 @@
-"""Episodes, latencies, pushes, noise and errors of an environment, on a small walker; and every registered task once.
+"""Episodes, latencies, pushes, noise and errors of an environment, on a small walker.
 
 Two environments are compiled: one shows single mechanisms without any noise, one randomises everything.
 """
 
-import dataclasses
 import itertools
 from collections.abc import Callable
 
@@ -13,12 +12,7 @@ import mujoco
 import numpy as np
 import pytest
 
-from assets.scene import scene_spec
-from envs.action import JointPosition
 from envs.env import Env, EnvState
-from envs.registry import make_env as make_registered_env
-from envs.registry import make_task, task_descriptions
-from envs.task import CriticTerm, MemoryTerm, MetricTerm, PolicyTerm, RewardTerm, TaskError, TerminationTerm
 from sim.randomization import (
     CenterOfMass,
     JointOffset,
@@ -33,7 +27,7 @@ from sim.randomization import (
     friction,
 )
 from sim.randomization.actuators import joint_offset
-from tests.envs.walker import DT, NUM_ENVS, ROBOT, STOP, SUBSTEPS, WALKER, make_env, policy_terms, walker_task
+from tests.envs.walker import DT, NUM_ENVS, ROBOT, STOP, SUBSTEPS, make_env, policy_terms, walker_task
 
 LATE = Latency(Uniform(0.0, 0.0), longest=0.05)  # the tests set the delays that they want
 PLAIN = walker_task(
@@ -457,134 +451,3 @@ class TestDivergence:
         assert later.terminated[4]
         assert later.recorder.diverged.tolist() == [2, 4]
         np.testing.assert_array_equal(later.recorder.recording(2).qpos, kept.qpos)
-
-
-class OneTarget(JointPosition):
-    def target(self, robot, action, measured):
-        return action[:1]
-
-
-def broken_terms() -> dict[str, tuple[dict, str]]:
-    """What to change in the task, and what is to be said of it."""
-    wide = dataclasses.replace(PLAIN.command, names=("a", "b"))
-    return {
-        "a reward of many numbers": (
-            {"rewards": (RewardTerm("bad", lambda view: view.qpos, 1.0),)},
-            r"reward term 'bad' gives shape \(9,\), expected a scalar",
-        ),
-        "a reward that raises": (
-            {"rewards": (RewardTerm("bad", lambda view: view.sensor("no_such"), 1.0),)},
-            r"reward term 'bad' raised KeyError: .*no sensor 'no_such'; it has: imu_quat, imu_gyro",
-        ),
-        "a termination that is a number": (
-            {"terminations": (TerminationTerm("bad", lambda view: view.qpos[2]),)},
-            "termination term 'bad' gives float32, expected bool",
-        ),
-        "a termination per joint": (
-            {"terminations": (TerminationTerm("bad", lambda view: view.joint_position > 0),)},
-            r"termination term 'bad' gives shape \(2,\), expected a scalar",
-        ),
-        "a metric per joint": (
-            {"metrics": (MetricTerm("bad", lambda view: view.joint_position),)},
-            r"metric term 'bad' gives shape \(2,\)",
-        ),
-        "a metric that counts a number of times": (
-            {"metrics": (MetricTerm("bad", lambda view: view.qpos[0], lambda view: view.qpos[1]),)},
-            "metric term 'bad' gives float32, expected bool",
-        ),
-        "a memory that changes its shape": (
-            {"memory": (MemoryTerm("age", lambda layout: jnp.zeros(()), lambda view: view.qpos),)},
-            r"memory term 'age' gives shape \(9,\), expected a scalar",
-        ),
-        "a policy that asks for what no robot knows": (
-            {"policy_observation": (PolicyTerm("bad", lambda sensed, robot: sensed.base_height),)},
-            "policy observation term 'bad' raised AttributeError: .*base_height",
-        ),
-        "an observation of two axes": (
-            {"critic_observation": (CriticTerm("bad", lambda view: view.foot_position),)},
-            r"critic observation term 'bad' gives shape \(2, 3\), expected one axis",
-        ),
-        "an observation of two arrays": (
-            {"critic_observation": (CriticTerm("bad", lambda view: (view.qpos, view.qvel)),)},
-            "critic observation term 'bad' gives tuple, expected one array",
-        ),
-        "a command that is not what its names say": (
-            {"command": wide},
-            r"its command has shape \(1,\), expected one entry for each of \('a', 'b'\)",
-        ),
-        "a command that raises": (
-            {"command": dataclasses.replace(PLAIN.command, sample=lambda key: key["x"]["y"])},
-            "its command raised TypeError",
-        ),
-        "a command of whole numbers": (
-            {"command": dataclasses.replace(PLAIN.command, sample=lambda key: jnp.zeros(1, int))},
-            "its command gives int32, expected float32",
-        ),
-        "a memory of two arrays": (
-            {"memory": (MemoryTerm("age", lambda layout: (jnp.zeros(1),) * 2, lambda view: view.time),)},
-            "memory term 'age' at first gives tuple, expected one array",
-        ),
-        "a curriculum that is none": (
-            {"curriculum": "hard"},
-            "its curriculum raised AttributeError: 'str' object has no attribute 'first'",
-        ),
-        "an action mapping without a target for every joint": (
-            {"action": OneTarget()},
-            r"its action mapping gives shape \(1,\), expected \(2,\)",
-        ),
-        "a command whose reference cannot be worked out": (
-            {"command": dataclasses.replace(PLAIN.command, reference=lambda command: jnp.eye(3) @ command)},
-            "its command's reference raised TypeError: ",
-        ),
-        "a control period between time steps": (
-            {"control_seconds": 0.012},
-            r"control_seconds is 0\.012, expected a whole number of the scene's time steps of 0\.005 s",
-        ),
-    }
-
-
-@pytest.mark.parametrize("changes, complaint", broken_terms().values(), ids=broken_terms().keys())
-def test_an_ill_formed_task_is_named_before_anything_is_compiled(changes, complaint):
-    with pytest.raises(TaskError, match=f"task 'walker': .*{complaint}|task 'walker': {complaint}"):
-        make_env(walker_task(**changes))
-
-
-def test_an_imu_that_sits_on_another_body_than_the_base_is_refused():
-    robot = dataclasses.replace(ROBOT, imu_site="left_shin_touch")
-    task = walker_task(robot=robot, scene=lambda: scene_spec(ROBOT))
-    with pytest.raises(TaskError, match="IMU site 'left_shin_touch' sits on 'left', expected the base, 'trunk'"):
-        make_env(task)
-
-
-def test_a_robot_that_is_bolted_down_cannot_be_pushed():
-    robot = dataclasses.replace(ROBOT, spec=lambda: mujoco.MjSpec.from_string(WALKER.replace("<freejoint/>", "")))
-    task = walker_task(robot=robot, scene=lambda: scene_spec(robot), randomization=Randomization(push=Push(linear=1.0)))
-    with pytest.raises(TaskError, match="pushes need a floating base, and 'trunk' of 'walker' is fixed"):
-        make_env(task)
-
-
-class TestRegisteredTasks:
-    @pytest.mark.parametrize("name", task_descriptions())
-    def test_a_task_runs(self, name):
-        task = make_task(name)
-        assert task.name == name
-        num_envs = 24
-        env = Compiled(make_registered_env(task, num_envs, "native"))
-        state = env.reset(jax.random.key(0))
-        sizes = env.env.observation_size
-        sometimes = {f"metric/{term.name}" for term in task.metrics if term.where is not None}
-        actions = np.random.default_rng(0).uniform(-1, 1, (25, num_envs, env.env.num_actions))
-        for action in actions:
-            for kind, size in sizes.items():
-                assert state.observation[kind].shape == (num_envs, size)
-            state = env.step(state, jnp.asarray(action, jnp.float32))
-            told = {name: value for name, value in state.metrics.items() if name not in sometimes}
-            learned_from = (state.observation, state.last_critic_observation, state.reward, told)
-            assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(learned_from))
-        assert set(state.metrics) == set(env.env.metric_names)
-        assert state.metrics["failed/diverged"].sum() == 0
-        assert (np.abs(state.observation["policy"]) < 50).all()
-
-    def test_a_misspelt_name_gets_the_nearest(self):
-        with pytest.raises(TaskError, match="unknown task 'go2-velocity': did you mean go2-velocity-flat"):
-            make_task("go2-velocity")
