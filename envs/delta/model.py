@@ -8,7 +8,7 @@ Support is judged by the Mahalanobis distance of a joint's features from those o
 both are measured against what they are on stretches of the logs that nothing was fitted to.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
@@ -29,7 +29,7 @@ Kind = Literal["shared", "whole-body"]
 USUAL = 0.1
 """Correction for a network's output of 1, in units of action."""
 
-_EMBEDDING = 4
+_THRESHOLD = 0.25  # usual one at first, by which joints are told apart; what is 0 stays 0, for symmetry
 # Times the edges of the support: up to the first a correction is trusted whole, beyond the second not at all. Motions of
 # another kind lie five and more edges away, but what is only faster than all logs lies near: it must fade soon. The networks
 # differ by several times the usual where the logs hold little, as at the end of a motor's torque, and are right on average.
@@ -45,14 +45,12 @@ class SharedNetwork(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        joint = self.param("joint", nn.initializers.normal(0.5), (self.num_joints, _EMBEDDING))
         always = self.param("always", nn.initializers.zeros, (self.num_joints, self.outputs))
-        layers = _layers(self.hidden, self.outputs)
-
-        def one_way(x: jax.Array) -> jax.Array:
-            return _perceptron(layers, jnp.concatenate([x, jnp.broadcast_to(joint, (*x.shape[:-1], _EMBEDDING))], axis=-1))
-
-        return _either_way(one_way, x) + always
+        first, *others = self.hidden
+        threshold = self.param("threshold", nn.initializers.normal(_THRESHOLD), (self.num_joints, first))
+        sums = _sums(first)(x)
+        x = 0.5 * (jnp.tanh(sums + threshold) + jnp.tanh(sums - threshold))
+        return _last(self.outputs)(_through(others, x)) + always
 
 
 class WholeBodyNetwork(nn.Module):
@@ -65,26 +63,24 @@ class WholeBodyNetwork(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         always = self.param("always", nn.initializers.zeros, (self.num_joints, self.outputs))
-        layers = _layers(self.hidden, self.num_joints * self.outputs)
-        said = _either_way(lambda x: _perceptron(layers, x), x.reshape(*x.shape[:-2], -1))
+        said = _last(self.num_joints * self.outputs)(_through(self.hidden, x.reshape(*x.shape[:-2], -1)))
         return said.reshape(*x.shape[:-1], self.outputs) + always
 
 
-def _layers(hidden: Sequence[int], outputs: int) -> list[nn.Dense]:
+def _through(hidden: Sequence[int], x: jax.Array) -> jax.Array:
+    for size in hidden:
+        x = jnp.tanh(_sums(size)(x))
+    return x
+
+
+# Without biases a network is odd: what friction, play and motors do to a motion, they do to its mirror image, the other way.
+def _sums(size: int) -> nn.Dense:
+    return nn.Dense(size, use_bias=False)
+
+
+def _last(outputs: int) -> nn.Dense:
     # Nothing is corrected until something is learned.
-    return [*map(nn.Dense, hidden), nn.Dense(outputs, kernel_init=nn.initializers.normal(0.01))]
-
-
-def _perceptron(layers: Sequence[nn.Dense], x: jax.Array) -> jax.Array:
-    *hidden, last = layers
-    for layer in hidden:
-        x = nn.elu(layer(x))
-    return last(x)
-
-
-def _either_way(network: Callable[[jax.Array], jax.Array], x: jax.Array) -> jax.Array:
-    """A network's odd part: what friction, play and motors do to a motion, they do to its mirror image the other way round."""
-    return 0.5 * (network(x) - network(-x))
+    return nn.Dense(outputs, use_bias=False, kernel_init=nn.initializers.normal(0.01))
 
 
 def make_network(kind: Kind, hidden: Sequence[int], num_joints: int, outputs: int = 1) -> nn.Module:

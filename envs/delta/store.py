@@ -23,7 +23,7 @@ from envs.delta.errors import DeltaError
 from envs.delta.features import DEFINITION, feature_count
 from envs.delta.model import DeltaModel, Support, make_network
 
-FORMAT = 2
+FORMAT = 3
 FILE, WEIGHTS = "delta.json", "weights.npz"
 _LARGEST_JSON, _LARGEST_WEIGHTS = 16 * 2**20, 256 * 2**20
 _LARGEST = {"steps": 1000, "bound": 100.0, "period": 10.0, "members": 64}
@@ -118,8 +118,8 @@ def _read(told: dict[str, Any], arrays: dict[str, np.ndarray]) -> DeltaModel:
     for name, largest in _LARGEST.items():
         if not (math.isfinite(told[name]) and 0 < told[name] <= largest):
             raise ValueError(f"{name} is {told[name]!r}, expected more than 0 and at most {largest:g}")
-    if not all(0 < size <= _LARGEST_LAYER for size in hidden) or len(hidden) > 16:
-        raise ValueError(f"hidden layers of {hidden}, expected at most 16 of 1 to {_LARGEST_LAYER}")
+    if not all(0 < size <= _LARGEST_LAYER for size in hidden) or not 1 <= len(hidden) <= 16:
+        raise ValueError(f"hidden layers of {hidden}, expected 1 to 16, each of 1 to {_LARGEST_LAYER}")
     n, count, steps, members = len(joints), feature_count(int(told["steps"])), int(told["steps"]), int(told["members"])
     network = make_network(told["kind"], hidden, n)
     one = jax.eval_shape(network.init, jax.random.key(0), jax.ShapeDtypeStruct((1, n, count), jnp.float32))

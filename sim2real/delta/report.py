@@ -141,7 +141,5 @@ def not_corrected(delta: Delta) -> list[str]:
     for log in delta.logs:
         faded = [f"{j} {100 * (1 - t):.0f} %" for j, t in zip(delta.model.joints, log.mean_trust, strict=True) if t < _TRUSTED]
         if faded:
-            told.append(
-                f"{log.source} moves otherwise than what was learned from; of the corrections fade: {', '.join(faded)}."
-            )
+            told.append(f"{log.source}, simulated, leaves what was learned from; of the corrections fade: {', '.join(faded)}.")
     return told or ["Nothing: each joint gets all of its correction, and no recording leaves what was learned from."]

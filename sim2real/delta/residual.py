@@ -143,7 +143,7 @@ def fit_residual(
     known = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32 if x.dtype.kind == "f" else None), joined)
     rng = np.random.default_rng(seed)
     horizons = [h for h in _HORIZONS if h <= joined["target"].shape[1]]
-    batch = min(2 * schedule.batch, len(train))
+    batch = min(2 * schedule.windows(robot.num_joints), len(train))
     count = len(train) // batch
     epochs = max(1, schedule.updates // (len(horizons) * count))
     optimizer = optax.adamw(optax.cosine_decay_schedule(schedule.learning_rate, epochs * count), weight_decay=_DECAY)

@@ -36,7 +36,7 @@ _VELOCITY = 0.3  # weight of velocities beside positions
 _FLOOR = 0.1  # of each feature's deviation: what differs by less is the same to the support
 _EDGE = 0.99  # of what was held back lies within the support
 _LEAST_WINDOWS = 12
-_LOOK = 25  # updates between two looks at what is held back
+_LOOK = 50  # updates between two looks at what is held back
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Architecture:
     """Control steps of history."""
     period: float = 0.02
     """Control period (s)."""
-    hidden: tuple[int, ...] = (96, 96)
+    hidden: tuple[int, ...] = (96, 96, 96)
     members: int = 5
     bound: float = 1.0
     """Largest correction, in units of action."""
@@ -62,13 +62,17 @@ class Schedule:
     """Gauss-Newton steps."""
     updates: int = 4000
     """Steps along the gradient, in each."""
-    batch: int = 32
-    """Windows."""
+    batch: int = 96
+    """Windows of a joint, so that robots of many joints take no longer."""
     learning_rate: float = 5e-3
     block_seconds: float = 2.0
     """Length of the stretches that are held back or drawn together."""
     every: int = 5
     """One stretch of so many is held back."""
+
+    def windows(self, num_joints: int) -> int:
+        """Of a batch, of all joints."""
+        return max(1, self.batch // num_joints)
 
 
 class Dataset(struct.PyTreeNode):
@@ -206,7 +210,7 @@ class Trainer:
     def _descend(self, model: DeltaModel, data: Dataset, seed: int, told: Callable[[float], None]) -> Any:
         """Parameters of all members, each as it was when it did best on what was held back."""
         schedule, train = self.schedule, np.flatnonzero(~data.held)
-        batch, looks = min(schedule.batch, len(train)), max(1, schedule.updates // _LOOK)
+        batch, looks = min(schedule.windows(len(model.joints)), len(train)), max(1, schedule.updates // _LOOK)
         rate = optax.cosine_decay_schedule(schedule.learning_rate, looks * _LOOK)
         optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(rate, weight_decay=_DECAY))
         network = make_network(model.kind, model.hidden, len(model.joints))

@@ -34,7 +34,7 @@ def test_what_is_not_corrected_is_told_with_its_reason(page: str) -> None:
     assert f"{LEG.joints[2]} gets 50 % of its correction" in second
     assert first in html.unescape(page)
     (faded,) = not_corrected(made_delta(log_errors("sweep", False), log_errors("other", True, (1.0, 0.4, 1.0))))
-    assert faded == f"other moves otherwise than what was learned from; of the corrections fade: {LEG.joints[1]} 60 %."
+    assert faded == f"other, simulated, leaves what was learned from; of the corrections fade: {LEG.joints[1]} 60 %."
     (whole,) = not_corrected(made_delta(log_errors("sweep", False)))
     assert "Nothing: each joint gets all of its correction" in whole
     unproven = dataclasses.replace(made_delta(log_errors("sweep", False)), proofs=())
