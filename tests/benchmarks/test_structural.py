@@ -33,7 +33,7 @@ def test_corrections_are_those_of_the_logs_own_past_and_change_with_its_size():
 
 
 def test_a_parameter_that_is_nominally_zero_moves_by_what_it_is_to_the_robot():
-    moved = structural.shift(calibration(made_up(), made_up(900)))
+    moved = structural.shift(LEG, calibration(made_up(), made_up(900)))
     assert moved["delay all"] == pytest.approx(0.012 / 0.02)
     assert moved["armature FL_hip_joint"] == pytest.approx(1.0)
 
