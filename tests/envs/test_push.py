@@ -129,7 +129,7 @@ def test_training_begins_in_all_parts_of_an_episode_and_evaluation_in_none(env):
 
     truncated = np.asarray(jax.jit(lambda state: jax.lax.scan(step, state, None, length=100)[1])(state))
     assert 0 < truncated.sum() < NUM_ENVS // 2, "those that were in the last 2 s of 8"
-    assert (env.reset(jax.random.key(3)).time == 0).all()
+    assert (jax.jit(env.reset)(jax.random.key(3)).time == 0).all()
 
 
 def test_commands_that_change_within_an_episode_need_no_staggering(task):

@@ -63,7 +63,7 @@ def test_one_place_is_chosen_for_several_robots_to_be_seen_at():
     assert set(chosen) == {"kind", "level"}
     assert chosen["level"] == ("3",)
     env = make_env(hold_places(task, chosen), 4)
-    progress = env.reset(jax.random.key(0)).curriculum
+    progress = jax.jit(env.reset)(jax.random.key(0)).curriculum
     assert {str(level) for level in np.asarray(progress["level"])} == {"3"}
 
 

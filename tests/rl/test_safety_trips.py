@@ -19,7 +19,7 @@ def env():
 def test_what_would_let_a_real_robot_down_is_seen_in_simulation(env):
     """Of four robots one lies on its side, one's joint is far too fast, one's target is no number."""
     watchman = Watchman(env)
-    state = env.reset(jax.random.key(0))
+    state = jax.jit(env.reset)(jax.random.key(0))
     n = env.num_actions
     sensed = np.array(state.sensed)
     sensed[:, :, n : 2 * n] = 0.0
@@ -36,5 +36,5 @@ def test_what_would_let_a_real_robot_down_is_seen_in_simulation(env):
 
 
 def test_a_new_episode_has_not_jumped(env):
-    state = env.reset(jax.random.key(1))
+    state = jax.jit(env.reset)(jax.random.key(1))
     assert not np.asarray(Watchman(env)(state, state))[:, CAUSES.index("jump")].any()

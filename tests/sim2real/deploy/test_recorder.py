@@ -137,7 +137,7 @@ def test_a_runtime_that_is_killed_loses_nothing_and_leaves_a_whole_file(running)
 
 
 def test_a_writer_that_is_killed_leaves_all_but_the_last_second(running):
-    handed_over = running.run_until(1_000_000)
+    handed_over = running.run_until(250_000)
     os.kill(running.writer, signal.SIGKILL)
     wait_for_end(running.writer)
     log = read_log(running.path)
