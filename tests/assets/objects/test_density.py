@@ -57,6 +57,24 @@ def test_solids_weigh_and_turn_as_their_formulas_say(name: str, turn: np.ndarray
     assert_is(inertial_of(voxels, uniform(voxels, DENSITY)), SOLIDS[name], pose)
 
 
+@pytest.mark.parametrize("wall", [0.0015, 0.002, 0.003, 0.004])
+@pytest.mark.parametrize("resolution", [32, 64])
+def test_upright_walls_between_two_lines_weigh_as_much_as_others(wall: float, resolution: int):
+    """An open crate of boards along the axes, as most that was drawn by hand."""
+    x, y, z = 0.4, 0.3, 0.2
+    boards = [(x, y, wall, (0, 0, wall / 2))]
+    boards += [(wall, y, z - wall, (side * (x - wall) / 2, 0, (z + wall) / 2)) for side in (-1, 1)]
+    boards += [(x - 2 * wall, wall, z - wall, (0, side * (y - wall) / 2, (z + wall) / 2)) for side in (-1, 1)]
+    pieces = [trimesh.creation.box(size, trimesh.transformations.translation_matrix(at)) for *size, at in boards]
+    mesh = trimesh.util.concatenate(pieces)
+    solid, _ = make_solid(mesh.vertices, mesh.faces, "crate")
+    voxels = voxelise(solid, resolution)
+    inertial = inertial_of(voxels, uniform(voxels, DENSITY))
+    assert inertial.mass == pytest.approx(DENSITY * sum(piece.volume for piece in pieces), rel=0.005)
+    expected = DENSITY * mesh.moment_inertia
+    np.testing.assert_allclose(np.diag(tensor(inertial)), np.diag(expected), rtol=0.02)
+
+
 @pytest.mark.parametrize("wall", [0.02, 0.003, 0.0005])
 @pytest.mark.parametrize("turn", [np.eye(4), TURNED], ids=["upright", "turned"])
 def test_walls_of_any_thickness_weigh_as_the_solid_without_its_inside(wall: float, turn: np.ndarray):
