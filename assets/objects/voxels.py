@@ -20,7 +20,7 @@ MAX_RESOLUTION = 256
 
 _LINES = 4  # through a cube, along each of the two horizontal axes,
 _MIN_LINES = 128  # and at least through the whole object
-_ASIDE = 0.6180339887, 0.7548776662  # inverse of the golden ratio and of its like for two dimensions: multiples spread evenly
+_EVENLY = 0.6180339887, 0.7548776662  # inverse of the golden ratio and of its like for two dimensions: multiples spread evenly
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,15 +123,16 @@ def _spread(count: int, ratio: float) -> np.ndarray:
 def _inside(triangles: np.ndarray, x_lines: _Lines, y_lines: _Lines) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """What of the vertical lines is inside: number of the line (x major), lower and upper end (m)."""
     # As much more than a triangle's box as lines are aside: whether one passes is decided by the edges alone.
-    margin = 0.5 * np.array([x_lines.width.max(), y_lines.width.max()])
+    margin = 0.50001 * np.array([x_lines.width.max(), y_lines.width.max()])
     low, high = triangles[..., :2].min(1) - margin, triangles[..., :2].max(1) + margin
     triangle, i = _ranges(np.searchsorted(x_lines.at, low[:, 0]), np.searchsorted(x_lines.at, high[:, 0], "right"))
     first, last = np.searchsorted(y_lines.at, low[:, 1]), np.searchsorted(y_lines.at, high[:, 1], "right")
     pair, j = _ranges(first[triangle], last[triangle])
     triangle, i = triangle[pair], i[pair]
     # Anywhere in its strips: were all lines of a row at the same place, an upright wall would be met by all of them or by none.
-    x = x_lines.at[i] + x_lines.width[i] * _spread(len(y_lines.at), _ASIDE[0])[j]
-    y = y_lines.at[j] + y_lines.width[j] * _spread(len(x_lines.at), _ASIDE[1])[i]
+    # And a little aside, as modelled surfaces have edges and corners in their middle.
+    x = x_lines.at[i] + x_lines.width[i] * (_spread(len(y_lines.at), _EVENLY[0])[j] + 1.234e-6)
+    y = y_lines.at[j] + y_lines.width[j] * (_spread(len(x_lines.at), _EVENLY[1])[i] + 2.718e-6)
     weights = []
     for start, end in ((1, 2), (2, 0), (0, 1)):
         p, q = triangles[:, start, :2], triangles[:, end, :2]
