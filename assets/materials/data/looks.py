@@ -20,6 +20,11 @@ from assets.materials.kinds import KINDS
 LOOK_ALIKE = 0.03
 """Share of parts that look like another kind's."""
 
+_PRINTS = ("blocks", "lettering", "dots")
+"""Patterns whose second colour is any."""
+_PATTERNED = ("paperboard", "porcelain")
+"""Kinds whose patterns are above the paint: print, decoration."""
+
 
 @dataclass(frozen=True, eq=False)
 class Look:
@@ -53,9 +58,9 @@ def drawn_look(kind: Kind, rng: np.random.Generator, texture: str | None = None)
     second = _against(first, float(rng.uniform(*look.contrast)), rng)
     if rng.random() < look.paint:
         first = _colour(ANY, rng)
-        family = "print" if name == "paperboard" else family if name == "porcelain" else "plain"
-        second = _colour(ANY, rng) if family == "print" else _against(first, 0.3, rng)
-    elif family == "print":
+        family = family if name in _PATTERNED else "plain"
+        second = _colour(ANY, rng) if family in _PRINTS else _against(first, 0.3, rng)
+    elif family in _PRINTS:
         second = _colour(ANY, rng)
     sheen = float(rng.uniform(*look.sheen))
     waves = rng.normal(0, 4.0, (3, 2))

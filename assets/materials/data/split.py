@@ -26,6 +26,7 @@ _CALIBRATION = 0.08  # of what is not held out
 _MOST = 0.5  # of a class's samples that a held-out family may take
 _FEW = 30  # samples of a class that tell nothing yet
 _HELD = 5  # one of so many scans is held out
+_TEXTURES = 10  # likewise of families of textures
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,8 @@ class Split:
 
     @classmethod
     def drawn(cls, tags: tuple[Tags, ...], seed: int) -> "Split":
-        """One family of shapes, one of textures and a fifth of the combinations of materials, drawn; of scans a fifth of the
-        objects of each combination.
+        """One family of shapes, a tenth of those of textures and a fifth of the combinations of materials, drawn; of scans a
+        fifth of the objects of each combination.
 
         Plain colours are never held out, being no pattern; nor single materials, as a class never seen can't be told. Raises
         MaterialError where the data leave nothing to hold out.
@@ -55,9 +56,10 @@ class Split:
         if not several:
             raise MaterialError("the data have no object of several materials: make more")
         chosen = rng.choice(len(several), max(1, len(several) // 5), replace=False)
-        solids = _spared([tag.shapes for tag in tags], tags, shapes.FAMILIES)
-        patterns = _spared([tag.textures for tag in tags], tags, [name for name in textures.FAMILIES if name != "plain"])
-        return cls((str(rng.choice(solids)),), (str(rng.choice(patterns)),), tuple(several[i] for i in sorted(chosen)), seed)
+        patterned = [name for name in textures.FAMILIES if name != "plain"]
+        solids = _drawn([tag.shapes for tag in tags], tags, shapes.FAMILIES, 1, rng)
+        patterns = _drawn([tag.textures for tag in tags], tags, patterned, max(1, len(patterned) // _TEXTURES), rng)
+        return cls(solids, patterns, tuple(several[i] for i in sorted(chosen)), seed)
 
     @property
     def held_out(self) -> dict[str, list[str]]:
@@ -117,19 +119,22 @@ def _scans(tags: tuple[Tags, ...], rng: np.random.Generator) -> tuple[int, ...]:
     return tuple(sorted(held))
 
 
-def _spared(found: Sequence[tuple[str, ...]], tags: tuple[Tags, ...], families: Sequence[str]) -> list[str]:
-    """The families that there are and without which every class keeps samples enough, as far as there are enough to tell."""
-    total, taken = Counter[str](), Counter[tuple[str, str]]()
-    for own, tag in zip(found, tags, strict=True):
-        total.update(tag.combination)
-        taken.update((family, name) for family in own for name in tag.combination)
-    there = {family for own in found for family in own}
-    left = [
-        family
-        for family in families
-        if family in there and all(taken[family, name] <= _MOST * max(count, _FEW) for name, count in total.items())
-    ]
-    if not left:
-        some = ", ".join(sorted(there & set(families))) or "none"
+def _drawn(
+    found: Sequence[tuple[str, ...]], tags: tuple[Tags, ...], families: Sequence[str], most: int, rng: np.random.Generator
+) -> tuple[str, ...]:
+    """So many of the families that there are, or fewer, without which every class keeps samples enough, as far as there are
+    enough to tell."""
+    total = Counter(name for tag in tags for name in tag.combination)
+    there = {family for own in found for family in own} & set(families)
+    drawn = set[str]()
+    for family in rng.permutation(sorted(there)):
+        without = drawn | {str(family)}
+        taken = Counter(name for own, tag in zip(found, tags, strict=True) if without & set(own) for name in tag.combination)
+        if all(taken[name] <= _MOST * max(count, _FEW) for name, count in total.items()):
+            drawn = without
+        if len(drawn) == most:
+            break
+    if not drawn:
+        some = ", ".join(sorted(there)) or "none"
         raise MaterialError(f"no family can be held out: of those that there are ({some}) each has most samples of a class")
-    return left
+    return tuple(sorted(drawn))
