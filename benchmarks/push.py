@@ -37,7 +37,7 @@ from benchmarks.seeds import seed_by_seed, seed_count
 from envs.push import TIMESTEP, push
 from envs.registry import make_env
 from envs.task import Task
-from rl.evaluate import PolicyEvaluator, load_policy
+from rl.evaluate import PolicyEvaluator, hold_places, load_policy
 from rl.run import Run
 from rl.train import start_run, train_in_all
 
@@ -187,7 +187,7 @@ def run(out: Path) -> dict[str, Any]:
 def one(folder: Path, seed: int, minutes: float = MINUTES, robots: int = ROBOTS, num_envs: int | None = None) -> dict[str, Any]:
     """Trains the three policies of a seed, each from where it is, and evaluates them. Raises SystemExit where someone
     interrupted."""
-    env = make_env(true_task(seed), robots)
+    env = make_env(hold_places(true_task(seed)), robots)
     evaluate: PolicyEvaluator | None = None
     told: dict[str, Any] = {"seed": seed, "kind": HELD_OUT[seed % len(HELD_OUT)]}
     for arm in ARMS:

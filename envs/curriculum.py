@@ -39,7 +39,8 @@ class Curriculum(Protocol):
         """What an evaluation calls the environment's place."""
         ...
 
-    def held(self, places: dict[str, tuple[str, ...]]) -> "Curriculum":
+    def held(self, places: dict[str, tuple[str, ...]]) -> "Curriculum | None":
         """The same places, or those that have one of the given values for each label named, evenly shared and moved by no
-        outcome: for evaluation. Raises ValueError where there is no such label or value."""
+        outcome: for evaluation; None where that is what the task draws by itself. Raises ValueError where there is no such
+        label or value."""
         ...

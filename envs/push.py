@@ -30,6 +30,7 @@ from envs.task import (
     TerminationTerm,
 )
 from envs.terms import observations, pushing
+from envs.terms.goals import GoalCurriculum
 from sim.randomization import (
     ActuatorGains,
     AnyObject,
@@ -52,10 +53,11 @@ TIMESTEP = 0.004
 LOW, HIGH = (0.43, -0.12), (0.5, 0.12)
 """Where objects begin, in the base's frame (m)."""
 
-GOAL_LOW, GOAL_HIGH = (0.56, -0.2), (0.68, 0.2)
-"""Where goals are: beyond, so that what slides too far is hard to bring back."""
+GOAL_LOW, GOAL_HIGH = (0.54, -0.12), (0.64, 0.12)
+"""Where goals are: beyond, so that what slides too far is harder to bring back."""
 
-_TOOL_LOW, _TOOL_HIGH = (0.33, -0.3), (0.72, 0.3)
+_TOOL_LOW, _TOOL_HIGH = (0.33, -0.3), (0.8, 0.3)
+"""With room beyond the goals, to fetch back what slid too far."""
 _TABLE_LOW, _TABLE_HIGH = (0.24, -0.4), (0.84, 0.4)
 _TOOL_HEIGHT = 0.03
 _START = (0.35, 0.0, 0.12)  # of the tool: it comes down beside the objects, not upon them
@@ -116,17 +118,16 @@ def push(robot: Robot, shelf: "Shelf | None" = None) -> Task:
             CriticTerm("mass", pushing.mass(things)),
         ),
         rewards=(
-            RewardTerm("far_from_goal", pushing.near_goal(0.3), 1.0),
-            RewardTerm("near_goal", pushing.near_goal(0.1), 1.5),
-            RewardTerm("at_goal", pushing.near_goal(0.025), 2.5),
-            RewardTerm("progress", pushing.progress, 4.0),
-            RewardTerm("behind_object", pushing.behind_object(0.15), 1.0),
+            RewardTerm("near_goal", pushing.near_goal(0.1), 2.0),
+            RewardTerm("at_goal", pushing.near_goal(0.025), 3.0),
+            RewardTerm("progress", pushing.progress, 10.0),
+            RewardTerm("behind_object", pushing.behind_object(0.3), 2.0),
             RewardTerm("action_rate", pushing.action_rate, -0.03),
         ),
         terminations=(TerminationTerm("lost", pushing.is_lost(_TABLE_LOW, _TABLE_HIGH)),),
         termination_cost=1.0,
         action=PlanarTool(arm, _TOOL_HEIGHT, _TOOL_LOW, _TOOL_HIGH),
-        action_limit=3.0,
+        action_limit=1.0,
         discount=0.99,  # two seconds: a second to get behind the object is to count little less than the push
         metrics=(
             MetricTerm("settled_distance", pushing.goal_distance, pushing.is_settled),
@@ -145,6 +146,7 @@ def push(robot: Robot, shelf: "Shelf | None" = None) -> Task:
             noise=SensorNoise(joint_position=0.001, joint_velocity=0.05, tracked_position=0.003, tracked_orientation=0.03),
         ),
         initial_state=InitialState(joint_position=0.05, placed=(Placed(things.name, LOW, HIGH, height=0.001),)),
+        curriculum=GoalCurriculum(arrived=pushing.ARRIVED),
         episode_seconds=_EPISODE,
         show=_show,
     )
@@ -186,7 +188,7 @@ def _usual_shelf() -> "Shelf":
     from assets.objects.simple import of_pieces
 
     shapes = (
-        of_pieces("cube", creation.box((0.07, 0.07, 0.07))),
+        of_pieces("cube", creation.box((0.06, 0.06, 0.06))),
         of_pieces("slab", creation.box((0.12, 0.08, 0.05))),
         of_pieces("bar", creation.box((0.15, 0.05, 0.05))),
     )

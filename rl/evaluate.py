@@ -93,7 +93,8 @@ def evaluation_key(seed: int) -> jax.Array:
 
 
 def hold_places(task: Task, places: Places | None = None) -> Task:
-    """The task with its curriculum held still, at these places or at all of them. Raises TaskError where it has none."""
+    """The task as it is evaluated: its curriculum held still, at these places or at all of them. Raises TaskError where it has
+    none."""
     if task.curriculum is not None:
         return dataclasses.replace(task, curriculum=task.curriculum.held(dict(places or {})))
     if named := [label for label, values in (places or {}).items() if values]:

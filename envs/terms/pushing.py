@@ -21,6 +21,9 @@ SETTLING = 4.0
 # Farther than that from its goal the object has not arrived (m).
 ARRIVED = 0.03
 
+# What an object gains on its goal by faster motion than that counts for nothing more (m/s): it slides on by itself.
+FLICKED = 0.2
+
 
 def goal_distance(view: View) -> jax.Array:
     """m"""
@@ -44,8 +47,10 @@ def is_settled(view: View) -> jax.Array:
 
 def progress(view: View) -> jax.Array:
     """How fast the object nears its goal (m/s), below zero where it goes away. It is the rate of a potential, the distance, so
-    that it changes what is learned first and not what is best (Ng, Harada and Russell 1999)."""
-    return view.tracked_velocity[:2] @ _direction(view.command - view.tracked_position[:2])
+    that it changes what is learned first and not what is best (Ng, Harada and Russell 1999); but for flicks, which count as
+    FLICKED at most."""
+    rate = view.tracked_velocity[:2] @ _direction(view.command - view.tracked_position[:2])
+    return jnp.clip(rate, -FLICKED, FLICKED)
 
 
 def behind_object(scale: float) -> Callable[[View], jax.Array]:

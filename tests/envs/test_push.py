@@ -15,6 +15,7 @@ from envs.push import HIGH, LOW, push
 from envs.registry import make_env
 from envs.task import TaskError
 from envs.terms.pushing import SETTLING
+from rl.evaluate import hold_places
 from rl.ppo import PPO, PPOConfig
 from sim.randomization import AnyObject
 from sim2real.export.program import ExportError, policy_program
@@ -25,7 +26,8 @@ NUM_ENVS, STEPS = 32, 260
 
 @pytest.fixture(scope="module")
 def task():
-    return push(PANDA)
+    """As it is evaluated."""
+    return hold_places(push(PANDA))
 
 
 @pytest.fixture(scope="module")
