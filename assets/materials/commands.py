@@ -100,8 +100,9 @@ def train(
 
     Example: zerogap materials train data/materials --out runs/materials
 
-    A family of shapes, some of textures and some combinations of materials are held out, for `zerogap materials eval`; of scans,
-    as PixieVerse's, a fifth of the objects. With features of another network in the data, `predict` and `eval` need it as well.
+    A family of shapes, some of textures and some combinations of materials are held out, for `zerogap materials eval`; of
+    scans, as PixieVerse's, a fifth of the objects. With features of another network in the data, `predict` and `eval` need
+    it as well.
 
     Args:
         data: the folder that `make-data` wrote.
