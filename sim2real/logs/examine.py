@@ -7,6 +7,7 @@ from assets.robots.robot import Robot
 from sim2real.logs.check import Check, Finding, Lag, Slope
 from sim2real.logs.clocks import Relation, check_clocks, relate_clocks
 from sim2real.logs.following import check_following
+from sim2real.logs.holes import check_holes
 from sim2real.logs.lag import lags
 from sim2real.logs.lag_check import check_lags, without_offset
 from sim2real.logs.order import in_order
@@ -59,7 +60,7 @@ def faults(log: RobotLog, robot: Robot | None = None) -> Faults:
     part = told(part)
     if short := [finding for finding in check_length(part) if finding.severity == "error"]:
         return Faults((*findings, *short))
-    findings += check_reach(part, robot) + check_resolution(part) + check_saturation(part, robot)
+    findings += check_holes(part) + check_reach(part, robot) + check_resolution(part) + check_saturation(part, robot)
     clock = part["position"].clock
     found: tuple[Slope, ...] = ()
     if "velocity" in part and part["velocity"].clock == clock:

@@ -152,8 +152,8 @@ def _part(log: RobotLog, after: int, until: int, name: str) -> RobotLog:
 
     streams = {kind: part(kind, log[kind]) for kind in log}
     events = tuple(event for event in log.events if after < event.stamp <= until)
-    return replace(log, info=replace(log.info, source=f"{log.name}, {name}"), streams=streams, events=events)
+    return replace(log, info=replace(log.info, source=f"{log.name}, {name}"), streams=streams, events=events, file="")
 
 
 def _same_name(part: RobotLog, log: RobotLog) -> RobotLog:
-    return replace(part, info=replace(part.info, source=log.info.source))
+    return replace(part, info=replace(part.info, source=log.info.source), file=log.file)

@@ -30,6 +30,7 @@ class Table:
 
     path: Path
     header: tuple[str, ...]
+    delimiter: str
     _file: TextIO
     _reader: Any
     _size: int
@@ -77,7 +78,8 @@ def open_csv(path: Path) -> Iterator[Table]:
             try:
                 first = file.readline(_MAX_HEADER)
                 file.seek(0)
-                reader = csv.reader(file, delimiter=max(_DELIMITERS, key=first.count))
+                delimiter = max(_DELIMITERS, key=first.count)
+                reader = csv.reader(file, delimiter=delimiter)
                 names = [name.strip() for name in next(reader, [])]
             except (csv.Error, UnicodeDecodeError) as error:
                 raise RobotLogError(f"{path} is no CSV: {error}") from error
@@ -88,7 +90,7 @@ def open_csv(path: Path) -> Iterator[Table]:
                 raise RobotLogError(f"{path} is empty, expected a CSV file whose first line names its columns")
             if len(header) > MAX_COLUMNS:
                 raise RobotLogError(f"{path} has {len(header)} columns, expected at most {MAX_COLUMNS}")
-            yield Table(path, header, file, reader, max(size, 1))
+            yield Table(path, header, delimiter, file, reader, max(size, 1))
     except OSError as error:
         raise RobotLogError(f"cannot read {path}: {error.strerror or error}") from error
 
@@ -103,9 +105,10 @@ def header_of(path: Path) -> tuple[str, ...]:
 
 
 def number(table: Table, line: int, column: str, cell: str) -> float:
-    """The number in a cell; NaN where it says so. Raises RobotLogError."""
+    """The number in a cell; NaN where it says so. Where semicolons part the cells, decimals may follow a comma. Raises
+    RobotLogError."""
     try:
-        return float(cell)
+        return float(cell.replace(",", ".") if table.delimiter == ";" else cell)
     except ValueError as error:
         raise RobotLogError(f"{table.path}, line {line}, column {column!r}: {cell!r:.40} is no number") from error
 

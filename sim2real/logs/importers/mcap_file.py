@@ -87,7 +87,7 @@ def _writer_of(path: Path) -> str | None:
 def _stored(path: Path, wanted: Wanted) -> RobotLog:
     try:
         log = store.open_log(path)
-        return RobotLog(log.info, dict(log.items()), log.events)
+        return RobotLog(log.info, dict(log.items()), log.events, log.file)
     except RobotLogError:
         log, problem = salvage(path)
         if problem is not None:

@@ -45,6 +45,13 @@ def test_columns_become_streams(tmp_path):
     assert log.info.time_base == "measured"
 
 
+def test_decimals_may_follow_a_comma_where_semicolons_part_the_cells(tmp_path):
+    table = HEADER.replace(",", ";") + "\n10,5;0,25;1;2;3;4;-5\n"
+    log = read(tmp_path, table=table)
+    assert log["position"].values.tolist() == [[0.25, 1, 2, 3, 4, -5]]
+    assert log["position"].stamps.tolist() == [10_500_000]
+
+
 def test_the_go2_s_format_can_be_said_as_a_mapping(tmp_path, shared):
     """Both ways give the same log."""
     real = shared("logs/unitree_go2_in_air/motor_response_200hz.csv")
