@@ -152,7 +152,7 @@ def predict(
     picture: Path | None = None,
     model: Path | None = None,
     name: str | None = None,
-    units: Literal["m", "cm", "mm", "inch", "foot"] = "m",
+    units: Literal["m", "cm", "mm", "inch", "foot"] | None = None,
     scale: float = 1.0,
     up: Literal["y", "z"] | None = None,
     timestep: float = 0.002,
@@ -179,7 +179,7 @@ def predict(
         soft: write a flex, which bends and may yield, in place of a rigid body; for what has less than 10 MPa.
         model: a file that `zerogap materials train` wrote; by default the one that comes with zerogap.
         name: of the body; by default that of the file, or of its folder where the file's says nothing.
-        units: of the file's coordinates.
+        units: of the file's coordinates; without them it is taken to be in metres, which is refused where that is unlikely.
         scale: by which they are multiplied, besides.
         up: which of the file's axes is up; by default y of GLB files, as their standard has it, which are turned; z of others.
         onnx: an encoder of pictures that gives the features which the model was trained with.
@@ -211,13 +211,15 @@ def predict(
     with warnings.catch_warnings():  # which the notes tell
         warnings.simplefilter("ignore")
         made = embody(thing, field, timestep=timestep)
-    told: dict[str, Any] = {"name": made.name, "mass": made.inertial.mass, "com": list(made.inertial.com)}
+    size = np.ptp(made.solid.bounds, axis=0).tolist()
+    told: dict[str, Any] = {"name": made.name, "size": size, "mass": made.inertial.mass, "com": list(made.inertial.com)}
     volumes = made.voxels.moments[..., 0]
     low, high = (float(q) for q in np.quantile(field.masses(volumes, _DRAWS, seed=0), _PROBABLY))
     told |= {"inertia": list(made.inertial.inertia), "mass_low": low, "mass_high": high, "notes": list(made.notes)}
     weight = volumes / volumes.sum()
     share = (field.classes * weight[..., None]).sum((0, 1, 2))
     told["classes"] = {material.name: float(p) for material, p in zip(CLASSES, share, strict=True)}
+    print(f"size       {' x '.join(f'{1e3 * edge:.1f}' for edge in size)} mm")
     print(f"mass       {made.inertial.mass:.4g} kg, probably {low:.3g} to {high:.3g}")
     print(f"class      {', '.join(f'{CLASSES[i].name} {share[i]:.0%}' for i in (-share).argsort()[:3])}")
     told["properties"] = {}
@@ -256,9 +258,9 @@ def evaluate(
 
     Example: zerogap materials eval --data data/materials --model runs/materials/predictor.npz
 
-    A folder of real objects has `mass_kg.json`, masses by name, and for each name a mesh or a folder with one. What can't be
-    weighed is told and left out, and the command ends with an error after all the others. ALDE is the mean
-    of |ln p - ln g|, the less the better; MnRE that of min(p/g, g/p), the more the better.
+    A folder of real objects has `mass_kg.json`, masses by name, and for each name a mesh in metres or a folder with one. What
+    can't be weighed is told and left out, and the command ends with an error after all the others. ALDE is the mean of
+    |ln p - ln g|, the less the better; MnRE that of min(p/g, g/p), the more the better.
 
     Args:
         data: the folder that `make-data` wrote; what the model's training has held out is measured.

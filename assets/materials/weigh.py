@@ -34,8 +34,8 @@ def weigh(
     tell: Callable[[str], None] = lambda name: None,
     features: Callable[[str], FeatureProvider | None] = lambda name: None,
 ) -> dict[str, Any]:
-    """For each object that the folder's `mass_kg.json` names: a mesh of its name, or a folder with one mesh. `features` gives
-    an object's provider, where the believer was trained with one.
+    """For each object that the folder's `mass_kg.json` names: a mesh of its name, or a folder with one mesh, in metres.
+    `features` gives an object's provider, where the believer was trained with one.
 
     What can't be weighed, as its mesh is missing or refused, is in no figure but under "refused", with the reason. Raises
     MaterialError where that is all, or there are no masses.
@@ -47,7 +47,7 @@ def weigh(
         tell(name)
         began = time.perf_counter()
         try:
-            thing = load_object(_mesh_of(folder, name))
+            thing = load_object(_mesh_of(folder, name), units="m")
             predicted, likely = _weighed(thing, believer, resolution, features(name))
         except (MaterialError, ObjectError) as error:
             refused[name] = str(error)

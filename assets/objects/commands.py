@@ -17,7 +17,7 @@ def import_(
     /,
     out: Path,
     name: str | None = None,
-    units: Literal["m", "cm", "mm", "inch", "foot"] = "m",
+    units: Literal["m", "cm", "mm", "inch", "foot"] | None = None,
     scale: float = 1.0,
     up: Literal["y", "z"] | None = None,
     mass: float | None = None,
@@ -43,7 +43,7 @@ def import_(
         mesh: the file; textures are looked for in its folder.
         out: the folder to write, which must be new.
         name: of the body; by default that of the file, or of its folder where the file's says nothing.
-        units: of the file's coordinates.
+        units: of the file's coordinates; without them it is taken to be in metres, which is refused where that is unlikely.
         scale: by which they are multiplied, besides.
         up: which of the file's axes is up; by default y of GLB files, as their standard has it, which are turned; z of others.
         mass: kg; with it the density follows.

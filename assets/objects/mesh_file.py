@@ -1,17 +1,18 @@
 """Reads what others have modelled or scanned: OBJ, PLY, STL and GLB files, with textures and colours, in metres, z up.
 
-    looks, notes = read_mesh(Path("mug/textured.obj"), units="m", scale=1.0)
+    looks, notes = read_mesh(Path("mug/textured.obj"), units="mm", scale=1.0)
 
-GLB files have y up by their standard (glTF 2.0, 3.4): they are turned, by a right angle about x. The other formats have no such
+GLB files are in metres by their standard (glTF 2.0, 3.4); no other format says in which units it is. Where nobody else does, it
+is taken to be in metres if that gives a likely size, and refused if not.
+
+GLB files have y up by the same standard: they are turned, by a right angle about x. The other formats have no such
 rule and stay as they are. Where a file is otherwise, say which of its axes is up.
 
 A file from elsewhere is data: sizes are bounded before anything is read, nothing is fetched, and what it refers to is looked
 for in its own folder only. `notes` tell what was left out.
 """
 
-import json
 import math
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
@@ -22,6 +23,7 @@ import numpy as np
 from PIL import Image
 
 from assets.objects.errors import ObjectError
+from assets.objects.glb_file import check_glb, why_no_picture
 
 FORMATS = ("obj", "ply", "stl", "glb")
 
@@ -29,6 +31,9 @@ Units = Literal["m", "cm", "mm", "inch", "foot"]
 """Of a file's coordinates."""
 
 METRES: dict[Units, float] = {"m": 1.0, "cm": 1e-2, "mm": 1e-3, "inch": 0.0254, "foot": 0.3048}
+
+UNITS: dict[str, Units] = {"glb": "m"}
+"""By the format, where it has a rule."""
 
 Up = Literal["y", "z"]
 """Which of a file's axes is up."""
@@ -39,8 +44,9 @@ UP: dict[str, Up] = {"obj": "z", "ply": "z", "stl": "z", "glb": "y"}
 _TURN: dict[Up, np.ndarray] = {"y": np.array([[1, 0, 0], [0, 0, -1], [0, 1, 0]], float), "z": np.eye(3)}
 
 SMALLEST, LARGEST = 2e-3, 5.0
-"""Longest edge of the box around an object that is taken for right (m)."""
+"""Longest edge of the box around an object that is taken for right (m),"""
 _LIKELY = (0.02, 2.0)
+"""and where nobody says in which units it is."""
 
 MAX_FILE_BYTES = 256 * 2**20
 MAX_FACES = 1_000_000
@@ -64,14 +70,15 @@ class Look:
 
 
 def read_mesh(
-    path: Path, units: Units = "m", scale: float = 1.0, up: Up | None = None
+    path: Path, units: Units | None = None, scale: float = 1.0, up: Up | None = None
 ) -> tuple[tuple[Look, ...], tuple[str, ...]]:
-    """The surfaces in a file, in metres with z up, and notes on what of it was turned or left out. `up` is the file's axis that
-    is, by default that of its format: see `UP`.
+    """The surfaces in a file, in metres with z up, and notes on what of it was taken for granted, turned or left out. `units`
+    are those of its coordinates, which `scale` is multiplied with; None where nobody knows, see `UNITS`. `up` is the file's
+    axis that is, by default that of its format: see `UP`.
 
     Raises ObjectError where the file can't be read, is too large, or holds an object of an unlikely size.
     """
-    if units not in get_args(Units):
+    if units is not None and units not in get_args(Units):
         raise ObjectError(f"{path}: unknown units {units!r}, expected one of {', '.join(get_args(Units))}")
     if up is not None and up not in get_args(Up):
         raise ObjectError(f"{path}: unknown axis {up!r}, expected up to be one of {', '.join(get_args(Up))}")
@@ -83,11 +90,16 @@ def read_mesh(
     if axis != "z":
         by = "" if up else f", as {kind.upper()} files have it: up='z' keeps the file's axes"
         notes.append(f"turned from {axis} up to z up{by}")
-    looks = tuple(_looks(path, METRES[units] * scale * _TURN[axis], notes))
+    units = units or UNITS.get(kind)
+    looks = tuple(_looks(path, METRES[units or "m"] * scale * _TURN[axis], notes))
     if not looks:
         raise ObjectError(f"{path}: it has no triangles; expected a surface mesh, not points or lines")
-    _check_size(path, looks, units, scale)
-    return looks, tuple(notes)
+    size = _checked_size(path, looks, units, scale)
+    if units is None:
+        notes.append(
+            f"taken to be in metres, {_told(size)} wide, as {kind.upper()} files tell no units: give them where it is not"
+        )
+    return looks, tuple(dict.fromkeys(notes))
 
 
 def _looks(path: Path, scale: np.ndarray, notes: list[str]) -> Iterator[Look]:
@@ -135,25 +147,13 @@ def _load(path: Path, notes: list[str]) -> Any:
     except OSError as error:
         raise ObjectError(f"{path}: it can't be read: {error.strerror}") from error
     if kind == "glb":
-        _check_glb(path, content)
+        check_glb(path, content, notes)
     resolver = _own_folder(path, notes)
     try:
         return trimesh.load_scene(BytesIO(content), file_type=kind, resolver=resolver, process=False)
     except Exception as error:  # whatever a parser makes of a damaged file
         what = f"{type(error).__name__}: {error}".splitlines()[0][:200]
         raise ObjectError(f"{path}: it is no {kind.upper()} file that can be read, or is damaged ({what})") from error
-
-
-def _check_glb(path: Path, content: bytes) -> None:
-    """Raise ObjectError where it claims more elements than it has bytes for: they would be made of nothing."""
-    try:
-        length = struct.unpack_from("<I", content, 12)[0]
-        accessors = json.loads(content[20 : 20 + length]).get("accessors", [])
-        counts = [int(accessor["count"]) for accessor in accessors]
-    except (struct.error, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ObjectError(f"{path}: it is no GLB file, or is damaged") from error
-    if min(counts, default=0) < 0 or sum(counts) > len(content):
-        raise ObjectError(f"{path}: it claims {sum(counts)} elements, which its {len(content)} bytes cannot hold")
 
 
 def _own_folder(path: Path, notes: list[str]) -> Any:
@@ -175,7 +175,11 @@ def _own_folder(path: Path, notes: list[str]) -> Any:
             elif found.stat().st_size > MAX_FILE_BYTES:
                 notes.append(f"left out {key!r}: it has more than {MAX_FILE_BYTES >> 20} MiB")
             else:
-                return found.read_bytes()
+                content = found.read_bytes()
+                is_picture = found.suffix.lower() not in (".mtl", ".bin") and b"newmtl" not in content
+                if not (is_picture and (why := why_no_picture(content))):
+                    return content
+                notes.append(f"left out {key!r}: {why}")
             raise FileNotFoundError(key)
 
         def write(self, name: str, data: Any) -> None:
@@ -194,27 +198,30 @@ def _own_folder(path: Path, notes: list[str]) -> Any:
 
 
 def _look(path: Path, vertices: np.ndarray, faces: np.ndarray, visual: Any, notes: list[str]) -> Look:
-    from trimesh.visual.material import PBRMaterial
-
-    if visual.kind in ("vertex", "face"):
-        return _coloured(vertices, faces, np.asarray(visual.face_colors))
     material = getattr(visual, "material", None)
+    # Unless a GLB file's material says otherwise, alpha says nothing (glTF 2.0, 3.9.4), and might be anything.
+    is_glb = _kind(path) == "glb"
+    is_opaque = is_glb and (getattr(material, "alphaMode", None) or "OPAQUE") == "OPAQUE"
+    if visual.kind in ("vertex", "face"):
+        colours = np.array(visual.face_colors)
+        colours[:, 3] = 255 if is_opaque else colours[:, 3]
+        return _coloured(vertices, faces, colours)
     if material is None:
         return Look(vertices, faces)
-    is_pbr = isinstance(material, PBRMaterial)
-    image = material.baseColorTexture if is_pbr else getattr(material, "image", None)
     uv = None if getattr(visual, "uv", None) is None else np.asarray(visual.uv, float)
-    colour = np.asarray(material.main_color, float)[:4] / 255
-    rgba = (float(colour[0]), float(colour[1]), float(colour[2]), float(colour[3]))
+    red, green, blue, alpha = (float(value) for value in np.asarray(material.main_color, float)[:4] / 255)
+    plain = Look(vertices, faces, rgba=(red, green, blue, 1.0 if is_opaque else alpha))
+    image = material.baseColorTexture if is_glb else getattr(material, "image", None)
     if image is None or uv is None or len(uv) != len(vertices) or not np.isfinite(uv).all():
-        return Look(vertices, faces, rgba=rgba)
+        return plain
     if image.width * image.height > MAX_PIXELS:
         notes.append(f"left out a texture of {image.width} x {image.height} pixels: at most {MAX_PIXELS} are read")
-        return Look(vertices, faces, rgba=rgba)
+        return plain
     try:
-        image = image.convert("RGBA" if image.mode in ("RGBA", "LA", "PA") else "RGB")
+        image = image.convert("RGBA" if image.mode in ("RGBA", "LA", "PA") and not is_opaque else "RGB")
     except Exception as error:  # PIL decodes only now
-        raise ObjectError(f"{path}: its texture is damaged: {error}") from error
+        notes.append(f"left out a texture of {image.width} x {image.height} pixels: it is damaged ({error})")
+        return plain
     return Look(vertices, faces, uv, image)
 
 
@@ -236,16 +243,24 @@ def _coloured(vertices: np.ndarray, faces: np.ndarray, colours: np.ndarray) -> L
 # Size
 
 
-def _check_size(path: Path, looks: tuple[Look, ...], units: Units, scale: float) -> None:
+def _checked_size(path: Path, looks: tuple[Look, ...], units: Units | None, scale: float) -> float:
+    """Longest edge of the box around them (m)."""
     points = np.concatenate([look.vertices[np.unique(look.faces)] for look in looks])
     size = float(np.ptp(points, axis=0).max())
-    if SMALLEST <= size <= LARGEST:
-        return
-    as_is = size / METRES[units]
+    least, most = (SMALLEST, LARGEST) if units else _LIKELY
+    if least <= size <= most:
+        return size
+    as_is = size / METRES[units or "m"]
     fitting = [name for name, metres in METRES.items() if _LIKELY[0] <= as_is * metres <= _LIKELY[1]]
-    hint = "give its units, or scale"
+    hint = "give its units, as --units mm (units='mm' in Python), or scale"
     if fitting:
-        hint = f"its units are probably {' or '.join(fitting)}: give units={fitting[0]!r}"
-    told = f"{size:.3g} m" if size >= 0.01 else f"{1e3 * size:.3g} mm"
-    found = f"as units of {units}" + (f" times {scale:g}" if scale != 1 else "")
-    raise ObjectError(f"{path}: read {found}, it is {told} wide, expected {1e3 * SMALLEST:g} mm to {LARGEST:g} m; {hint}")
+        hint = f"its units are probably {' or '.join(fitting)}: give --units {fitting[0]} (units={fitting[0]!r} in Python)"
+    if units is None and SMALLEST <= size <= LARGEST:
+        hint += "; or --units m, where that is its size"
+    times = f" times {scale:g}" if scale != 1 else ""
+    found = f"read as units of {units}{times}" if units else f"it tells no units; read as metres{times}"
+    raise ObjectError(f"{path}: {found}, it is {_told(size)} wide, expected {_told(least)} to {_told(most)}; {hint}")
+
+
+def _told(size: float) -> str:
+    return f"{size:.3g} m" if size >= 0.1 else f"{1e3 * size:.3g} mm"

@@ -110,7 +110,7 @@ def load_object(
     path: str | Path,
     *,
     name: str | None = None,
-    units: Units = "m",
+    units: Units | None = None,
     scale: float = 1.0,
     up: Up | None = None,
     density: float | None = None,
@@ -125,7 +125,7 @@ def load_object(
     Args:
         path: the file. Textures are looked for in its folder.
         name: by default that of the file, or of its folder where the file's says nothing.
-        units: of its coordinates.
+        units: of its coordinates; without them, a GLB file has metres, and so are others taken to have, if that is likely.
         scale: by which they are multiplied, besides.
         up: which of the file's axes is up, the object's z then; by default "y" of a GLB file, as its standard has it, else "z".
         density: of its material (kg/m³); that of water where neither it nor the mass is given.

@@ -51,11 +51,15 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_a_mesh_becomes_an_object_with_its_mass_and_a_picture(folder: Path, model: Path, tmp_path: Path):
+def test_a_mesh_becomes_an_object_with_its_mass_and_a_picture(
+    folder: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
     out, told = tmp_path / "crate", tmp_path / "told.json"
     asked = ["materials", "predict", str(folder / "crate.obj"), "--out", str(out), "--model", str(model), "--json", str(told)]
     assert main(asked) == 0
+    assert "200.0 x 100.0 x 66.7 mm" in capsys.readouterr().out
     figures = json.loads(told.read_text())
+    np.testing.assert_allclose(figures["size"], (0.2, 0.1, 0.2 / 3), atol=1e-6)
     compiled = mujoco.MjModel.from_xml_path(str(out / "crate.xml"))
     assert compiled.body("crate").mass[0] == pytest.approx(figures["mass"], rel=1e-6)
     assert figures["mass_low"] < figures["mass"] < figures["mass_high"]

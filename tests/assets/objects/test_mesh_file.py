@@ -1,12 +1,15 @@
 import json
 import struct
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import trimesh
 from PIL import Image
 from trimesh import creation
+from trimesh.visual import TextureVisuals
+from trimesh.visual.material import PBRMaterial
 
 from assets.objects.errors import ObjectError
 from assets.objects.mesh_file import FORMATS, read_mesh
@@ -18,7 +21,7 @@ BOX = creation.box((0.2, 0.1, 0.06))
 def test_every_format_gives_the_same_surface(tmp_path: Path, kind: str):
     path = tmp_path / f"box.{kind}"
     BOX.export(path)
-    (look,), notes = read_mesh(path, up="z")
+    (look,), notes = read_mesh(path, "m", up="z")
     assert notes == ()
     found = trimesh.Trimesh(look.vertices, look.faces)
     np.testing.assert_allclose(found.bounds, BOX.bounds, atol=1e-7)
@@ -45,7 +48,7 @@ def test_a_glb_file_is_turned_from_y_up_to_z_up_and_says_so(tmp_path: Path):
 @pytest.mark.parametrize("kind", ["obj", "ply", "stl"])
 def test_other_files_are_turned_where_asked_for(tmp_path: Path, kind: str):
     BOX.export(tmp_path / f"box.{kind}")
-    (look,), (note,) = read_mesh(tmp_path / f"box.{kind}", up="y")
+    (look,), (note,) = read_mesh(tmp_path / f"box.{kind}", "m", up="y")
     np.testing.assert_allclose(np.ptp(look.vertices, axis=0), (0.2, 0.06, 0.1), atol=1e-7)
     assert note == "turned from y up to z up"
     with pytest.raises(ObjectError, match="unknown axis 'x'"):
@@ -63,10 +66,18 @@ def test_units_and_scale_become_metres(tmp_path: Path, units, metres: float):
 @pytest.mark.parametrize(
     "width, units, hint",
     [
-        (40.0, "m", "it is 40 m wide, expected 2 mm to 5 m; its units are probably cm or mm or inch: give units='cm'"),
+        (40.0, "m", "it is 40 m wide, expected 2 mm to 5 m; its units are probably cm or mm or inch: give --units cm"),
         (120.0, "m", "probably cm or mm"),
         (0.1, "mm", "it is 0.1 mm wide.*probably m"),
-        (1e9, "m", "give its units, or scale"),
+        (1e9, "m", "give its units, as --units mm .*, or scale"),
+        (
+            3.0,
+            None,
+            "tells no units; read as metres, it is 3 m wide, expected 20 mm to 2 m; .* cm or inch or foot: give --units cm",
+        ),
+        (3.0, None, "; or --units m, where that is its size"),
+        (0.015, None, "it is 15 mm wide, expected 20 mm to 2 m; give its units, .*; or --units m"),
+        (80.0, None, r"it is 80 m wide.* give --units cm \(units='cm' in Python\)$"),
     ],
 )
 def test_an_unlikely_size_is_refused_with_a_hint(tmp_path: Path, width: float, units, hint: str):
@@ -74,6 +85,28 @@ def test_an_unlikely_size_is_refused_with_a_hint(tmp_path: Path, width: float, u
     creation.box((width, width / 2, width / 2)).export(path)
     with pytest.raises(ObjectError, match=hint):
         read_mesh(path, units)
+
+
+@pytest.mark.parametrize("width", [0.015, 3.0])
+def test_a_size_that_is_unlikely_without_units_is_taken_with_them(tmp_path: Path, width: float):
+    creation.box((width, width / 2, width / 2)).export(tmp_path / "box.stl")
+    (look,), notes = read_mesh(tmp_path / "box.stl", "m")
+    assert np.ptp(look.vertices[:, 0]) == pytest.approx(width)
+    assert notes == ()
+
+
+@pytest.mark.parametrize("kind", ["obj", "ply", "stl"])
+def test_the_size_that_is_taken_for_granted_is_told(tmp_path: Path, kind: str):
+    BOX.export(tmp_path / f"box.{kind}")
+    _, (note,) = read_mesh(tmp_path / f"box.{kind}")
+    assert note == f"taken to be in metres, 0.2 m wide, as {kind.upper()} files tell no units: give them where it is not"
+
+
+def test_a_glb_file_is_in_metres_however_small(tmp_path: Path):
+    creation.box((0.015, 0.01, 0.01)).export(tmp_path / "die.glb")
+    (look,), notes = read_mesh(tmp_path / "die.glb", up="z")
+    assert np.ptp(look.vertices[:, 0]) == pytest.approx(0.015)
+    assert notes == ()
 
 
 def textured(folder: Path, texture: str) -> Path:
@@ -93,7 +126,7 @@ def picture(path: Path) -> None:
 
 def test_a_texture_comes_with_its_coordinates(tmp_path: Path):
     picture(tmp_path / "maps" / "t.png")
-    (look,), notes = read_mesh(textured(tmp_path, "maps/t.png"))
+    (look,), notes = read_mesh(textured(tmp_path, "maps/t.png"), "m")
     assert notes == ()
     assert look.image is not None
     np.testing.assert_array_equal(np.asarray(look.image), np.arange(72, dtype=np.uint8).reshape(4, 6, 3))
@@ -118,6 +151,84 @@ def test_a_missing_texture_is_told(tmp_path: Path):
     (look,), notes = read_mesh(textured(tmp_path, "gone.png"))
     assert look.image is None
     assert any("gone.png" in note and "no such file" in note for note in notes)
+
+
+def half_of(picture_file: Path) -> bytes:
+    picture(picture_file)
+    content = picture_file.read_bytes()
+    return content[: len(content) // 2 + 10]
+
+
+@pytest.mark.parametrize("damage", ["no picture", "nothing", "half of one"])
+def test_a_texture_that_cannot_be_read_is_told_and_left_out(tmp_path: Path, damage: str):
+    content = {"no picture": b"hello", "nothing": b"", "half of one": half_of(tmp_path / "whole.png")}[damage]
+    (tmp_path / "t.png").write_bytes(content)
+    (look,), notes = read_mesh(textured(tmp_path, "t.png"), "m")
+    assert look.image is None
+    (note,) = notes
+    assert note.startswith(
+        "left out 't.png': it is no picture" if damage != "half of one" else "left out a texture of 6 x 4 pixels"
+    )
+
+
+def glb(path: Path, image: Image.Image, alpha_mode: str | None = None, factor: tuple[float, ...] = (1, 1, 1, 1)) -> Path:
+    """A box with a texture."""
+    box = creation.box((0.2, 0.1, 0.06))
+    material = PBRMaterial(baseColorTexture=image, baseColorFactor=factor, alphaMode=alpha_mode)
+    uv = np.linspace(0, 1, 2 * len(box.vertices)).reshape(-1, 2)
+    box.visual = TextureVisuals(uv=uv, material=material)
+    box.export(path)
+    return path
+
+
+@pytest.mark.parametrize("damage", ["a known one", "unknown"])
+def test_a_picture_in_a_glb_that_cannot_be_read_is_told_and_left_out(tmp_path: Path, damage: str):
+    path = glb(tmp_path / "a.glb", Image.new("RGB", (64, 64)))
+    content = path.read_bytes()
+    start = content.index(b"\x89PNG")
+    begin = start + 60 if damage == "a known one" else start
+    path.write_bytes(content[:begin] + b"?" * 20 + content[begin + 20 :])
+    (look,), notes = read_mesh(path, up="z")
+    assert look.image is None
+    (note,) = notes
+    assert "it is damaged" in note if damage == "a known one" else note.startswith("left out picture 0 in it: it is no picture")
+
+
+@pytest.mark.parametrize("mode, bands", [(None, "RGB"), ("OPAQUE", "RGB"), ("BLEND", "RGBA")])
+def test_alpha_counts_only_where_a_glb_says_so(tmp_path: Path, mode: str | None, bands: str):
+    faint = Image.new("RGBA", (4, 4), (200, 100, 50, 0))
+    (look,), _ = read_mesh(glb(tmp_path / "a.glb", faint, mode))
+    assert look.image is not None
+    assert "".join(look.image.getbands()) == bands
+    assert look.image.getpixel((0, 0)) == ((200, 100, 50) if bands == "RGB" else (200, 100, 50, 0))
+
+
+@pytest.mark.parametrize("mode, alpha", [(None, 1.0), ("OPAQUE", 1.0), ("BLEND", 0.2)])
+def test_alpha_of_a_plain_colour_counts_only_where_a_glb_says_so(tmp_path: Path, mode: str | None, alpha: float):
+    box = creation.box((0.2, 0.1, 0.06))
+    box.visual = TextureVisuals(material=PBRMaterial(baseColorFactor=(1.0, 0.0, 0.0, 0.2), alphaMode=mode))
+    box.export(tmp_path / "a.glb")
+    (look,), _ = read_mesh(tmp_path / "a.glb")
+    np.testing.assert_allclose(look.rgba, (1, 0, 0, alpha), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "name, told",
+    [
+        ("KHR_draco_mesh_compression", r"compressed with Draco: decompress it first, by `gltf-transform cp a\.glb plain\.glb`"),
+        ("EXT_meshopt_compression", "compressed with meshopt: decompress it first"),
+    ],
+)
+def test_a_compressed_glb_is_refused_with_what_decompresses_it(tmp_path: Path, name: str, told: str):
+    (tmp_path / "a.glb").write_bytes(glb_of({"extensionsRequired": [name], "accessors": [{"count": 10**5}]}))
+    with pytest.raises(ObjectError, match=told):
+        read_mesh(tmp_path / "a.glb")
+
+
+def glb_of(told: dict[str, Any]) -> bytes:
+    """A file with nothing but its JSON."""
+    content = json.dumps({"asset": {"version": "2.0"}} | told).encode()
+    return b"glTF" + struct.pack("<IIII", 2, 20 + len(content), len(content), 0x4E4F534A) + content
 
 
 @pytest.mark.parametrize("of", ["face", "vertex"])
@@ -181,17 +292,14 @@ def test_a_damaged_file_is_refused(tmp_path: Path, name: str, content: bytes, to
 
 
 def test_a_glb_that_claims_more_than_it_holds_is_refused(tmp_path: Path):
-    text = json.dumps({"asset": {"version": "2.0"}, "accessors": [{"count": 10**12, "componentType": 5126, "type": "VEC3"}]})
-    content = text.encode()
-    (tmp_path / "a.glb").write_bytes(b"glTF" + struct.pack("<IIII", 2, 20 + len(content), len(content), 0x4E4F534A) + content)
+    (tmp_path / "a.glb").write_bytes(glb_of({"accessors": [{"count": 10**12, "componentType": 5126, "type": "VEC3"}]}))
     with pytest.raises(ObjectError, match="it claims 1000000000000 elements"):
         read_mesh(tmp_path / "a.glb")
 
 
 def test_a_glb_whose_counts_cancel_is_refused(tmp_path: Path):
     accessors = [{"count": count, "componentType": 5126, "type": "VEC3"} for count in (10**12, -(10**12))]
-    content = json.dumps({"asset": {"version": "2.0"}, "accessors": accessors}).encode()
-    (tmp_path / "a.glb").write_bytes(b"glTF" + struct.pack("<IIII", 2, 20 + len(content), len(content), 0x4E4F534A) + content)
+    (tmp_path / "a.glb").write_bytes(glb_of({"accessors": accessors}))
     with pytest.raises(ObjectError, match="cannot hold"):
         read_mesh(tmp_path / "a.glb")
 

@@ -162,7 +162,9 @@ def test_the_command_tells_what_it_wrote(crate: Path, tmp_path: Path, capsys: py
     told = import_(crate, out=tmp_path / "crate", density=250.0)
     assert told["mass"] == pytest.approx(0.2 * 0.1 * 0.06 * 250)
     assert mujoco.MjModel.from_xml_path(told["file"]).body("crate").mass == pytest.approx(told["mass"])
-    assert "200.0 x 100.0 x 60.0 mm" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "200.0 x 100.0 x 60.0 mm" in out
+    assert "taken to be in metres, 0.2 m wide" in out
 
 
 @pytest.mark.parametrize("name", ["tennis_ball", "adjustable_wrench"])
