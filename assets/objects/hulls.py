@@ -14,13 +14,11 @@ from importlib.metadata import version
 from typing import Any
 
 import numpy as np
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import connected_components
 from scipy.spatial import ConvexHull, QhullError
 
 from assets.objects.cache import Arrays, cached, key_of
 from assets.objects.errors import ObjectError
-from assets.objects.solid import Solid
+from assets.objects.solid import Solid, pieces_of, volumes_of
 
 _FACES = 1500  # of the solid that is divided: with more it takes minutes, and the parts are hardly others
 _SEARCH: dict[str, Any] = {"mcts_iterations": 20, "mcts_max_depth": 2, "mcts_nodes": 8, "resolution": 500}
@@ -90,7 +88,7 @@ def convex_parts(solid: Solid, settings: Decomposition) -> tuple[tuple[Hull, ...
         arrays = cached("hulls", key, lambda: _packed(_divide(solid, settings)), _is_sound)
         clouds = np.split(arrays["points"], np.cumsum(arrays["counts"])[:-1])
     else:
-        clouds = [solid.vertices[members] for members in _pieces(solid)]
+        clouds = _pieces(solid)
         notes = ("each closed piece collides as its convex hull, as CoACD is not installed: pip install 'zerogap[objects]'",)
     thinnest = (_THINNEST * float(np.ptp(solid.bounds, axis=0).max())) ** 3
     found = (Hull.of(_corners(cloud, settings.max_vertices)) for cloud in clouds)
@@ -166,11 +164,11 @@ def _is_sound(arrays: Arrays) -> bool:
 
 
 def _pieces(solid: Solid) -> list[np.ndarray]:
-    """Vertices of each closed piece; a cavity belongs to what is around it."""
-    edges = solid.faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)
-    links = csr_array((np.ones(len(edges)), (edges[:, 0], edges[:, 1])), shape=(len(solid.vertices),) * 2)
-    count, piece = connected_components(links, directed=False)
-    return [np.flatnonzero(piece == number) for number in range(count)]
+    """Vertices of each closed piece that is no cavity."""
+    piece = pieces_of(solid.faces)
+    members = np.split(np.argsort(piece, kind="stable"), np.cumsum(np.bincount(piece))[:-1])
+    full = np.flatnonzero(volumes_of(solid.triangles, piece) > 0)
+    return [solid.vertices[np.unique(solid.faces[members[i]])] for i in full]
 
 
 def total_volume(hulls: tuple[Hull, ...]) -> float:

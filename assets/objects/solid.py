@@ -4,8 +4,8 @@
     solid.volume, solid.area
 
 Safe is: to join vertices at the same place, drop triangles without area, turn triangles round, and close holes that are small
-beside the surface. Surfaces may overlap, as the parts of a modelled object do; what is inside any of them is inside. A cavity
-is a closed surface turned inside out.
+beside the surface. Surfaces may overlap, as the parts of a modelled object do; what is inside any of them is inside. A
+closed surface that lies within another one, whichever way it faces, is a cavity, and one within a cavity is none.
 """
 
 from dataclasses import dataclass
@@ -13,8 +13,9 @@ from functools import cached_property
 
 import numpy as np
 from scipy.sparse import csr_array
-from scipy.sparse.csgraph import breadth_first_order, connected_components
+from scipy.sparse.csgraph import connected_components
 
+from assets.objects.crossings import winding
 from assets.objects.errors import ObjectError
 
 MAX_HOLES = 0.05
@@ -22,6 +23,8 @@ MAX_HOLES = 0.05
 
 _SAME = 1e-6  # of the size: vertices nearer than that are one
 _FLAT = 1e-4  # of the volume of the box around it: less is no body
+_CLEAR = 1e-4  # of its size: what lies within it is at least so far from its surface
+_WAYS = np.array([(x, y, z) for x in (-1, 0, 1) for y in (-1, 0, 1) for z in (-1, 0, 1) if x or y or z])
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,36 +148,31 @@ def _turned(faces: np.ndarray) -> tuple[np.ndarray, int]:
     order = np.argsort(inverse.reshape(-1), kind="stable")
     starts = np.concatenate([[0], np.cumsum(count)])[:-1][count == 2]
     first, second = order[starts], order[starts + 1]  # two edges between the same vertices
-    opposed = (edges[first, 0] == edges[second, 0]).astype(np.int8)  # both run the same way: one triangle is to be turned
-    left, right = first // 3, second // 3
-    links = csr_array((np.ones(2 * len(left)), (np.r_[left, right], np.r_[right, left])), shape=(len(faces),) * 2)
-    odd = {(int(i), int(j)) for i, j, o in zip(left, right, opposed, strict=True) if o}
-    pieces, piece = connected_components(links, directed=False)
-    flip = np.zeros(len(faces), bool)
-    for number in range(pieces):
-        members = np.flatnonzero(piece == number)
-        walk, parents = breadth_first_order(links, members[0], directed=False)
-        for child in walk[1:]:
-            parent = int(parents[child])
-            flip[child] = flip[parent] ^ ((parent, int(child)) in odd or (int(child), parent) in odd)
-        if flip[members].mean() > 0.5:
-            flip[members] = ~flip[members]
-    faces = np.where(flip[:, None], faces[:, ::-1], faces)
-    return faces, int(flip.sum())
+    opposed = edges[first, 0] == edges[second, 0]  # both run the same way: one triangle is to be turned
+    left, right, m = first // 3, second // 3, len(faces)
+    # Each triangle is there twice, as it is and turned, and is linked with each neighbour as they agree: so the two ways of a
+    # piece are two components.
+    near, far = np.r_[left, left + m], np.r_[right + m * opposed, right + m * ~opposed]
+    links = csr_array((np.ones(len(near), np.int8), (near, far)), shape=(2 * m, 2 * m))
+    way = connected_components(links, directed=False)[1]
+    as_is, turned = way[:m], way[m:]
+    kept = np.bincount(as_is, minlength=way.max() + 1)  # triangles that each way leaves as they are
+    flip = (kept[turned] > kept[as_is]) | ((kept[turned] == kept[as_is]) & (turned < as_is))
+    return np.where(flip[:, None], faces[:, ::-1], faces), int(flip.sum())
 
 
 def _closed(vertices: np.ndarray, faces: np.ndarray, name: str, notes: list[str]) -> tuple[np.ndarray, np.ndarray]:
     """With a fan over each hole."""
     rims = _rims(_open_edges(faces))
-    points, fans = [vertices], [faces]
-    widest, added, count = 0.0, 0.0, len(vertices)
-    for rim in rims:
-        corners = vertices[rim]
-        points.append(corners.mean(0, keepdims=True))
-        fan = np.stack([np.roll(rim, -1), rim, np.full(len(rim), count)], 1)
-        fans.append(fan)
-        added += float(areas(np.stack([np.roll(corners, -1, 0), corners, np.repeat(points[-1], len(rim), 0)], 1)).sum())
-        widest, count = max(widest, float(np.ptp(corners, axis=0).max())), count + 1
+    around, length = np.concatenate(rims), np.array([len(rim) for rim in rims])
+    start, hole = np.cumsum(length) - length, np.repeat(np.arange(len(rims)), length)
+    following = np.arange(1, len(around) + 1)
+    following[start + length - 1] = start
+    corners = vertices[around]
+    middle = np.add.reduceat(corners, start) / length[:, None]
+    widest = float((np.maximum.reduceat(corners, start) - np.minimum.reduceat(corners, start)).max())
+    added = float(areas(np.stack([corners[following], corners, middle[hole]], 1)).sum())
+    fans = np.stack([around[following], around, len(vertices) + hole], 1)
     share = added / (added + areas(vertices[faces]).sum())
     told = f"{len(rims)} hole{'s' * (len(rims) != 1)}, the widest of {1e3 * widest:.3g} mm"
     if share > MAX_HOLES:
@@ -183,7 +181,7 @@ def _closed(vertices: np.ndarray, faces: np.ndarray, name: str, notes: list[str]
             " by guess. Close it in the program that made it (Blender: 3D-Print Toolbox, Make Manifold), or export all of it"
         )
     notes.append(f"closed {told}")
-    return np.concatenate(points), np.concatenate(fans)
+    return np.concatenate([vertices, middle]), np.concatenate([faces, fans])
 
 
 def _rims(edges: np.ndarray) -> list[np.ndarray]:
@@ -208,26 +206,51 @@ def _rims(edges: np.ndarray) -> list[np.ndarray]:
     return rims
 
 
+def pieces_of(faces: np.ndarray) -> np.ndarray:
+    """The piece of the surface that each triangle belongs to, (m,) from 0: those of one piece hang together by edges."""
+    _, edge = np.unique(np.sort(_edges(faces), axis=1), axis=0, return_inverse=True)
+    triangle, edge = np.repeat(np.arange(len(faces)), 3), edge.reshape(-1) + len(faces)
+    links = csr_array((np.ones(len(edge), np.int8), (triangle, edge)), shape=(len(faces) + edge.max() + 1,) * 2)
+    return np.unique(connected_components(links, directed=False)[1][: len(faces)], return_inverse=True)[1].reshape(-1)
+
+
+def volumes_of(triangles: np.ndarray, piece: np.ndarray) -> np.ndarray:
+    """As `signed_volume`, of each piece."""
+    a, b, c = np.moveaxis(triangles - triangles.reshape(-1, 3).mean(0), 1, 0)
+    return np.bincount(piece, np.einsum("ij,ij->i", a, np.cross(b, c)) / 6)
+
+
 def _outward(vertices: np.ndarray, faces: np.ndarray, notes: list[str]) -> np.ndarray:
-    """Closed pieces that enclose a negative volume are turned, with all within them; but not a cavity, which should face so."""
-    edges = _edges(faces)
-    links = csr_array((np.ones(len(edges)), (edges[:, 0], edges[:, 1])), shape=(len(vertices),) * 2)
-    _, of_vertex = connected_components(links, directed=False)
-    _, piece = np.unique(of_vertex[faces[:, 0]], return_inverse=True)
-    piece = piece.reshape(-1)
-    count = piece.max() + 1
-    triangles = vertices[faces]
-    a, b, c = np.moveaxis(triangles, 1, 0)
-    volume = np.bincount(piece, np.einsum("ij,ij->i", a, np.cross(b, c)) / 6, count)
-    if not (volume < 0).any():
-        return faces
+    """Closed pieces turned so that they face outwards, or inwards where they are cavities: where what they lie within goes
+    around them once. Within two that overlap there would be material all the same."""
+    piece, triangles = pieces_of(faces), vertices[faces]
+    volume = volumes_of(triangles, piece)
+    count = len(volume)
     low, high = np.full((count, 3), np.inf), np.full((count, 3), -np.inf)
     np.minimum.at(low, piece, triangles.min(1))
     np.maximum.at(high, piece, triangles.max(1))
-    turn = np.zeros(count, bool)
-    for i in np.argsort(-np.abs(volume)):  # what holds others comes first
-        around = (np.abs(volume) > abs(volume[i])) & (low <= low[i]).all(1) & (high >= high[i]).all(1)
-        turn[i] = turn[around].any() if around.any() else volume[i] < 0
-    if turn.any():
-        notes.append(f"turned {turn.sum()} of {count} closed pieces inside out: they faced inwards")
+    members = np.split(np.argsort(piece, kind="stable"), np.cumsum(np.bincount(piece))[:-1])
+    around, way = np.zeros(count, int), np.ones(count, int)
+    for i in np.argsort(-np.abs(volume), kind="stable"):  # what holds others comes first
+        way[i] = -1 if around[i] == 1 else 1
+        within = np.flatnonzero((low > low[i]).all(1) & (high < high[i]).all(1) & (np.abs(volume) < np.abs(volume[i])))
+        if within.size:
+            away = _CLEAR * float((high[i] - low[i]).max())
+            outermost = np.stack([_outermost(triangles[members[j]].reshape(-1, 3), away) for j in within])
+            inside = winding(triangles[members[i]], outermost.reshape(-1, 3)).reshape(len(within), -1) != 0
+            around[within[inside.all(1)]] += way[i]
+    turn = volume * way < 0
+    if outwards := np.count_nonzero(turn & (way > 0)):
+        notes.append(f"turned {outwards} of {count} closed pieces inside out: they faced inwards")
+    cavity = (way < 0) & (np.abs(volume) > _FLAT * np.prod(high - low, axis=1))
+    if cavity.any():
+        found = f"{cavity.sum()} cavit{'ies' if cavity.sum() > 1 else 'y'}, {1e6 * np.abs(volume[cavity]).sum():.3g} cm³"
+        inwards = np.count_nonzero(turn & cavity)
+        told = f"; {inwards} faced outwards: delete what is none in the program that made it" if inwards else ""
+        notes.append(f"found {found}: closed pieces within another one{told}")
     return np.where(turn[piece][:, None], faces[:, ::-1], faces)
+
+
+def _outermost(points: np.ndarray, away: float) -> np.ndarray:
+    """Of the points those that lie furthest in each of 26 directions, moved outwards (m)."""
+    return points[(points @ _WAYS.T).argmax(0)] + away * _WAYS / np.linalg.norm(_WAYS, axis=1, keepdims=True)

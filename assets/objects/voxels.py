@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from assets.objects.crossings import ranges, weights
 from assets.objects.errors import ObjectError
 from assets.objects.solid import Solid
 
@@ -70,7 +71,7 @@ def voxelise_on(solid: Solid, origin: np.ndarray, size: float, shape: tuple[int,
     edges = origin[2] + size * np.arange(shape[2] + 1)
     first = np.clip(np.floor((bottom - origin[2]) / size).astype(int), 0, shape[2])
     last = np.clip(np.ceil((top - origin[2]) / size).astype(int), first, shape[2])
-    piece, level = _ranges(first, last)
+    piece, level = ranges(first, last)
     low, high = np.maximum(bottom[piece], edges[level]), np.minimum(top[piece], edges[level + 1])
     length = np.maximum(high - low, 0.0)
     i, j = line[piece] // len(y_lines.at), line[piece] % len(y_lines.at)
@@ -107,13 +108,6 @@ class _Lines:
         return cls(at, width, cube, at - (origin + size * (cube + 0.5)))
 
 
-def _ranges(first: np.ndarray, last: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Of the ranges from `first` to before `last`, one after the other: which range, and the number in it."""
-    count = np.maximum(last - first, 0)
-    which = np.repeat(np.arange(len(count)), count)
-    return which, np.arange(len(which)) - (np.cumsum(count) - count)[which] + first[which]
-
-
 def _spread(count: int, ratio: float) -> np.ndarray:
     """Evenly over [-1/2, 1/2], and as much to one side as to the other, (count,)."""
     multiples = ratio * (np.arange(count) - (count - 1) / 2)
@@ -125,25 +119,15 @@ def _inside(triangles: np.ndarray, x_lines: _Lines, y_lines: _Lines) -> tuple[np
     # As much more than a triangle's box as lines are aside: whether one passes is decided by the edges alone.
     margin = 0.50001 * np.array([x_lines.width.max(), y_lines.width.max()])
     low, high = triangles[..., :2].min(1) - margin, triangles[..., :2].max(1) + margin
-    triangle, i = _ranges(np.searchsorted(x_lines.at, low[:, 0]), np.searchsorted(x_lines.at, high[:, 0], "right"))
+    triangle, i = ranges(np.searchsorted(x_lines.at, low[:, 0]), np.searchsorted(x_lines.at, high[:, 0], "right"))
     first, last = np.searchsorted(y_lines.at, low[:, 1]), np.searchsorted(y_lines.at, high[:, 1], "right")
-    pair, j = _ranges(first[triangle], last[triangle])
+    pair, j = ranges(first[triangle], last[triangle])
     triangle, i = triangle[pair], i[pair]
     # Anywhere in its strips: were all lines of a row at the same place, an upright wall would be met by all of them or by none.
     # And a little aside, as modelled surfaces have edges and corners in their middle.
     x = x_lines.at[i] + x_lines.width[i] * (_spread(len(y_lines.at), _EVENLY[0])[j] + 1.234e-6)
     y = y_lines.at[j] + y_lines.width[j] * (_spread(len(x_lines.at), _EVENLY[1])[i] + 2.718e-6)
-    weights = []
-    for start, end in ((1, 2), (2, 0), (0, 1)):
-        p, q = triangles[:, start, :2], triangles[:, end, :2]
-        # Of an edge both its triangles compute the same number, so that a line passes one of them, whichever way it is rounded.
-        swap = (p[:, 0] > q[:, 0]) | ((p[:, 0] == q[:, 0]) & (p[:, 1] > q[:, 1]))
-        a, b = np.where(swap[:, None], q, p), np.where(swap[:, None], p, q)
-        run = (b - a)[triangle]
-        cross = run[:, 0] * (y - a[triangle, 1]) - run[:, 1] * (x - a[triangle, 0])
-        cross[cross == 0] = np.finfo(float).tiny
-        weights.append(np.where(swap[triangle], -cross, cross))
-    w = np.stack(weights, -1)
+    w = weights(triangles, triangle, x, y)
     up, down = w.min(axis=1) > 0, w.max(axis=1) < 0
     hit = up | down
     w, triangle, line = w[hit], triangle[hit], i[hit] * len(y_lines.at) + j[hit]

@@ -55,10 +55,11 @@ def torus(major: float, minor: float) -> Known:
     return Known(creation.torus(major, minor, 96, 64), volume, (across, across, volume * (major**2 + 0.75 * minor**2)))
 
 
-def hollow_sphere(outer: float, inner: float) -> Known:
-    """As two surfaces, the inner one of which faces inwards."""
+def hollow_sphere(outer: float, inner: float, faces_inwards: bool = True) -> Known:
+    """As two surfaces, the inner one of which faces inwards as it should, or not."""
     cavity = creation.icosphere(4, inner)
-    cavity.invert()
+    if faces_inwards:
+        cavity.invert()
     mesh = trimesh.util.concatenate([creation.icosphere(4, outer), cavity])
     return less(Known(mesh, *_measures(sphere(outer))), sphere(inner))
 

@@ -22,6 +22,7 @@ SOLIDS = {
     "capsule": capsule(0.02, 0.08),
     "torus": torus(0.05, 0.015),
     "hollow sphere": hollow_sphere(0.05, 0.045),
+    "hollow sphere, all outwards": hollow_sphere(0.05, 0.045, faces_inwards=False),
 }
 TURNED = trimesh.transformations.euler_matrix(0.4, -0.7, 1.1)
 
@@ -55,6 +56,27 @@ def test_solids_weigh_and_turn_as_their_formulas_say(name: str, turn: np.ndarray
     pose[:3, 3] = (0.3, -0.2, 0.1)
     voxels = voxels_of(SOLIDS[name], pose)
     assert_is(inertial_of(voxels, uniform(voxels, DENSITY)), SOLIDS[name], pose)
+
+
+@pytest.mark.parametrize("faces_inwards", [False, True])
+def test_a_cavity_aside_shifts_the_centre_as_the_formulas_say(faces_inwards: bool):
+    whole, gap, aside = sphere(0.05), sphere(0.02), 0.02
+    cavity = gap.mesh.copy()
+    cavity.apply_translation((aside, 0, 0))
+    if faces_inwards:
+        cavity.invert()
+    vertices = np.concatenate([whole.mesh.vertices, cavity.vertices])
+    solid, notes = make_solid(vertices, np.concatenate([whole.mesh.faces, cavity.faces + len(whole.mesh.vertices)]), "ball")
+    voxels = voxelise(solid)
+    inertial = inertial_of(voxels, uniform(voxels, DENSITY))
+    left = whole.volume - gap.volume
+    x = -gap.volume * aside / left
+    along = whole.moments[0] - gap.moments[0]
+    across = whole.moments[1] + whole.volume * x**2 - gap.moments[1] - gap.volume * (aside - x) ** 2
+    assert inertial.mass == pytest.approx(DENSITY * left, rel=0.005)
+    np.testing.assert_allclose(inertial.com, (x, 0, 0), atol=1e-5)
+    np.testing.assert_allclose(inertial.inertia[:3], DENSITY * np.array([along, across, across]), rtol=0.02)
+    assert any(note.startswith("found 1 cavity, 33.4 cm³") for note in notes)
 
 
 @pytest.mark.parametrize("wall", [0.0015, 0.002, 0.003, 0.004])

@@ -148,6 +148,13 @@ def test_without_coacd_each_piece_is_a_hull_and_that_is_told(monkeypatch: pytest
     assert "as CoACD is not installed: pip install" in notes[0]
 
 
+def test_without_coacd_a_cavity_collides_with_nothing(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(hulls, "can_divide", lambda: False)
+    hollow = solid_of(creation.box((0.1, 0.1, 0.1)), creation.icosphere(2, 0.02))
+    (hull,), _ = convex_parts(hollow, Decomposition())
+    assert hull.volume == pytest.approx(1e-3)
+
+
 @pytest.mark.parametrize("name, value", [("concavity", 0.0), ("max_hulls", 0), ("max_vertices", 3), ("seed", -1)])
 def test_impossible_settings_are_refused(name: str, value: float):
     assert name in asdict(Decomposition())

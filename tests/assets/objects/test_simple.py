@@ -23,3 +23,11 @@ def test_what_has_no_volume_is_refused():
         of_pieces("flat", flat)
     with pytest.raises(ObjectError, match="found 0 of 0"):
         of_pieces("nothing")
+
+
+@pytest.mark.parametrize("radius", [0.02, 0.045])
+def test_what_lies_within_another_piece_is_full(radius: float):
+    thing = of_pieces("ball", creation.icosphere(3, radius), creation.icosphere(3, 0.05))
+    assert thing.inertial.mass == pytest.approx(1000 * 4 / 3 * np.pi * 0.05**3, rel=0.02)
+    assert len(thing.hulls) == 2
+    assert thing.notes == ()
