@@ -4,17 +4,20 @@
 
 CoACD (`pip install 'zerogap[objects]'`) divides the solid where that helps most (Wei et al. 2022, "Approximate convex
 decomposition for 3D meshes with collision-aware concavity and tree search"). The same solid and settings give the same parts,
-which are kept in the user's cache. Without CoACD each closed piece of the solid is one convex hull, and a note says so.
+which are kept in the user's cache. Without CoACD each closed piece of the solid is one convex hull, and a note says so. Where
+these are too many, those that fill least between them become one.
 """
 
+import heapq
 import importlib.util
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import Any
 
 import numpy as np
-from scipy.spatial import ConvexHull, QhullError
+from scipy.spatial import ConvexHull, KDTree, QhullError
 
 from assets.objects.cache import Arrays, cached, key_of
 from assets.objects.errors import ObjectError
@@ -22,6 +25,7 @@ from assets.objects.solid import Solid, pieces_of, volumes_of
 
 _FACES = 1500  # of the solid that is divided: with more it takes minutes, and the parts are hardly others
 _SEARCH: dict[str, Any] = {"mcts_iterations": 20, "mcts_max_depth": 2, "mcts_nodes": 8, "resolution": 500}
+_NEIGHBOURS = 8  # with which a hull may become one
 _THINNEST = 1e-5  # of a hull, in sizes of the solid: thinner ones are no bodies for MuJoCo
 
 
@@ -32,6 +36,7 @@ class Decomposition:
     concavity: float = 0.08
     """What a part may deviate from its hull, in the solid's size."""
     max_hulls: int = 24
+    """However the solid is divided."""
     max_vertices: int = 64
     """Of each hull."""
     seed: int = 0
@@ -80,7 +85,7 @@ class Hull:
 
 
 def convex_parts(solid: Solid, settings: Decomposition) -> tuple[tuple[Hull, ...], tuple[str, ...]]:
-    """Hulls that together cover the solid, the largest first, and notes on how they came about."""
+    """Hulls that together cover the solid, the largest first, at most `max_hulls`, and notes on how they came about."""
     notes: tuple[str, ...] = ()
     if can_divide():
         maker = f"coacd {version('coacd')} fast-simplification {version('fast-simplification')} {_SEARCH} {_FACES}"
@@ -95,7 +100,42 @@ def convex_parts(solid: Solid, settings: Decomposition) -> tuple[tuple[Hull, ...
     hulls = [hull for hull in found if hull is not None and hull.volume > thinnest]
     if not hulls:
         raise ObjectError("no convex part of it has a volume; is it thinner than a hair?")
+    if len(hulls) > settings.max_hulls:
+        notes = (*notes, f"{len(hulls)} convex parts became {settings.max_hulls}, as many as are asked for: --hulls gives more")
+        hulls = merged(hulls, settings.max_hulls, settings.max_vertices)
     return tuple(sorted(hulls, key=lambda hull: -hull.volume)), notes
+
+
+def merged(hulls: Sequence[Hull], most: int, max_vertices: int) -> list[Hull]:
+    """At most so many hulls that cover the same: again and again, those two of neighbours become one that add least volume."""
+    alive = dict(enumerate(hulls))
+    middles = np.full((2 * len(hulls), 3), np.inf)  # of what became another, infinitely far
+    middles[: len(hulls)] = [hull.vertices.mean(0) for hull in hulls]
+    choices: list[tuple[float, int, int, Hull]] = []
+
+    def consider(i: int, j: int) -> None:
+        both = Hull.of(_corners(np.concatenate([alive[i].vertices, alive[j].vertices]), max_vertices))
+        assert both is not None  # as each of them is a body
+        heapq.heappush(choices, (both.volume - alive[i].volume - alive[j].volume, i, j, both))
+
+    _, near = KDTree(middles[: len(hulls)]).query(middles[: len(hulls)], k=min(_NEIGHBOURS + 1, len(hulls)))
+    near = np.asarray(near)
+    pairs = np.sort(np.stack([np.arange(len(near)).repeat(near.shape[1]), near.ravel()], 1), axis=1)
+    for i, j in np.unique(pairs[pairs[:, 0] != pairs[:, 1]], axis=0).tolist():
+        consider(i, j)
+    new = len(hulls)
+    while len(alive) > most:  # what is newest has neighbours, so there is always a choice
+        _, i, j, both = heapq.heappop(choices)
+        if i in alive and j in alive:
+            del alive[i], alive[j]
+            middles[[i, j]] = np.inf
+            away = np.linalg.norm(middles - both.vertices.mean(0), axis=1)
+            nearest = [int(other) for other in np.argsort(away, kind="stable")[:_NEIGHBOURS] if other in alive]
+            alive[new], middles[new] = both, both.vertices.mean(0)
+            for other in nearest:
+                consider(other, new)
+            new += 1
+    return list(alive.values())
 
 
 def can_divide() -> bool:

@@ -191,12 +191,7 @@ def _few_hulls(thing: Object, most: int) -> tuple[Hull, ...]:
         raise ObjectError(f"an object needs at least one part, found {most}")
     if len(thing.hulls) <= most:
         return thing.hulls
-    hulls, _ = convex_parts(thing.solid, replace(Decomposition(), max_hulls=most))
-    if len(hulls) <= most:
-        return hulls
-    rest = Hull.of(np.concatenate([hull.vertices for hull in hulls[most - 1 :]]))
-    assert rest is not None
-    return (*hulls[: most - 1], rest)
+    return convex_parts(thing.solid, replace(Decomposition(), max_hulls=most))[0]
 
 
 def _nearest(hull: Hull, hulls: Sequence[Hull]) -> int:

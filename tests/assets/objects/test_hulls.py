@@ -148,6 +148,43 @@ def test_without_coacd_each_piece_is_a_hull_and_that_is_told(monkeypatch: pytest
     assert "as CoACD is not installed: pip install" in notes[0]
 
 
+def pearls(count: int) -> Solid:
+    """Balls of 1 cm in two rows of 5 cm between them."""
+    balls = [creation.icosphere(0, 0.01) for _ in range(count)]
+    for i, ball in enumerate(balls):
+        ball.apply_translation([0.025 * (i // 2), 0.05 * (i % 2), 0])
+    return solid_of(*balls)
+
+
+@pytest.mark.parametrize("most", [1, 2, 5, 12, 40])
+@pytest.mark.parametrize("divides", [False, pytest.param(True, marks=needs_coacd)], ids=["pieces", "CoACD"])
+def test_there_are_never_more_hulls_than_asked_for(most: int, divides: bool, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(hulls, "can_divide", lambda: divides)
+    solid = pearls(40)
+    found, notes = convex_parts(solid, Decomposition(max_hulls=most, max_vertices=256))
+    assert len(found) <= most
+    assert divides or len(found) == most
+    for vertex in solid.vertices:  # all of it is covered still
+        assert max(-(hull.planes[:, :3] @ vertex + hull.planes[:, 3]).max() for hull in found) > -2e-4
+    assert divides or any("40 convex parts became" in note for note in notes) == (most < 40)
+
+
+def test_those_become_one_that_add_least(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(hulls, "can_divide", lambda: False)
+    rows, _ = convex_parts(pearls(40), Decomposition(max_hulls=2, max_vertices=256))
+    for row in rows:
+        assert np.ptp(row.vertices[:, 1]) < 0.021, "each row is one"
+
+
+@needs_coacd
+def test_what_coacd_gives_too_much_becomes_less(monkeypatch: pytest.MonkeyPatch):
+    boxes = [creation.box((0.02, 0.02, 0.02), trimesh.transformations.translation_matrix((0.021 * i, 0, 0))) for i in range(6)]
+    monkeypatch.setattr(hulls, "_divide", lambda *_: [np.asarray(box.vertices) for box in boxes])
+    found, notes = convex_parts(solid_of(*boxes), Decomposition(max_hulls=3))
+    assert len(found) == 3
+    assert "6 convex parts became 3" in notes[0]
+
+
 def test_without_coacd_a_cavity_collides_with_nothing(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(hulls, "can_divide", lambda: False)
     hollow = solid_of(creation.box((0.1, 0.1, 0.1)), creation.icosphere(2, 0.02))
