@@ -111,12 +111,13 @@ def merged(hulls: Sequence[Hull], most: int, max_vertices: int) -> list[Hull]:
     alive = dict(enumerate(hulls))
     middles = np.full((2 * len(hulls), 3), np.inf)  # of what became another, infinitely far
     middles[: len(hulls)] = [hull.vertices.mean(0) for hull in hulls]
-    choices: list[tuple[float, int, int, Hull]] = []
+    choices: list[tuple[float, int, int]] = []  # m³
+
+    def both(i: int, j: int) -> np.ndarray:
+        return np.concatenate([alive[i].vertices, alive[j].vertices])
 
     def consider(i: int, j: int) -> None:
-        both = Hull.of(_corners(np.concatenate([alive[i].vertices, alive[j].vertices]), max_vertices))
-        assert both is not None  # as each of them is a body
-        heapq.heappush(choices, (both.volume - alive[i].volume - alive[j].volume, i, j, both))
+        heapq.heappush(choices, (ConvexHull(both(i, j)).volume - alive[i].volume - alive[j].volume, i, j))
 
     _, near = KDTree(middles[: len(hulls)]).query(middles[: len(hulls)], k=min(_NEIGHBOURS + 1, len(hulls)))
     near = np.asarray(near)
@@ -125,13 +126,16 @@ def merged(hulls: Sequence[Hull], most: int, max_vertices: int) -> list[Hull]:
         consider(i, j)
     new = len(hulls)
     while len(alive) > most:  # what is newest has neighbours, so there is always a choice
-        _, i, j, both = heapq.heappop(choices)
+        _, i, j = heapq.heappop(choices)
         if i in alive and j in alive:
+            one = Hull.of(_corners(both(i, j), max_vertices))
+            if one is None:
+                raise ObjectError("two of its convex parts have no hull together: ask for more hulls")
             del alive[i], alive[j]
             middles[[i, j]] = np.inf
-            away = np.linalg.norm(middles - both.vertices.mean(0), axis=1)
+            away = np.linalg.norm(middles - one.vertices.mean(0), axis=1)
             nearest = [int(other) for other in np.argsort(away, kind="stable")[:_NEIGHBOURS] if other in alive]
-            alive[new], middles[new] = both, both.vertices.mean(0)
+            alive[new], middles[new] = one, one.vertices.mean(0)
             for other in nearest:
                 consider(other, new)
             new += 1
@@ -187,7 +191,10 @@ def _corners(points: np.ndarray, most: int) -> np.ndarray:
         if outside[furthest] <= 0 or furthest in chosen:
             break
         chosen.append(furthest)
-        hull.add_points(points[furthest : furthest + 1])
+        try:
+            hull.add_points(points[furthest : furthest + 1])
+        except QhullError:  # to add one by one fails where many lie almost in a plane
+            hull = ConvexHull(points[chosen], incremental=True)
     return points[chosen]
 
 

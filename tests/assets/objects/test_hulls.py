@@ -9,7 +9,7 @@ from trimesh import creation
 from assets.objects import hulls
 from assets.objects.cache import cache_folder, key_of
 from assets.objects.errors import ObjectError
-from assets.objects.hulls import Decomposition, Hull, can_divide, convex_parts, total_volume
+from assets.objects.hulls import Decomposition, Hull, can_divide, convex_parts, merged, total_volume
 from assets.objects.solid import Solid, make_solid
 
 needs_coacd = pytest.mark.skipif(not can_divide(), reason="CoACD is not installed: pip install 'zerogap[objects]'")
@@ -174,6 +174,16 @@ def test_those_become_one_that_add_least(monkeypatch: pytest.MonkeyPatch):
     rows, _ = convex_parts(pearls(40), Decomposition(max_hulls=2, max_vertices=256))
     for row in rows:
         assert np.ptp(row.vertices[:, 1]) < 0.021, "each row is one"
+
+
+def test_corners_that_nearly_lie_in_planes_are_told_apart():
+    balls = [creation.icosphere(1, 0.004) for _ in range(40)]  # whose faces are parallel
+    for ball, at in zip(balls, np.random.default_rng(2).uniform(0, 0.05, (40, 3)), strict=True):
+        ball.apply_translation(at)
+    made = [hull for ball in balls if (hull := Hull.of(np.asarray(ball.vertices))) is not None]
+    found = merged(made, 4, 64)
+    assert len(found) == 4
+    assert all(len(hull.vertices) <= 64 for hull in found)
 
 
 @needs_coacd
