@@ -29,7 +29,7 @@ from assets.materials.errors import MaterialError
 from assets.materials.field import MaterialField
 from assets.materials.properties import DENSITY, FILL, FRICTION, INDEX, POISSON, RESTITUTION, YIELD, YOUNG, Property
 from assets.objects.errors import ObjectError
-from assets.objects.mjcf import Place, publish
+from assets.objects.mjcf import Place, compiled, publish
 from assets.objects.object import Object
 
 SOFT = 1e7
@@ -144,7 +144,7 @@ def write_soft_mjcf(soft: Soft, out: Path) -> Path:
     """As `assets.objects.mjcf.write_mjcf`."""
     place = Place.of(out, soft.name)
     spec = soft.spec()
-    spec.compile()
+    compiled(spec, soft.name)
     return publish(place, spec.to_xml(), {})
 
 

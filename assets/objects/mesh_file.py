@@ -24,6 +24,7 @@ from PIL import Image
 
 from assets.objects.errors import ObjectError
 from assets.objects.glb_file import check_glb, why_no_picture
+from assets.objects.solid import areas
 
 FORMATS = ("obj", "ply", "stl", "glb")
 
@@ -47,6 +48,8 @@ SMALLEST, LARGEST = 2e-3, 5.0
 """Longest edge of the box around an object that is taken for right (m),"""
 _LIKELY = (0.02, 2.0)
 """and where nobody says in which units it is."""
+
+_LEAST_AREA = 1e-12  # of a surface that can be seen (m²)
 
 MAX_FILE_BYTES = 256 * 2**20
 MAX_FACES = 1_000_000
@@ -93,7 +96,7 @@ def read_mesh(
     units = units or UNITS.get(kind)
     looks = tuple(_looks(path, METRES[units or "m"] * scale * _TURN[axis], notes))
     if not looks:
-        raise ObjectError(f"{path}: it has no triangles; expected a surface mesh, not points or lines")
+        raise ObjectError(f"{path}: it has no triangles with an area; expected a surface mesh, not points or lines")
     size = _checked_size(path, looks, units, scale)
     if units is None:
         notes.append(
@@ -123,6 +126,9 @@ def _looks(path: Path, scale: np.ndarray, notes: list[str]) -> Iterator[Look]:
             raise ObjectError(f"{path}: {np.count_nonzero(~np.isfinite(vertices).all(1))} of its vertices are not finite")
         if len(triangles) and (triangles.min() < 0 or triangles.max() >= len(vertices)):
             raise ObjectError(f"{path}: a face refers to vertex {triangles.max()}, but there are {len(vertices)}")
+        if areas(vertices[triangles]).sum() < _LEAST_AREA:
+            notes.append(f"left out {name!r}: its triangles have no area")
+            continue
         if np.linalg.det(pose[:3, :3]) < 0:
             triangles = triangles[:, ::-1]
         yield _look(path, vertices, triangles, mesh.visual, notes)

@@ -14,7 +14,7 @@ that is the body's, with its full inertia.
 
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -93,12 +93,20 @@ def write_mjcf(thing: "Object", out: Path) -> Path:
     store = _AsFiles(spec)
     _add(store, thing, (0, 0, 0), (1, 0, 0, 0))
     spec.assets = {f"{place.assets.name}/{name}": content for name, content in store.files.items()}
+    compiled(spec, thing.name)
+    return publish(place, spec.to_xml(), store.files)
+
+
+def compiled(spec: mujoco.MjSpec, name: str) -> mujoco.MjModel:
+    """The model of a spec that the object of that name is in. Raises ObjectError where MuJoCo refuses it."""
     try:
-        spec.compile()
-        text = spec.to_xml()
-    except ValueError as error:
-        raise ObjectError(f"MuJoCo can't make a model of {thing.name!r}: {error}") from error
-    return publish(place, text, store.files)
+        return spec.compile()
+    except (ValueError, mujoco.FatalError) as error:
+        why = " ".join(str(error).removeprefix("Error: ").split())
+        raise ObjectError(
+            f"MuJoCo can't make a model of {name!r}: {why}; its mesh, mass or material is none that can be simulated: repair"
+            " the mesh, or give another mass, density or material"
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -209,13 +217,23 @@ def _add(store: _InMemory | _AsFiles, thing: "Object", pos: Sequence[float], qua
             store.texture(name, look.image)
             material.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = name
         # what is only seen need not be closed
-        store.look(name, look).inertia = mujoco.mjtMeshInertia.mjMESH_INERTIA_SHELL
+        store.look(name, _four_vertices(look)).inertia = mujoco.mjtMeshInertia.mjMESH_INERTIA_SHELL
         geom = body.add_geom(name=name, type=mujoco.mjtGeom.mjGEOM_MESH, meshname=name, material=name, mass=0)
         geom.group, geom.contype, geom.conaffinity = LOOK_GROUP, 0, 0
     for i, (hull, contact) in enumerate(zip(thing.hulls, thing.contacts, strict=True)):
         name = f"{thing.name}_hull_{i}"
         store.hull(name, hull)
         touching(body.add_geom(name=name, type=mujoco.mjtGeom.mjGEOM_MESH, meshname=name, mass=0), contact)
+
+
+def _four_vertices(look: Look) -> Look:
+    """The same surface, its triangles divided at their middles where it has less than four vertices: MuJoCo wants so many."""
+    if len(look.vertices) >= 4:
+        return look
+    middles = len(look.vertices) + np.arange(len(look.faces), dtype=np.int32)
+    faces = np.stack([look.faces, np.roll(look.faces, -1, axis=1), np.tile(middles[:, None], 3)], -1).reshape(-1, 3)
+    uv = None if look.uv is None else np.concatenate([look.uv, look.uv[look.faces].mean(1)])
+    return replace(look, vertices=np.concatenate([look.vertices, look.vertices[look.faces].mean(1)]), faces=faces, uv=uv)
 
 
 def _obj_text(vertices: np.ndarray, faces: np.ndarray, uv: np.ndarray | None = None) -> str:

@@ -1,7 +1,7 @@
 """Objects: any mesh as a body with mass and inertia, convex parts that collide, and its own looks.
 
     mug = load_object("mug/textured.obj", mass=0.118, wall=0.004)
-    model = mug.spec().compile()                            # a free body named "mug"
+    model = mug.model()                                     # a free body named "mug"
     mug.attach(scene, pos=(0.5, 0.0, 0.4))                  # into a scene, a MjSpec
 
 Where the material is known by place, give its density field: `mug.with_density(field)`, kg/m³ in each of `mug.voxels`.
@@ -96,6 +96,12 @@ class Object:
         from assets.objects.mjcf import object_spec
 
         return object_spec(self)
+
+    def model(self) -> mujoco.MjModel:
+        """The same, compiled. Raises ObjectError where MuJoCo refuses it."""
+        from assets.objects.mjcf import compiled
+
+        return compiled(self.spec(), self.name)
 
     def attach(
         self, scene: mujoco.MjSpec, pos: Vector = (0.0, 0.0, 0.0), quat: tuple[float, ...] = (1.0, 0.0, 0.0, 0.0)

@@ -22,7 +22,7 @@ import numpy as np
 
 from assets.objects.errors import ObjectError
 from assets.objects.hulls import Decomposition, Hull, convex_parts
-from assets.objects.mjcf import add_body, add_hull, touching
+from assets.objects.mjcf import add_body, add_hull, compiled, touching
 from assets.objects.object import Contact, Object, Vector
 from assets.objects.parts import Part, fit_parts
 from assets.robots.primitives import BOX, CAPSULE
@@ -110,7 +110,7 @@ class Shelf:
         for index in range(len(self.objects)):
             spec = mujoco.MjSpec()
             self._add(spec, index)
-            model = spec.compile()
+            model = compiled(spec, self.objects[index].name)
             row = {name: np.array(getattr(model, name)) for name in (*GEOM_FIELDS, *HULL_FIELDS)}
             row["geom_dataid"] = index * len(self.slots[0]) + np.arange(len(self.slots[0]))
             rows.append(row | {name: np.array(getattr(model, name)[1]) for name in BODY_FIELDS})

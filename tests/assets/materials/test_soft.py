@@ -1,5 +1,6 @@
 """Soft bodies: a block under load is as short as Hooke says, weighs what it should, and yields where it may."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import mujoco
@@ -128,3 +129,10 @@ def test_what_is_hard_is_refused():
         soften(BRICK, field_of(BRICK, WOOD))
     with pytest.raises(MaterialError, match="expected 1 to 12 boxes"):
         soften(BRICK, field_of(BRICK, FOAM), boxes=0)
+
+
+def test_a_lattice_that_mujoco_refuses_is_told_and_nothing_is_written(tmp_path: Path):
+    soft = replace(soften(BRICK, field_of(BRICK, FOAM)), poisson=0.7)
+    with pytest.raises(ObjectError, match="MuJoCo can't make a model of 'brick': Poisson ratio must be"):
+        write_soft_mjcf(soft, tmp_path / "brick")
+    assert not list(tmp_path.iterdir())

@@ -266,6 +266,16 @@ def test_parts_of_a_glb_lie_where_its_scene_puts_them(tmp_path: Path):
     assert all(trimesh.Trimesh(look.vertices, look.faces).volume > 0 for look in looks)
 
 
+def test_a_part_without_area_is_left_out_and_told(tmp_path: Path):
+    scene = trimesh.Scene()
+    scene.add_geometry(BOX, geom_name="box")
+    scene.add_geometry(trimesh.Trimesh([[0, 0, 0], [0.1, 0, 0], [0.2, 0, 0]], [[0, 1, 2]], process=False), geom_name="line")
+    scene.export(tmp_path / "two.glb")
+    looks, notes = read_mesh(tmp_path / "two.glb", up="z")
+    assert len(looks) == 1
+    assert notes == ("left out 'line': its triangles have no area",)
+
+
 @pytest.mark.parametrize(
     "name, content, told",
     [

@@ -1,5 +1,7 @@
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import mujoco
 import numpy as np
@@ -9,8 +11,11 @@ from trimesh import creation
 
 from assets.objects.commands import import_
 from assets.objects.errors import ObjectError
+from assets.objects.mesh_file import Look
 from assets.objects.mjcf import write_mjcf
 from assets.objects.object import Contact, Object, load_object
+from assets.objects.shelf import Shelf
+from assets.objects.solid import areas
 from assets.scene import compile_for_physics, flat_ground
 
 
@@ -111,6 +116,32 @@ def test_the_folder_drops_into_a_scene_as_told(thing: Object, tmp_path: Path):
     data = mujoco.MjData(model)
     mujoco.mj_step(model, data, 600)
     assert abs(data.body("crate").xpos[2]) < 2e-3
+
+
+@pytest.mark.parametrize("textured", [False, True])
+def test_a_look_of_one_triangle_is_seen_in_memory_and_in_files(thing: Object, tmp_path: Path, textured: bool):
+    corners, faces = np.array([[0, 0, 0], [0.1, 0, 0], [0, 0.1, 0]]), np.array([[0, 1, 2]], np.int32)
+    uv, image = (corners[:, :2] * 10, Image.new("RGB", (4, 4))) if textured else (None, None)
+    seen = replace(thing, looks=(Look(corners, faces, uv, image),))
+    for model in (seen.model(), mujoco.MjModel.from_xml_path(str(write_mjcf(seen, tmp_path / "crate")))):
+        look = model.geom("crate_look_0")
+        start, count = model.mesh_vertadr[look.dataid[0]], model.mesh_vertnum[look.dataid[0]]
+        points = model.mesh_vert[start : start + count]
+        first, faces_there = model.mesh_faceadr[look.dataid[0]], model.mesh_facenum[look.dataid[0]]
+        triangles = points[model.mesh_face[first : first + faces_there]]
+        assert areas(triangles).sum() == pytest.approx(0.1 * 0.1 / 2, rel=1e-5)
+        assert (model.mesh_texcoordnum[look.dataid[0]] > 0) == textured
+
+
+@pytest.mark.parametrize(
+    "refuse", [Object.model, lambda thing: write_mjcf(thing, Path("never")), lambda thing: Shelf.of_hulls([thing]).table]
+)
+def test_what_mujoco_refuses_is_told_with_the_objects_name(thing: Object, refuse: Callable[[Object], Any]):
+    uneven = replace(thing, inertial=replace(thing.inertial, inertia=(1.0, 1.0, 10.0, 0.0, 0.0, 0.0)))
+    with pytest.raises(
+        ObjectError, match=r"MuJoCo can't make a model of 'crate': inertia must satisfy .*; .* give another mass"
+    ):
+        refuse(uneven)
 
 
 def test_nothing_is_overwritten(thing: Object, tmp_path: Path):
