@@ -187,6 +187,7 @@ def predict(
         json_file: write the figures to this file.
     """
     import numpy as np
+    from rich.console import Console
 
     from assets.materials.classes import CLASSES
     from assets.materials.embody import embody
@@ -205,12 +206,14 @@ def predict(
     if out is not None:
         Place.of(out, name or "")  # before anything that takes its time
     predictor = load_predictor(model)
-    thing = load_object(mesh, name=name, units=units, scale=scale, up=up)
-    field = predict_object(thing, predictor, provider)
-    softened = soften(thing, field) if soft else None
-    with warnings.catch_warnings():  # which the notes tell
-        warnings.simplefilter("ignore")
-        made = embody(thing, field, timestep=timestep)
+    with Console(stderr=True).status("reading") as status:
+        thing = load_object(mesh, name=name, units=units, scale=scale, up=up, tell=status.update)
+        status.update("predicting")
+        field = predict_object(thing, predictor, provider)
+        softened = soften(thing, field) if soft else None
+        with warnings.catch_warnings():  # which the notes tell
+            warnings.simplefilter("ignore")
+            made = embody(thing, field, timestep=timestep)
     size = np.ptp(made.solid.bounds, axis=0).tolist()
     told: dict[str, Any] = {"name": made.name, "size": size, "mass": made.inertial.mass, "com": list(made.inertial.com)}
     volumes = made.voxels.moments[..., 0]
@@ -236,7 +239,8 @@ def predict(
         print(f"object     {file}")
         picture = picture or (out / "materials.png" if out.is_dir() else out.with_name(f"{out.stem}_materials.png"))
     if picture is not None:
-        draw(thing, field, picture)
+        with Console(stderr=True).status("drawing"):
+            draw(thing, field, picture)
         told["picture"] = str(picture)
         print(f"picture    {picture}")
     return told

@@ -55,27 +55,33 @@ def import_(
         seed: of the search for convex parts.
         json_file: write the figures to this file.
     """
+    from rich.console import Console
+
     from assets.objects.hulls import Decomposition, total_volume
-    from assets.objects.mjcf import write_mjcf
+    from assets.objects.mjcf import Place, write_mjcf
     from assets.objects.object import Contact, load_object
 
     if not 0 <= friction < 10:
         from assets.objects.errors import ObjectError
 
         raise ObjectError(f"friction must be within 0 and 10, found {friction:g}")
-    made = load_object(
-        mesh,
-        name=name,
-        units=units,
-        scale=scale,
-        up=up,
-        mass=mass,
-        density=density,
-        wall=wall,
-        contact=Contact(friction=(friction, 0.005, 0.0001)),
-        decomposition=Decomposition(concavity=concavity, max_hulls=hulls, seed=seed),
-    )
-    path = write_mjcf(made, out)
+    Place.of(out, name or "")  # before anything that takes its time
+    with Console(stderr=True).status("reading") as status:
+        made = load_object(
+            mesh,
+            name=name,
+            units=units,
+            scale=scale,
+            up=up,
+            mass=mass,
+            density=density,
+            wall=wall,
+            contact=Contact(friction=(friction, 0.005, 0.0001)),
+            decomposition=Decomposition(concavity=concavity, max_hulls=hulls, seed=seed),
+            tell=status.update,
+        )
+        status.update("writing")
+        path = write_mjcf(made, out)
     size = (made.solid.bounds[1] - made.solid.bounds[0]).tolist()
     print(f"object     {path}")
     print(f"size       {' x '.join(f'{1e3 * edge:.1f}' for edge in size)} mm, {1e6 * made.solid.volume:.1f} cm³")

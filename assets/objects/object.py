@@ -8,6 +8,7 @@ Where the material is known by place, give its density field: `mug.with_density(
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -125,6 +126,7 @@ def load_object(
     contact: Contact | None = None,
     decomposition: Decomposition | None = None,
     resolution: int = 32,
+    tell: Callable[[str], None] = lambda what: None,
 ) -> Object:
     """The object that an OBJ, PLY, STL or GLB file shows.
 
@@ -140,6 +142,7 @@ def load_object(
         contact: how it touches.
         decomposition: how finely it is divided into convex parts.
         resolution: voxels along its longest edge.
+        tell: called with what is done next: a large mesh takes its time.
 
     Raises ObjectError where the file can't be read, has an unlikely size, or bounds no body; the message says what to do.
     """
@@ -149,12 +152,16 @@ def load_object(
         raise ObjectError(f"an object's name has up to 64 letters, digits, '_', '-' and '.', found {name!r}")
     if mass is not None and density is not None:
         raise ObjectError(f"{path}: give its mass or its density, not both: the one follows from the other")
+    tell(f"reading {path.name}")
     looks, notes = read_mesh(path, units, scale, up)
     starts = np.cumsum([0, *(len(look.vertices) for look in looks)])
     vertices = np.concatenate([look.vertices for look in looks])
     faces = np.concatenate([look.faces + start for look, start in zip(looks, starts, strict=False)])
+    tell(f"closing {len(faces)} triangles")
     solid, repairs = make_solid(vertices, faces, str(path))
+    tell("dividing it into convex parts")
     hulls, hints = convex_parts(solid, decomposition or Decomposition())
+    tell("weighing it")
     voxels = voxelise(solid, resolution)
     if wall is not None:
         voxels = wall_of(solid, voxels, wall)

@@ -10,6 +10,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 from PIL import Image
+from rich.console import Console
+from rich.status import Status
 from trimesh import creation
 
 from assets.materials.data.shards import Data
@@ -52,11 +54,24 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_mesh_becomes_an_object_with_its_mass_and_a_picture(
-    folder: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    folder: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
+    shown: list[str] = []
+    status = Console.status
+    monkeypatch.setattr(Status, "update", lambda self, what: shown.append(what))
+    monkeypatch.setattr(Console, "status", lambda self, what: shown.append(what) or status(self, what))
     out, told = tmp_path / "crate", tmp_path / "told.json"
     asked = ["materials", "predict", str(folder / "crate.obj"), "--out", str(out), "--model", str(model), "--json", str(told)]
     assert main(asked) == 0
+    assert [what.split()[0] for what in shown] == [
+        "reading",
+        "reading",
+        "closing",
+        "dividing",
+        "weighing",
+        "predicting",
+        "drawing",
+    ]
     assert "200.0 x 100.0 x 66.7 mm" in capsys.readouterr().out
     figures = json.loads(told.read_text())
     np.testing.assert_allclose(figures["size"], (0.2, 0.1, 0.2 / 3), atol=1e-6)

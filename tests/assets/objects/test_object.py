@@ -198,6 +198,40 @@ def test_the_command_tells_what_it_wrote(crate: Path, tmp_path: Path, capsys: py
     assert "taken to be in metres, 0.2 m wide" in out
 
 
+def test_the_command_refuses_what_is_there_before_it_reads(crate: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("assets.objects.object.load_object", lambda *_, **__: pytest.fail("read"))
+    with pytest.raises(ObjectError, match="exists already"):
+        import_(crate, out=tmp_path)
+
+
+class Shown:
+    """In place of what a terminal shows while a command works."""
+
+    def __init__(self, stages: list[str], first: str):
+        self.update = stages.append
+        self.update(first)
+
+    def __enter__(self) -> "Shown":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.update("done")
+
+
+def test_the_command_shows_what_it_is_at(crate: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    stages: list[str] = []
+    monkeypatch.setattr("rich.console.Console.status", lambda self, first: Shown(stages, first))
+    import_(crate, out=tmp_path / "crate")
+    assert stages[1:] == [
+        "reading crate.obj",
+        "closing 12 triangles",
+        "dividing it into convex parts",
+        "weighing it",
+        "writing",
+        "done",
+    ]
+
+
 @pytest.mark.parametrize("name", ["tennis_ball", "adjustable_wrench"])
 def test_scanned_objects_become_bodies(name: str, shared: Callable[[str], Path]):
     thing = load_object(shared("objects/ycb") / name / "textured.obj", mass=0.1)
