@@ -3,6 +3,7 @@
 import numpy as np
 
 from assets.robots.robot import Robot
+from sim2real.logs.breaks import without_breaks
 from sim2real.logs.clocks import check_clocks, relate_clocks
 from sim2real.logs.order import in_order
 from sim2real.logs.robot_log import RobotLog, RobotLogError
@@ -12,8 +13,8 @@ _COMMANDS = ("target", "target_velocity", "feedforward", "stiffness", "damping")
 
 
 def comparable(log: RobotLog, robot: Robot | None = None) -> RobotLog:
-    """The log with its samples in order and its commands by the positions' clock, from its first target to its last. What was
-    done to it is in its notes; once it is so, nothing is done.
+    """The log with its samples in order, those not measured that no motion explains, and its commands by the positions' clock,
+    from its first target to its last. What was done to it is in its notes; once it is so, nothing is done.
 
     Raises RobotLogError where stamps run back as those of two recordings do, and where nothing relates the clock of commands
     to that of the positions.
@@ -22,6 +23,7 @@ def comparable(log: RobotLog, robot: Robot | None = None) -> RobotLog:
     log = in_order(log)
     if not len(log["position"]):
         return log
+    log = without_breaks(log)
     others = [name for name in _COMMANDS if name in log and log[name].clock != log["position"].clock]
     return commanded(_by_one_clock(log, robot, others) if others else log)
 

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from assets.robots.robot import Robot
+from sim2real.logs.breaks import seams, seams_in_words
 from sim2real.logs.check import Check, Finding, Lag, Slope
 from sim2real.logs.clocks import Relation, check_clocks, relate_clocks
 from sim2real.logs.following import check_following
-from sim2real.logs.holes import check_holes
 from sim2real.logs.lag import lags
 from sim2real.logs.lag_check import check_lags, without_offset
 from sim2real.logs.order import in_order
@@ -60,7 +60,10 @@ def faults(log: RobotLog, robot: Robot | None = None) -> Faults:
     part = told(part)
     if short := [finding for finding in check_length(part) if finding.severity == "error"]:
         return Faults((*findings, *short))
-    findings += check_holes(part) + check_reach(part, robot) + check_resolution(part) + check_saturation(part, robot)
+    if len(seam := seams(part)):
+        cause = "rows are missing there or came twice: what lies across is left out, and lags are those of the rest"
+        findings.append(Finding("seam", "warning", "position", "", seams_in_words(part, seam), cause, {"count": len(seam)}))
+    findings += check_reach(part, robot) + check_resolution(part) + check_saturation(part, robot)
     clock = part["position"].clock
     found: tuple[Slope, ...] = ()
     if "velocity" in part and part["velocity"].clock == clock:

@@ -5,6 +5,7 @@ import numpy as np
 
 from assets.robots.robot import Robot
 from sim2real.logs.band import rising
+from sim2real.logs.breaks import jumps
 from sim2real.logs.check import Finding
 from sim2real.logs.robot_log import RobotLog
 
@@ -13,8 +14,7 @@ _STILL = 0.002  # rad
 _DEAD_SHARE = 0.05
 _BEYOND = 0.02  # rad
 _SHARE = 0.001
-_JUMP = 0.5  # rad from one sample to the next
-_JUMP_SPEED = 8.0  # times the largest usual speed
+_MOST_TURNS = 50  # at once, beyond which a jump is no wrap-around
 _TOO_FAST = 2.0  # times the motors' largest speed
 _OFTEN = 0.05  # of the samples
 
@@ -64,24 +64,26 @@ def _jumps(log: RobotLog) -> list[Finding]:
     if len(position) < 10:
         return []
     found = []
-    steps = np.diff(position, axis=0)
-    speed = np.abs(steps) / np.diff(seconds)[:, None]
-    usual = np.percentile(speed, 95, axis=0)
+    steps = np.abs(np.diff(position, axis=0))
+    wild = jumps(position, seconds)
     for j, joint in enumerate(log.info.joints):
-        jumps = steps[(np.abs(steps[:, j]) > _JUMP) & (speed[:, j] > _JUMP_SPEED * usual[j]), j]
-        if not len(jumps):
+        sizes = steps[wild[:, j], j]
+        if not len(sizes):
             continue
-        size = float(np.median(np.abs(jumps)))
-        turns = np.abs(jumps) / (2 * np.pi)
-        whole = np.abs(turns - np.round(turns)) < 0.08
-        numbers = {"count": len(jumps), "size": size}
-        if (whole & (np.round(turns) >= 1)).mean() > 0.5:
-            text = f"position of {joint} jumps {len(jumps)} times by a whole turn ({size:.4g} rad)"
+        size = float(np.median(sizes))
+        turns = sizes / (2 * np.pi)
+        whole = (np.abs(turns - np.round(turns)) < 0.08) & (np.round(turns) >= 1) & (turns < _MOST_TURNS)
+        numbers = {"count": len(sizes), "size": size}
+        if whole.mean() > 0.5:
+            text = f"position of {joint} jumps {len(sizes)} times by a whole turn ({size:.4g} rad)"
             cause = "the encoder wraps around: unwrap the column when importing; a fit over a jump means nothing"
             found.append(Finding("wrap-around", "error", "position", joint, text, cause, numbers))
         else:
-            text = f"position of {joint} jumps {len(jumps)} times, by {size:.3g} rad from one sample to the next"
-            cause = "no motor moves like that: a lost reading or a change of the encoder's zero; leave these times out"
+            text = f"position of {joint} jumps {len(sizes)} times, by {size:.3g} rad from one sample to the next"
+            cause = (
+                "no motor moves like that: lost readings, which a fit leaves out, or a change of the encoder's zero: part the"
+                " recording there"
+            )
             found.append(Finding("jump", "warning", "position", joint, text, cause, numbers))
     return found
 
