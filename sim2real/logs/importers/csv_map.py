@@ -4,10 +4,11 @@
     log = read_mapped(Path("log.csv"), GO2_CSV)
 
 A row in which all cells of a stream are empty holds no sample of it, so that streams of several rates fit into one file. Where
-only some are, these were not measured: they are NaN, and whoever reads the file is told its lines. Gains hold until they
-change: of `stiffness` and `damping` only the changes become samples.
+only some are, or where they say NaN or infinity, these were not measured: they are NaN, and whoever reads the file is told its
+lines. Gains hold until they change: of `stiffness` and `damping` only the changes become samples.
 """
 
+import math
 from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -138,18 +139,21 @@ class _Maker:
         picked = [cells[place].strip() for place in self._places]
         if not any(picked):
             return
-        if "" in picked:
-            self._blank[line] = self._columns.names[picked.index("")]
-            picked = [cell or "nan" for cell in picked]
-        self._numbers.extend(numbers(self._table, line, self._columns.names, picked))
+        found = numbers(self._table, line, self._columns.names, [cell or "nan" for cell in picked])
+        if not math.isfinite(sum(found)):
+            known = [math.isfinite(value) for value in found]
+            if not all(known):
+                self._blank[line] = self._columns.names[known.index(False)]
+            found = [value if is_known else math.nan for value, is_known in zip(found, known, strict=True)]
+        self._numbers.extend(found)
         self._stamps.append(stamp)
 
     def tell_blanks(self, say: Say) -> None:
         if self._blank:
             line, column = next(iter(self._blank.items()))
             say(
-                f"warning: {self._table.path}, {spans(list(self._blank))}: cells of stream {self._name!r} are blank, the first"
-                f" in column {column!r} of line {line}: they count as not measured, and what they spoil is left out"
+                f"warning: {self._table.path}, {spans(list(self._blank))}: cells of stream {self._name!r} hold no number, the"
+                f" first in column {column!r} of line {line}: they count as not measured, and what they spoil is left out"
             )
 
     def stream(self, mapped: CsvMap) -> Stream:

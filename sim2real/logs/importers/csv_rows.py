@@ -8,6 +8,7 @@ with open_csv(path) as table:
 
 import csv
 import difflib
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ _TOLD_EVERY = 5000
 _MAX_HEADER = 2**20
 _DELIMITERS = ",;\t"
 _MOST_SPANS = 4
+_DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+")
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,8 @@ class Table:
             return self.header.index(name)
         if name in self.header:
             raise RobotLogError(f"{self.path}: there are two columns {name!r}")
-        near = difflib.get_close_matches(name, self.header, n=2)
+        near = [other for other in self.header if other.casefold() == name.casefold()]
+        near = near[:2] or difflib.get_close_matches(name, self.header, n=2)
         some = f"{', '.join(self.header[:12])}{', ...' if len(self.header) > 12 else ''}"
         hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"there are: {some}"
         raise RobotLogError(f"{self.path}: there is no column {name!r}{where}; {hint}")
@@ -110,7 +113,8 @@ def number(table: Table, line: int, column: str, cell: str) -> float:
     try:
         return float(cell.replace(",", ".") if table.delimiter == ";" else cell)
     except ValueError as error:
-        raise RobotLogError(f"{table.path}, line {line}, column {column!r}: {cell!r:.40} is no number") from error
+        hint = ": write decimals with a point" if _DECIMAL_COMMA.fullmatch(cell.strip()) else ""
+        raise RobotLogError(f"{table.path}, line {line}, column {column!r}: {cell!r:.40} is no number{hint}") from error
 
 
 def numbers(table: Table, line: int, names: Sequence[str], cells: Sequence[str]) -> list[float]:

@@ -104,7 +104,9 @@ def _columns(path: Path, optional: Sequence[str], order: Sequence[int], say: Say
     if not stamps:
         raise RobotLogError(f"{path} has no row, expected one for each sample")
     if blank:
-        say(f"warning: {path}, {spans(blank)}: numbers are blank: they count as not measured, and what they spoil is left out")
+        say(
+            f"warning: {path}, {spans(blank)}: numbers are lacking: they count as not measured, and what they spoil is left out"
+        )
     return np.array(stamps, np.int64), {name: np.array(values)[:, order] for name, values in lists.items()}
 
 

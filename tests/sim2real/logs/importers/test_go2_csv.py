@@ -105,12 +105,25 @@ def test_a_missing_column_is_named_with_the_nearest(tmp_path):
     fails(
         write(tmp_path / "a.csv", [line.replace("jpos3,", "jpos_3,") for line in lines()]), "'jpos3'", "did you mean", "jpos_3"
     )
+    fails(write(tmp_path / "b.csv", [line.replace("jpos0,", "JPOS0,") for line in lines()]), "'jpos0'", "did you mean 'JPOS0'?")
 
 
 def test_a_cell_that_is_no_number_is_told_by_line_and_column(tmp_path):
     rows = [line.split(",") for line in lines()]
     rows[3][5] = "oops"
     fails(write(tmp_path / "a.csv", [",".join(row) for row in rows]), "line 4", "'jpos4'", "'oops' is no number")
+
+
+@pytest.mark.parametrize("cell", ["nan", "NaN", "inf", "-Infinity"])
+def test_a_cell_that_says_that_it_is_no_number_is_not_measured_and_its_line_is_told(tmp_path, cell):
+    rows = [line.split(",") for line in lines(9)]
+    rows[4][3] = cell
+    said: list[str] = []
+    log = read(write(tmp_path / "a_200hz.csv", [",".join(row) for row in rows]), said.append)
+    assert np.argwhere(~np.isfinite(log["position"].values)).tolist() == [[3, 2]]
+    assert not np.isinf(log["position"].values).any()
+    assert len(said) == 1
+    assert "line 5: cells of stream 'position' hold no number, the first in column 'jpos2' of line 5" in said[0]
 
 
 def test_an_empty_cell_is_not_measured_and_its_line_is_told(tmp_path):

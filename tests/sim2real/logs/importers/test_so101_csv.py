@@ -111,7 +111,7 @@ def test_numbers_that_are_blank_are_not_measured_and_their_lines_are_told(tmp_pa
     assert log["position"].stamps.tolist() == [7000, 20_007_000, 40_007_000]
     assert np.isnan(log["position"].values).sum(axis=1).tolist() == [1, 6, 0]
     assert len(said) == 1
-    assert "state_motor.csv, lines 2 to 4: numbers are blank" in said[0]
+    assert "state_motor.csv, lines 2 to 4: numbers are lacking" in said[0]
 
 
 def test_events_keep_their_times(tmp_path):
