@@ -188,6 +188,9 @@ def main(args: list[str] | None = None) -> int:
     except UserError as error:
         _console.print(f"[red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         return 2
+    except KeyboardInterrupt:  # of a verb that has nothing to save; what was half-written is gone
+        _console.print("interrupted")
+        return 130
     except BrokenPipeError:  # whoever read along has seen enough, as `head` has
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1

@@ -57,16 +57,15 @@ def calibrate(
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     from envs.registry import make_robot
-    from rl.run import RunError
     from sim2real.calibrate.calibrate import Settings
     from sim2real.calibrate.calibrate import calibrate as fit
     from sim2real.calibrate.parameters import QUANTITIES
     from sim2real.calibrate.report import write_report
     from sim2real.calibrate.windows import CalibrationError
     from sim2real.logs.recordings import read_recordings
+    from sim2real.unfinished import expect_new
 
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise RunError(f"{out} is not empty: choose another --out")
+    expect_new(out)
     if unknown := sorted(set(free) - set(QUANTITIES)):
         raise CalibrationError(f"--free: unknown quantity {unknown[0]!r}; there are {', '.join(QUANTITIES)}")
     described = make_robot(robot)

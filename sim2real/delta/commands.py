@@ -54,16 +54,15 @@ def delta(
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     from envs.registry import make_robot
-    from rl.run import RunError
     from sim2real.calibrate.calibration import Calibration
     from sim2real.delta.delta import Settings, learn
     from sim2real.delta.picture import plot_delta
     from sim2real.delta.report import write_report
     from sim2real.delta.training import Architecture
     from sim2real.logs.recordings import read_recordings
+    from sim2real.unfinished import expect_new
 
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise RunError(f"{out} is not empty: choose another --out")
+    expect_new(out)
     known = Calibration.load(calibration) if calibration is not None else None
     described = make_robot(robot)
     logs, held = read_recordings(described, log, holdout, holdout_tail, _say)

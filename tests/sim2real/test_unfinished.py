@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sim2real.unfinished import UnfinishedError, begin
+from sim2real.unfinished import UnfinishedError, begin, expect_new
 
 IDENTITY = {"task": "hinge", "seed": 1}
 
@@ -32,4 +32,12 @@ def test_what_was_there_before_is_left_alone(tmp_path: Path):
         begin(tmp_path / "begun.json", IDENTITY)
     with pytest.raises(UnfinishedError, match="not empty"):
         begin(tmp_path / "mine.txt" / "begun.json", IDENTITY)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_a_folder_that_cannot_be_made_is_told_before_the_work_and_one_that_can_is_not_made_yet(tmp_path: Path):
+    (tmp_path / "mine.txt").write_text("x")
+    with pytest.raises(UnfinishedError, match=r"cannot write to .*mine.txt/a/out: .*mine.txt: Not a directory; choose another"):
+        expect_new(tmp_path / "mine.txt" / "a" / "out")
+    expect_new(tmp_path / "a" / "out")
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]

@@ -76,6 +76,11 @@ def test_nothing_is_overwritten(refused, tmp_path: Path, logs: dict[str, Path]):
     refused(tmp_path, ["--log", str(logs["sines"])], f"{tmp_path} is not empty", "--out")
 
 
+def test_a_folder_that_cannot_be_written_is_told_before_the_logs_are_read(refused, tmp_path: Path):
+    (tmp_path / "mine").write_text("x")
+    refused(tmp_path / "mine" / "out", ["--log", str(tmp_path / "none.mcap")], "mine: Not a directory", "another --out")
+
+
 def test_what_cannot_be_free_is_told(refused, tmp_path: Path, logs: dict[str, Path]):
     refused(tmp_path / "out", ["--log", str(logs["sines"]), "--free", "dampening"], "'dampening'", "damping", "frictionloss")
 

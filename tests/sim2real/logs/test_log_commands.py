@@ -205,3 +205,17 @@ def test_what_cannot_be_drawn_is_told(fails, tmp_path, stored):
     fails([*plot, str(tmp_path / "x.png"), "--seconds", "50", "60"], "no sample", "9.980 s")
     assert stored.exists()
     assert not (tmp_path / "x.png").exists()
+
+
+def test_an_interrupted_import_ends_in_a_word_and_leaves_nothing(capsys, monkeypatch, table, tmp_path):
+    def interrupted(log: RobotLog, path: Path, _: object) -> None:
+        def stop(_: float) -> None:
+            raise KeyboardInterrupt
+
+        write_log(log, path, stop)
+
+    monkeypatch.setattr("sim2real.logs.store.write_log", interrupted)
+    before = {path.name for path in tmp_path.iterdir()}
+    assert zerogap.main([*table, "--out", str(tmp_path / "out.mcap")]) == 130
+    assert capsys.readouterr().err.strip() == "interrupted"
+    assert {path.name for path in tmp_path.iterdir()} == before
