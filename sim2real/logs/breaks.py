@@ -48,14 +48,13 @@ def seams(log: RobotLog) -> np.ndarray:
     steps = np.where(apart < _GAP * usual, np.diff(values, axis=0), np.nan)
     velocity = log["velocity"].at(position.stamps)
     told = (velocity[1:] + velocity[:-1]) / 2 * apart
-    known = np.isfinite(steps) & np.isfinite(told)
-    moving = [j for j in range(steps.shape[1]) if known[:, j].sum() >= _FEWEST and _are_alike(steps, told, known, j)]
+    slopes = [_slope(told[:, j], steps[:, j]) for j in range(steps.shape[1])]
+    moving = np.flatnonzero(np.isfinite(slopes))
     if len(moving) < 2:
         return none
     beyond = np.zeros((len(steps), len(moving)))
     for at, j in enumerate(moving):
-        x, y = told[known[:, j], j], steps[known[:, j], j]
-        slope = (x @ y) / (x @ x)
+        slope = slopes[j]
         left = np.abs(steps[:, j] - slope * told[:, j])
         near = maximum_filter1d(np.nan_to_num(np.abs(velocity[:, j])), 2 * _AROUND + 1)[1:]
         farthest = _FARTHEST * abs(slope) * near * usual + _LEAST
@@ -65,9 +64,16 @@ def seams(log: RobotLog) -> np.ndarray:
     return np.flatnonzero(np.sort(beyond, axis=1)[:, -several] > _BEYOND) + 1
 
 
-def _are_alike(steps: np.ndarray, told: np.ndarray, known: np.ndarray, joint: int) -> bool:
-    x, y = told[known[:, joint], joint], steps[known[:, joint], joint]
-    return bool(x.std() > 0 and y.std() > 0 and np.corrcoef(x, y)[0, 1] > _ALIKE)
+def _slope(told: np.ndarray, steps: np.ndarray) -> float:
+    """Of a joint's steps over those that its velocities tell, the largest steps left out; NaN where they are not alike."""
+    known = np.isfinite(steps) & np.isfinite(told)
+    if known.sum() < _FEWEST:
+        return np.nan
+    known[known] = np.abs(steps[known]) <= np.percentile(np.abs(steps[known]), 99)
+    x, y = told[known], steps[known]
+    if x.std() == 0 or y.std() == 0 or abs(np.corrcoef(x, y)[0, 1]) < _ALIKE:
+        return np.nan
+    return float((x @ y) / (x @ x))
 
 
 def spikes(log: RobotLog) -> np.ndarray:

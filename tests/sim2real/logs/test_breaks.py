@@ -32,8 +32,8 @@ def test_rows_without_stamps_that_are_missing_or_came_twice_are_found_and_nothin
     assert comparable(found) is found
 
 
-@pytest.mark.parametrize("units", [1.0, 57.3, 0.01])
-def test_velocities_in_another_unit_do_not_make_seams(units: float) -> None:
+@pytest.mark.parametrize("units", [1.0, 57.3, -0.01])
+def test_velocities_in_another_unit_or_of_another_sign_do_not_make_seams(units: float) -> None:
     log = swinging()
     assert not len(seams(with_values(log, "velocity", units * log["velocity"].values)))
     cut = without_stamps(log, np.r_[0:1500, 1620:4000])
