@@ -25,6 +25,8 @@ _HERTZ = 200.0
 _JOINTS = tuple(f"{leg}_{joint}_joint" for leg in ("FL", "FR", "RL", "RR") for joint in ("hip", "thigh", "calf"))
 _RECORDED = {"velocity": "jvel{}", "target": "jpos{}_des"}
 _GAINS = {"stiffness": "kp", "damping": "kd"}
+_STATE = "state"  # of the programme that recorded
+_KNOWN = "time, jvel0, jpos0_des, kp, kd"
 _CLOCK = re.compile(r"(?:time|t|stamp|timestamp)(?:[ _(\[]*(s|sec|ms|us|µs|ns)[)\]]?)?", re.IGNORECASE)
 _SECOND = {"s": 1.0, "sec": 1.0, "ms": 1e3, "us": 1e6, "µs": 1e6, "ns": 1e9}
 _LONGEST = 0.2  # s between rows, and a thousandth of it at least: one unit only makes that of a recording
@@ -56,6 +58,14 @@ def read(path: Path, wanted: Wanted, /) -> list[RobotLog]:
                 f" calibrated. If it never changed, import the file by a mapping (--map) with [streams.{name}] value = ..."
             )
     time = _time(path, wanted.say) or _rate(path, wanted.say)
+    known = {column for stream in columns.values() for column in stream.names} | {_STATE}
+    known |= {time.column} if isinstance(time, Time) else set()
+    if strange := [column for column in header if column not in known]:
+        some = f"{', '.join(map(repr, strange[:12]))}{', ...' if len(strange) > 12 else ''}"
+        wanted.say(
+            f"warning: {path}: not read, as this format does not know them, are {some}. If they are stamps, velocities, targets"
+            f" or gains, rename them ({_KNOWN}), or import the file by a mapping (--map)"
+        )
     return [read_mapped(path, CsvMap(robot, time, columns), wanted.advance, wanted.say)]
 
 

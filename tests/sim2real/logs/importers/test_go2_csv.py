@@ -211,6 +211,24 @@ def test_other_programmes_line_ends_marks_and_separators_are_read(tmp_path, end,
         np.testing.assert_array_equal(log[name].values, plain[name].values)
 
 
+@pytest.mark.parametrize("old, new, lost", [("jvel", "JVEL", "velocity"), ("_des", "_target", "target")])
+def test_columns_of_other_names_are_told_rather_than_lost(tmp_path, old, new, lost):
+    said: list[str] = []
+    log = read(write(tmp_path / "a_200hz.csv", [line.replace(old, new) for line in lines()]), said.append)
+    assert lost not in log
+    assert len(said) == 1
+    assert "not read" in said[0]
+    assert new in said[0]
+    assert "--map" in said[0]
+    said.clear()
+    stamped = [f"elapsed,{lines()[0]}", *(f"{0.005 * i},{line}" for i, line in enumerate(lines()[1:]))]
+    read(write(tmp_path / "b_200hz.csv", stamped), said.append)
+    assert "'elapsed'. If they are stamps" in said[0]
+    said.clear()
+    read(write(tmp_path / "c_200hz.csv", lines()), said.append)
+    assert not said
+
+
 def test_columns_that_mean_nothing_here_are_left_alone(tmp_path):
     text = with_column(lines(8), "note", ["x", "", "y", "z", "", "", "", ""])
     np.testing.assert_array_equal(
