@@ -20,6 +20,7 @@ _MOVING = 50  # so many of them are not those of the sample before
 _SHARED, _SHARED_SHARE = 5.0, 0.15  # s, and of what is held out: two motions may begin alike
 _DIGITS = 7  # of positions in rad: what is beyond another unit changes
 _WORTH_TELLING = ("time base", "clocks", "gap", "duplicate", "order", "jitter", "overlap", "jump", "dead joint")
+_NOT_ALONE = ("dead joint", "short", "still")  # errors of one log that others can make up for
 _UNUSED = "velocity"  # what encoders say of it is not fitted to
 
 
@@ -78,7 +79,7 @@ def warnings_of(robot: Robot, log: RobotLog) -> tuple[str, ...]:
     """
     found = faults(log, robot).findings
     for finding in found:
-        if finding.severity == "error" and finding.stream != _UNUSED and finding.kind not in ("dead joint", "short"):
+        if finding.severity == "error" and finding.stream != _UNUSED and finding.kind not in _NOT_ALONE:
             raise CalibrationError(f"{_sentence(log, finding)}. `zerogap logs check` tells more")
     told = [finding for finding in found if finding.kind in _WORTH_TELLING and finding.stream != _UNUSED]
     told += [finding for finding in found if finding.severity == "error" and finding.stream == _UNUSED]

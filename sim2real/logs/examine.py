@@ -21,7 +21,7 @@ from sim2real.logs.unknown import check_unknown, filled, told
 
 LONGEST = 600.0
 """Of what is examined (s): more takes memory and tells nothing new."""
-_HOPELESS = ("missing", "empty", "short", "order")
+_HOPELESS = ("missing", "empty", "short", "rate", "order")
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +59,8 @@ def faults(log: RobotLog, robot: Robot | None = None) -> Faults:
         findings.append(Finding("long", "note", "", "", text, cause, {"seconds": parts[0].seconds}))
     part = told(part)
     if short := [finding for finding in check_length(part) if finding.severity == "error"]:
+        if text:
+            short = [replace(finding, text=f"where there are targets, {finding.text}") for finding in short]
         return Faults((*findings, *short))
     if len(seam := seams(part)):
         cause = "rows are missing there or came twice: what lies across is left out, and lags are those of the rest"
@@ -74,6 +76,12 @@ def faults(log: RobotLog, robot: Robot | None = None) -> Faults:
     elif "target" not in part:
         text, cause = "there are no targets", "no lag, gain or friction can be told: record the commands beside the positions"
         findings.append(Finding("missing", "error", "target", "", text, cause))
+    if lacking := [name for name in ("stiffness", "damping") if name not in log and robot is not None and not robot.servos]:
+        text, cause = (
+            "there are no gains",
+            "nobody knows what torque a target stood for: record those sent, or name them importing",
+        )
+        findings.append(Finding("missing", "error", lacking[0], "", text, cause))
     return Faults(tuple(findings), part, found, relations)
 
 

@@ -45,6 +45,10 @@ def _constant(log: RobotLog) -> list[Finding]:
         elif not asked[j] >= _STILL and moved[j] < _ASKED:
             cause = "nothing of this joint can be told from this log; `zerogap excite` makes motions worth recording"
             found.append(Finding("still joint", "note", "position", joint, f"nothing moved {joint}", cause, numbers))
+    if all(finding.kind == "still joint" for finding in found) and len(found) == len(moved):
+        text = f"no joint moved by more than {moved.max():.2g} rad"
+        cause = "nothing can be told from this log alone; record a motion of `zerogap excite`, such as a chirp or a multisine"
+        found = [Finding("still", "error", "position", "", text, cause, {"moved": float(moved.max())})]
     for name in ("velocity", "torque"):
         if name in log and len(log[name]):
             stuck = (_motion(log[name].values) == 0) & (moved > _ASKED)

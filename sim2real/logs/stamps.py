@@ -9,10 +9,12 @@ from sim2real.logs.robot_log import KINDS, RobotLog, Stream
 
 _GAP = 2.5  # usual intervals
 _LARGE_SHARE = 0.05  # of a recording lost, beyond which gaps are more than a nuisance
+_COARSE = 0.2  # of the samples that share their stamps with others
 _JITTER = 0.1  # usual intervals, as a standard deviation
 _SHORT = 5.0  # s, below which a recording tells little
 _TOO_SHORT = 1.0  # s
 _FEW = 50  # samples
+_SLOWEST, _FASTEST = 1.0, 10_000.0  # Hz, at which robots are sampled
 
 
 def check_stamps(log: RobotLog) -> list[Finding]:
@@ -42,6 +44,10 @@ def _of_stream(name: str, stream: Stream) -> list[Finding]:
         repeats = int((stream.values[order[same]] == stream.values[order[same + 1]]).all(axis=1).sum())
         text = f"{name}: {len(same)} stamps are those of another sample ({repeats} of them with the same values)"
         cause = "messages were recorded twice or stamped in bursts; one of each is kept"
+        if len(same) > _COARSE * len(stream) and 2 * repeats < len(same):
+            cause = (
+                "stamps have too few digits, or are of bursts; of samples that differ one of each is kept: record finer stamps"
+            )
         found.append(Finding("duplicate", "warning", name, "", text, cause, {"count": len(same), "repeats": repeats}))
     steps = np.diff(stream.stamps[order])
     if not KINDS[name].held and (steps > 0).sum() > 2:
@@ -102,13 +108,19 @@ def _overlap(log: RobotLog) -> list[Finding]:
 
 
 def check_length(log: RobotLog) -> list[Finding]:
-    """Whether there are positions, and enough of them."""
+    """Whether there are positions, enough of them, at a rate at which robots are sampled."""
     if "position" not in log:
         return [
             Finding("missing", "error", "position", "", "there are no joint positions", "record them: without, nothing fits")
         ]
     samples, seconds = len(log["position"]), 1e-9 * float(np.ptp(log["position"].stamps)) if len(log["position"]) else 0.0
     numbers = {"seconds": seconds, "samples": samples}
+    steps = np.diff(np.sort(log["position"].stamps))
+    rate = 1e9 / float(np.median(steps[steps > 0])) if (steps > 0).any() else np.nan
+    if rate < _SLOWEST or rate > _FASTEST:
+        text = f"the positions are {samples} samples over {seconds:.3g} s, {rate:.3g} to a second, at which no robot is sampled"
+        cause = "the unit of the stamps is not that by which they were imported, or they have too few digits: import them anew"
+        return [Finding("rate", "error", "position", "", text, cause, numbers | {"rate": rate})]
     if seconds < _TOO_SHORT or samples < _FEW:
         text = f"the positions are {samples} samples over {seconds:.3g} s"
         return [Finding("short", "error", "position", "", text, "nothing can be told from that: record 30 s or more", numbers)]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from sim2real.calibrate.prepare import check_apart, check_excited, ready, warnings_of
-from sim2real.calibrate.windows import CalibrationError
+from sim2real.calibrate.windows import CalibrationError, cut
 from sim2real.logs.robot_log import RobotLog, Stream
 from sim2real.logs.split import split_tail
 from tests.sim2real.calibrate.leg import LEG, made_up, recorded
@@ -43,6 +43,26 @@ def test_a_unit_or_a_sign_that_is_wrong_is_refused_with_what_to_do(
     target[:, joint] *= factor
     with pytest.raises(CalibrationError, match=rf"made up: {LEG.joints[joint]} .*{expected}.* import.*logs check"):
         told(with_values(swinging, "target", target))
+
+
+def test_a_log_in_which_nothing_moves_is_no_fault_beside_one_in_which_something_does(swinging: RobotLog):
+    still = swinging
+    for name in ("position", "velocity", "target"):
+        still = with_values(still, name, np.repeat(swinging[name].values[:1], len(swinging[name]), axis=0))
+    assert told(still) == []
+    with pytest.raises(CalibrationError, match="moves no joint"):
+        check_excited([still])
+    check_excited([still, swinging])
+
+
+def test_windows_across_rows_that_nobody_stamped_and_that_are_missing_are_left_out(swinging: RobotLog):
+    kept = np.r_[0:1100, 1300:3000]
+    streams = {n: s if len(s) == 1 else Stream(s.stamps[: len(kept)], s.values[kept]) for n, s in swinging.items()}
+    log = ready(LEG, replace(swinging, streams=streams))
+    whole, parted = cut(ready(LEG, swinging)), cut(log)
+    assert (whole.left_out, parted.left_out) == (0, 1)
+    assert not any(start < 2.2 < start + 0.5 for start in parted.start)
+    assert any("positions break off at 2.2 s" in text for text in warnings_of(LEG, log))
 
 
 def test_a_rate_that_velocities_contradict_is_warned_of(swinging: RobotLog):

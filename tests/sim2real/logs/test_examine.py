@@ -293,3 +293,42 @@ def test_a_log_without_positions_or_targets_says_what_to_record() -> None:
 
     assert the(list(bare("position").findings), "missing").severity == "error"
     assert "record" in the(list(bare("target").findings), "missing").consequence
+
+
+def test_a_log_in_which_nothing_moves_and_one_without_gains_tell_nothing_alone() -> None:
+    log = swinging(num_joints=12)
+    still = log
+    for name in ("position", "target"):
+        still = with_values(still, name, np.repeat(log[name].values[:1], len(log[name]), axis=0))
+    found = the(check_reach(still, None), "still")
+    assert found.severity == "error"
+    assert "zerogap excite" in found.consequence
+    described = replace(log, info=replace(log.info, joints=GO2.joints))
+    assert the(list(faults(described, GO2).findings), "missing").stream == "stiffness"
+    gains = Stream(log["position"].stamps[:1], np.full((1, 12), 20.0))
+    whole = with_stream(with_stream(described, "stiffness", gains), "damping", gains)
+    assert "missing" not in {finding.kind for finding in faults(whole, GO2).findings}
+
+
+@pytest.mark.parametrize("factor", [1e-3, 1e3])
+def test_stamps_of_another_unit_are_told_so(factor: float) -> None:
+    log = swinging()
+    for name in log:
+        log = restamped(log, name, log[name].stamps * factor)
+    found = the(list(faults(log).findings), "rate")
+    assert found.severity == "error"
+    assert f"{200 / factor:.3g} to a second, at which no robot is sampled" in found.text
+    assert "unit" in found.consequence
+
+
+def test_stamps_of_too_few_digits_are_told_so() -> None:
+    log = swinging()
+    found = the(check_stamps(restamped(log, "position", log["position"].stamps // 10**7 * 10**7)), "duplicate")
+    assert "too few digits" in found.consequence
+
+
+def test_a_log_whose_targets_end_before_its_positions_begin_is_told_so() -> None:
+    log = swinging()
+    for name in ("position", "velocity", "torque"):
+        log = restamped(log, name, log[name].stamps + 10**18)
+    assert the(list(faults(log).findings), "short").text.startswith("where there are targets, the positions are 0 samples")
