@@ -195,7 +195,7 @@ def test_what_is_wrong_in_a_mapping_is_told(tmp_path, change, expected):
         (f"{HEADER}\n10,0,1,2,3,4,5\nten,0,1,2,3,4,5\n", "log.csv, line 3, column 't': 'ten' is no number"),
         (f"{HEADER}\n10,0,1,2,3,4,5\n11,0,1,2,x,4,5\n", "log.csv, line 3, column 'q3': 'x' is no number"),
         (
-            f"{HEADER};\n10;0,5;1;2;3;4;5\n".replace(",q", ";q"),
+            f"{HEADER}\n".replace(",", "\t") + "10\t0,5\t1\t2\t3\t4\t5\n",
             "line 2, column 'q0': '0,5' is no number: write decimals with a",
         ),
         (f"{HEADER}\n10,0,1,2,3,4\n", "log.csv, line 2: 6 cells, expected 7"),
