@@ -4,12 +4,14 @@ Heavy imports stay inside the functions, as `zerogap --help` reads this file.
 """
 
 import os
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
+
+from assets.materials.encoder_arguments import NO_ENCODER, Encoder, EncoderArguments
+from assets.materials.predict_command import predict
 
 if TYPE_CHECKING:
     from assets.materials.model.predictor import Predictor
@@ -26,7 +28,7 @@ def make_data(
     seed: int = 0,
     resolution: Literal[32, 64] = 32,
     jobs: int = 1,
-    onnx: Path | None = None,
+    encoder: EncoderArguments = NO_ENCODER,
     pixie: Path | None = None,
     pixie_size: float = 0.5,
     pixie_features: bool = False,
@@ -48,8 +50,7 @@ def make_data(
         seed: of all that is drawn.
         resolution: voxels along the edge of the cube.
         jobs: processes.
-        onnx: an encoder of pictures, such as one's own CLIP, whose features each voxel gets, 2 bytes each; a model that is
-            trained with them takes no others.
+        encoder: whose features each voxel gets, 2 bytes each; a model that is trained with them takes no others.
         pixie: a folder of Pixie's with those of its objects; all that have material labels are taken, none is made.
         pixie_size: of an object's cube (m), which Pixie does not tell.
         pixie_features: keep its CLIP features, for a model that is trained with them.
@@ -60,17 +61,16 @@ def make_data(
     from assets.materials.data.shards import Procedural, write_shards
     from assets.materials.errors import MaterialError
     from assets.materials.pixie_field import Pixie
-    from assets.materials.providers import OnnxFeatures
 
-    if onnx is not None and pixie is not None:
+    features = encoder.features()
+    if features is not None and pixie is not None:
         raise MaterialError("--onnx gives features to objects that are made; PixieVerse's have their own: --pixie-features")
     if pixie is not None:
         source = Pixie.found(pixie, pixie_size, resolution, pixie_features)
     else:
-        encoder = None if onnx is None else OnnxFeatures(onnx)
-        if encoder is not None:
-            print(f"features   {encoder.name}, {encoder.channels} a voxel")  # it fails now or never
-        source = Procedural(samples, seed, resolution, encoder)
+        if features is not None:
+            print(f"features   {features.name}, {features.channels} a voxel")  # it fails now or never
+        source = Procedural(samples, seed, resolution, features)
     made = 0
     with Progress() as bar:
         task = bar.add_task("objects", total=source.count)
@@ -145,114 +145,13 @@ def train(
     return told | {"samples": samples, "members": members, "provider": read.provider}
 
 
-def predict(
-    mesh: tyro.conf.Positional[Path],
-    /,
-    out: Path | None = None,
-    picture: Path | None = None,
-    model: Path | None = None,
-    name: str | None = None,
-    units: Literal["m", "cm", "mm", "inch", "foot"] | None = None,
-    scale: float = 1.0,
-    up: Literal["y", "z"] | None = None,
-    timestep: float = 0.002,
-    soft: bool = False,
-    onnx: Path | None = None,
-    pixie: Path | None = None,
-    json_file: Json = None,
-) -> dict[str, Any]:
-    """Tell what a mesh is made of, from its shape, size and looks, and how sure that is.
-
-    Example: zerogap materials predict mug/textured.obj --out objects/mug
-
-    Example: zerogap materials predict sponge.obj --soft --out sponge.xml
-
-    The folder has an MJCF file of a free body with the predicted mass, inertia, friction, restitution and stiffness, and a
-    picture of the object coloured by each property with its uncertainty. Two lines bring it into a scene: see
-    `zerogap import-mesh --help`.
-
-    Args:
-        mesh: an OBJ, PLY, STL or GLB file; textures are looked for in its folder.
-        out: the folder to write, or an MJCF file, which ends in .xml; it must be new.
-        picture: a PNG file for the picture; by default materials.png in the folder, or beside the file by its name.
-        timestep: of the simulation that the object is for (s): the coarser, the softer are its contacts.
-        soft: write a flex, which bends and may yield, in place of a rigid body; for what has less than 10 MPa.
-        model: a file that `zerogap materials train` wrote; by default the one that comes with zerogap.
-        name: of the body; by default that of the file, or of its folder where the file's says nothing.
-        units: of the file's coordinates; without them it is taken to be in metres, which is refused where that is unlikely.
-        scale: by which they are multiplied, besides.
-        up: which of the file's axes is up; by default y of GLB files, as their standard has it, which are turned; z of others.
-        onnx: an encoder of pictures that gives the features which the model was trained with.
-        pixie: a folder of Pixie's with the object's features, likewise.
-        json_file: write the figures to this file.
-    """
-    import numpy as np
-    from rich.console import Console
-
-    from assets.materials.classes import CLASSES
-    from assets.materials.embody import embody
-    from assets.materials.errors import MaterialError
-    from assets.materials.model.predictor import load_predictor
-    from assets.materials.picture import draw
-    from assets.materials.predict import predict_object
-    from assets.materials.properties import PROPERTIES
-    from assets.materials.soft import soften, write_soft_mjcf
-    from assets.objects.mjcf import Place, write_mjcf
-    from assets.objects.object import load_object
-
-    provider = _provider(onnx, pixie)
-    if not 0 < timestep < 1:
-        raise MaterialError(f"the time step must be within 0 and 1 s, found {timestep:g}")
-    if out is not None:
-        Place.of(out, name or "")  # before anything that takes its time
-    predictor = load_predictor(model)
-    with Console(stderr=True).status("reading") as status:
-        thing = load_object(mesh, name=name, units=units, scale=scale, up=up, tell=status.update)
-        status.update("predicting")
-        field = predict_object(thing, predictor, provider)
-        softened = soften(thing, field) if soft else None
-        with warnings.catch_warnings():  # which the notes tell
-            warnings.simplefilter("ignore")
-            made = embody(thing, field, timestep=timestep)
-    size = np.ptp(made.solid.bounds, axis=0).tolist()
-    told: dict[str, Any] = {"name": made.name, "size": size, "mass": made.inertial.mass, "com": list(made.inertial.com)}
-    volumes = made.voxels.moments[..., 0]
-    low, high = (float(q) for q in np.quantile(field.masses(volumes, _DRAWS, seed=0), _PROBABLY))
-    told |= {"inertia": list(made.inertial.inertia), "mass_low": low, "mass_high": high, "notes": list(made.notes)}
-    weight = volumes / volumes.sum()
-    share = (field.classes * weight[..., None]).sum((0, 1, 2))
-    told["classes"] = {material.name: float(p) for material, p in zip(CLASSES, share, strict=True)}
-    print(f"size       {' x '.join(f'{1e3 * edge:.1f}' for edge in size)} mm")
-    print(f"mass       {made.inertial.mass:.4g} kg, probably {low:.3g} to {high:.3g}")
-    print(f"class      {', '.join(f'{CLASSES[i].name} {share[i]:.0%}' for i in (-share).argsort()[:3])}")
-    told["properties"] = {}
-    for i, prop in enumerate(PROPERTIES):
-        mean, std = float((field.mean[..., i] * weight).sum()), float((field.std[..., i] * weight).sum())
-        low, value, high = (float(prop.to_unit(mean + away * std)) for away in (-1, 0, 1))
-        told["properties"][prop.name] = {"value": value, "low": low, "high": high, "unit": prop.unit}
-        print(f"{prop.name:10} {value:.3g} {prop.unit}, probably {low:.3g} to {high:.3g}")
-    for note in made.notes:
-        print(f"note       {note}")
-    if out is not None:
-        file = write_mjcf(made, out) if softened is None else write_soft_mjcf(softened, out)
-        told["file"] = str(file)
-        print(f"object     {file}")
-        picture = picture or (out / "materials.png" if out.is_dir() else out.with_name(f"{out.stem}_materials.png"))
-    if picture is not None:
-        with Console(stderr=True).status("drawing"):
-            draw(thing, field, picture)
-        told["picture"] = str(picture)
-        print(f"picture    {picture}")
-    return told
-
-
 def evaluate(
     data: Path | None = None,
     meshes: Path | None = None,
     model: Path | None = None,
     split_seed: int = 0,
     objects: int | None = None,
-    onnx: Path | None = None,
+    encoder: EncoderArguments = NO_ENCODER,
     pixie: Path | None = None,
     json_file: Json = None,
 ) -> dict[str, Any]:
@@ -272,7 +171,7 @@ def evaluate(
         model: a file that `zerogap materials train` wrote; by default the one that comes with zerogap.
         split_seed: the one that the model was trained with.
         objects: at most so many of the held-out objects.
-        onnx: an encoder of pictures, for real objects where the model was trained with its features.
+        encoder: for real objects, where the model was trained with its features.
         pixie: a folder with one of Pixie's for each real object, by its name, likewise.
         json_file: write the figures to this file.
     """
@@ -281,13 +180,13 @@ def evaluate(
 
     if (data is None) == (meshes is None):
         raise MaterialError("give either --data, made objects, or --meshes, real ones")
-    if data is not None and (onnx is not None or pixie is not None):
+    if data is not None and (encoder.onnx is not None or pixie is not None):
         raise MaterialError("--onnx and --pixie are for --meshes: data have their features with them")
     predictor = load_predictor(model)
     if data is not None:
         return _eval_data(data, predictor, split_seed, objects)
     assert meshes is not None
-    told = _eval_meshes(meshes, predictor, onnx, pixie)
+    told = _eval_meshes(meshes, predictor, encoder, pixie)
     if told["refused"]:
         if json_file is not None:
             from assets.json_file import write_json
@@ -297,23 +196,14 @@ def evaluate(
     return told
 
 
-def _provider(onnx: Path | None, pixie: Path | None) -> "FeatureProvider | None":
-    from assets.materials.errors import MaterialError
-    from assets.materials.providers import OnnxFeatures, PixieFeatures
-
-    if onnx is not None and pixie is not None:
-        raise MaterialError("give one source of features, --onnx or --pixie, not both")
-    return OnnxFeatures(onnx) if onnx is not None else PixieFeatures(pixie) if pixie is not None else None
-
-
-def _eval_meshes(folder: Path, predictor: "Predictor", onnx: Path | None, pixie: Path | None) -> dict[str, Any]:
+def _eval_meshes(folder: Path, predictor: "Predictor", encoder: Encoder, pixie: Path | None) -> dict[str, Any]:
     from rich.console import Console
 
     from assets.materials.model.card import COLOUR
     from assets.materials.providers import PixieFeatures
     from assets.materials.weigh import weigh
 
-    provider, card = _provider(onnx, pixie), predictor.card
+    provider, card = encoder.provider(pixie), predictor.card
     # Of Pixie's folders each tells for itself how many features it has.
     channels = 0 if provider is None else card.extra if pixie is not None else provider.channels
     card.expect_provider(COLOUR if provider is None else provider.name, channels)
@@ -382,9 +272,6 @@ def _short(held_out: dict[str, list[str]]) -> str:
 
 _SHOWN = 12  # names of what is held out
 
-
-_DRAWS = 400  # of masses, to tell how far they go
-_PROBABLY = (0.16, 0.84)  # quantiles, a standard deviation to either side
 
 COMMANDS: dict[str, Callable[..., Any]] = {
     "materials make-data": make_data,

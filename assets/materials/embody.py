@@ -28,7 +28,7 @@ from assets.materials.hollow import walled
 from assets.materials.properties import DENSITY, FRICTION, INDEX, POISSON, RESTITUTION, YOUNG
 from assets.materials.restitution import SPEED, bouncing
 from assets.objects.density import inertial_of
-from assets.objects.object import Contact, Object
+from assets.objects.object import AS_WATER, Contact, Object
 from assets.objects.voxels import Voxels
 
 TIMESTEP = 0.002
@@ -46,7 +46,7 @@ def embody(thing: Object, field: MaterialField, *, timestep: float = TIMESTEP) -
     another grid.
     """
     check_grid(thing, field)
-    notes = (*thing.notes, *_told_rigid(thing, field))
+    notes = (*(note for note in thing.notes if note != AS_WATER), *_told_rigid(thing, field))
     return replace(_made(thing, field, covered(thing), timestep), notes=notes)
 
 

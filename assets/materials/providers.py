@@ -109,14 +109,22 @@ def _voxel_of(centers: np.ndarray) -> float:
 class OnnxFeatures:
     """Those of a network in an ONNX file.
 
-    It takes pictures (n, 3, height, width) and gives a grid (n, channels, rows, columns), or tokens (n, tokens, channels) of a
-    square grid, perhaps with a token for the whole before them.
+    It takes pictures (n, 3, height, width), any number n or always as many, and gives a grid (n, channels, rows, columns), or
+    tokens (n, tokens, channels) of a square grid, perhaps with a token for the whole before them.
     """
 
     path: Path
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
-    """Taken off the sRGB values in [0, 1]: ImageNet's."""
+    """Taken off the sRGB values in [0, 1]: ImageNet's, as DINO has them."""
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    """Which they are then divided by."""
+
+    def __post_init__(self) -> None:
+        if not np.isfinite((self.mean, self.std)).all() or min(self.std) <= 0:
+            raise MaterialError(
+                "expected three numbers to take off red, green and blue, and three above zero to divide them by, found"
+                f" {self.mean} and {self.std}"
+            )
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.path, self.mean, self.std)  # other processes open the file for themselves
@@ -166,7 +174,14 @@ class OnnxFeatures:
         normal = (pictures - np.array(self.mean)) / np.array(self.std)
         feed = np.ascontiguousarray(normal.transpose(0, 3, 1, 2), np.float32)
         try:
-            out = np.asarray(self._session.run(None, {self._session.get_inputs()[0].name: feed})[0])
+            given = self._session.get_inputs()[0]
+            at_once = given.shape[0] if given.shape and isinstance(given.shape[0], int) else len(feed)
+            parts = [feed[i : i + at_once] for i in range(0, len(feed), at_once)]
+            filled = [
+                np.resize(part, (at_once, *part.shape[1:])) for part in parts
+            ]  # what was exported for so many takes no less
+            outs = [np.asarray(self._session.run(None, {given.name: part})[0]) for part in filled]
+            out = np.concatenate(outs)[: len(feed)]
         except MaterialError:
             raise
         except Exception as error:

@@ -35,6 +35,9 @@ from assets.objects.object import Object
 SOFT = 1e7
 """Young's modulus below which an object may be soft (Pa)."""
 
+NEEDS_DISCRETE = 'a scene with it needs <option integrator="discrete"/>, which attaching it does not bring along'
+"""Told with what is written."""
+
 MOST_YIELD = 0.5
 """Strain: what would yield only beyond it is elastic, as rubber is."""
 
@@ -145,7 +148,7 @@ def write_soft_mjcf(soft: Soft, out: Path) -> Path:
     place = Place.of(out, soft.name)
     spec = soft.spec()
     compiled(spec, soft.name)
-    return publish(place, spec.to_xml(), {})
+    return publish(place, spec.to_xml().replace("<mujoco ", f"<!-- {NEEDS_DISCRETE} -->\n<mujoco ", 1), {})
 
 
 def _damping(restitution: float, frequency: float) -> float:

@@ -169,9 +169,12 @@ def load_object(
     if mass is not None:
         inertial = with_mass(inertial, mass)
     elif density is None:
-        hints = (*hints, f"taken to be as dense as water, {WATER:g} kg/m³: give mass or density")
+        hints = (*hints, AS_WATER)
     return Object(name, looks, solid, hulls, voxels, inertial, contact or Contact(), (*notes, *repairs, *hints))
 
+
+AS_WATER = f"taken to be as dense as water, {WATER:g} kg/m³: give mass or density"
+"""A note, until its material is known."""
 
 _SAYS_NOTHING = {"mesh", "model", "object", "textured", "texture", "scene", "nontextured", "untitled"}
 

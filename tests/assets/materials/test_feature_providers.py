@@ -34,14 +34,17 @@ def halves() -> Object:
 
 @pytest.fixture(scope="module")
 def pooling(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return _pooling(tmp_path_factory.mktemp("onnx") / "pooling.onnx", None)
+
+
+def _pooling(path: Path, at_once: int | None) -> Path:
     """A network that gives the mean colour of each 8 x 8 pixels, as an encoder gives features of patches."""
-    pictures = helper.make_tensor_value_info("pictures", TensorProto.FLOAT, [None, 3, 224, 224])
-    patches = helper.make_tensor_value_info("patches", TensorProto.FLOAT, [None, 3, 28, 28])
+    pictures = helper.make_tensor_value_info("pictures", TensorProto.FLOAT, [at_once, 3, 224, 224])
+    patches = helper.make_tensor_value_info("patches", TensorProto.FLOAT, [at_once, 3, 28, 28])
     node = helper.make_node("AveragePool", ["pictures"], ["patches"], kernel_shape=[8, 8], strides=[8, 8])
     model = helper.make_model(
         helper.make_graph([node], "pooling", [pictures], [patches]), opset_imports=[helper.make_opsetid("", 13)], ir_version=8
     )
-    path = tmp_path_factory.mktemp("onnx") / "pooling.onnx"
     onnx.save(model, path)
     return path
 
@@ -56,6 +59,22 @@ def test_voxels_have_the_features_of_the_pictures_that_show_them(halves: Object,
     left, right = (seen.extra[outside & side].astype(float).mean(0) for side in (x < 0.07, x > 0.13))
     assert left[0] - left[2] > 0.4
     assert right[2] - right[0] > 0.4
+
+
+@pytest.mark.parametrize("at_once", [1, 4])
+def test_a_network_that_always_takes_as_many_pictures_gives_the_same(
+    halves: Object, pooling: Path, tmp_path: Path, at_once: int
+):
+    (any_number, *_), (so_many, *_) = (
+        seen_object(halves, 32, OnnxFeatures(path)) for path in (pooling, _pooling(tmp_path / "fixed.onnx", at_once))
+    )
+    np.testing.assert_array_equal(so_many.extra, any_number.extra)
+
+
+def test_numbers_that_no_network_wants_are_refused(pooling: Path):
+    for told in ({"std": (0.2, 0.0, 0.2)}, {"mean": (0.5, float("nan"), 0.5)}):
+        with pytest.raises(MaterialError, match="three above zero"):
+            OnnxFeatures(pooling, **told)
 
 
 def test_a_network_is_known_by_what_it_holds_and_survives_the_way_to_another_process(pooling: Path, tmp_path: Path):

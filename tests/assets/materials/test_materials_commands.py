@@ -16,11 +16,16 @@ from trimesh import creation
 
 from assets.materials.data.shards import Data
 from assets.materials.data.split import Split
+from assets.materials.errors import MaterialError
+from assets.materials.field_file import read_field
 from assets.materials.model.card import Card
 from assets.materials.model.encoding import Scales
 from assets.materials.model.network import Network
 from assets.materials.model.predictor import Predictor, load_predictor, shapes_of
+from assets.materials.pixie import read_material_grid
+from assets.materials.predict import predict_object
 from assets.materials.providers import OnnxFeatures
+from assets.objects.object import load_object
 from zerogap import main
 
 
@@ -71,6 +76,7 @@ def test_a_mesh_becomes_an_object_with_its_mass_and_a_picture(
         "weighing",
         "predicting",
         "drawing",
+        "writing",
     ]
     assert "200.0 x 100.0 x 66.7 mm" in capsys.readouterr().out
     figures = json.loads(told.read_text())
@@ -115,7 +121,35 @@ def test_what_is_soft_becomes_a_flex_where_asked_for_and_what_is_not_is_refused(
     assert not list(tmp_path.iterdir())
     monkeypatch.setattr("assets.materials.soft.SOFT", 1e12)
     assert main([*asked, "--out", str(tmp_path / "soft.xml")]) == 0
-    assert mujoco.MjModel.from_xml_path(str(tmp_path / "soft.xml")).nflex == 1
+    soft = mujoco.MjModel.from_xml_path(str(tmp_path / "soft.xml"))
+    assert (soft.nflex, soft.opt.integrator) == (1, mujoco.mjtIntegrator.mjINT_DISCRETE)
+    assert '<option integrator="discrete"/>' in capsys.readouterr().out
+
+
+def test_what_is_believed_of_each_voxel_is_written_for_others_to_read(folder: Path, model: Path, tmp_path: Path, capsys):
+    field, grid = tmp_path / "crate.npz", tmp_path / "pixie" / "material_grid.npy"
+    asked = ["materials", "predict", str(folder / "crate.obj"), "--model", str(model), "--field", str(field)]
+    assert main([*asked, "--pixie-grid", str(grid)]) == 0
+    assert "water" not in capsys.readouterr().out, "its density is predicted"
+    thing = load_object(folder / "crate.obj")
+    expected, found = predict_object(thing, load_predictor(model)), read_field(field)
+    inside = thing.voxels.occupancy > 0
+    np.testing.assert_allclose(found.field.mean[inside], expected.mean[inside], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(found.field.classes, expected.classes, atol=1e-6)
+    np.testing.assert_allclose(found.occupancy, thing.voxels.occupancy, rtol=1e-6)
+    told = np.load(field)
+    assert (told["density_low"][inside] <= told["density"][inside]).all()
+    assert (told["density"][inside] <= told["density_high"][inside]).all()
+    np.testing.assert_allclose(told["origin"], thing.voxels.origin)
+    pixie = read_material_grid(grid)
+    assert pixie.mask.any()
+    assert not pixie.mask.all()
+    both = [*asked, "--pixie-grid", str(tmp_path / "other.npy")]
+    assert main(both) == 2, "what is there is not overwritten"
+    assert not (tmp_path / "other.npy").exists()
+    field.write_bytes(field.read_bytes()[:-500])
+    with pytest.raises(MaterialError, match=r"crate\.npz is no field"):
+        read_field(field)
 
 
 def test_masses_are_compared_object_by_object(folder: Path, model: Path, tmp_path: Path):
