@@ -1,19 +1,21 @@
 """Samples on disk: a folder of shards, each some hundreds of samples in one .npz file.
 
     write_shards(Path("data"), Procedural(count=20_000, seed=0), jobs=2)
-    data = Data.read(Path("data"))                          # all of it in memory, some 80 kB a sample
+    data = Data.read(Path("data"))                          # unpacked on disk, some 80 kB a sample, and looked up there
     data.seen(7), data.truth(7), data.mass[7], data.tags[7]
 
 A shard is named by its number and made by it: writing goes on where it was stopped, and the same seed gives the same files.
 They are plain arrays, never pickles, and their sizes are checked before they are used.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import json
+import tempfile
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
@@ -166,7 +168,7 @@ def write_samples(path: Path, samples: list[Sample]) -> None:
 
 @dataclass(frozen=True, eq=False)
 class Data:
-    """Many samples in memory, one after the other."""
+    """Many samples, one after the other. What they have of voxels is mapped from files without names, which go with it."""
 
     resolution: int
     size: np.ndarray
@@ -190,43 +192,48 @@ class Data:
         paths = sorted(folder.glob("[0-9]*.npz"))
         if not paths:
             raise MaterialError(f"{folder} holds no data; make some: zerogap materials make-data --out {folder}")
-        shards, total = [], 0
-        for path in paths:
-            shards.append(_read(path))
-            total += len(shards[-1]["mass"])
-            if most is not None and total >= most:
-                break
-        joined = cls._joined(shards)
-        if (folder / _CARD).exists():
-            joined = replace(joined, provider=str(_card(folder).get("provider", COLOUR)))
-        return joined.only(np.arange(total if most is None else min(most, total)))
+        provider = str(_card(folder).get("provider", COLOUR)) if (folder / _CARD).exists() else COLOUR
+        first = _read(paths[0])
+        of_samples: dict[str, list[np.ndarray]] = {name: [] for name in ("size", "count", "materials", "mass", "tags")}
+        total = 0
+        with contextlib.ExitStack() as files:
+            of_voxels = {name: _Unpacked(folder, name, first[name], files) for name in ("voxel", "values", "extra", "part")}
+            for path in paths:
+                shard = first if path == paths[0] else _read(path)
+                if shard["resolution"] != first["resolution"]:
+                    found = sorted({int(some["resolution"]) for some in (first, shard)})
+                    raise MaterialError(f"the shards have several resolutions: {found}; keep each in a folder of its own")
+                kept = len(shard["mass"]) if most is None else min(most - total, len(shard["mass"]))
+                for name, arrays in of_samples.items():
+                    arrays.append(shard[name][:kept])
+                for name, unpacked in of_voxels.items():
+                    unpacked.add(shard[name][: shard["count"][:kept].sum()])
+                total += kept
+                if total == most:
+                    break
+            mapped = {name: unpacked.mapped() for name, unpacked in of_voxels.items()}
+        if not total:
+            raise MaterialError("no sample is left: make more, or hold out fewer families")
+        size, count, materials, mass, told = (np.concatenate(arrays) for arrays in of_samples.values())
+        return cls(
+            int(first["resolution"]),
+            size,
+            np.concatenate([[0], np.cumsum(count)]),
+            mapped["voxel"],
+            mapped["values"],
+            mapped["extra"],
+            mapped["part"],
+            materials,
+            mass,
+            tuple(Tags(row[0], *(tuple(cell.split("+")) for cell in row[1:])) for row in told.tolist()),
+            provider,
+        )
 
     @classmethod
     def of(cls, samples: list[Sample], folder: Path) -> "Data":
         """Of samples, by way of a file in that folder."""
         write_samples(folder / "00000.npz", samples)
         return cls.read(folder)
-
-    @classmethod
-    def _joined(cls, shards: list[dict[str, np.ndarray]]) -> "Data":
-        resolutions = {int(shard["resolution"]) for shard in shards}
-        if len(resolutions) > 1:
-            raise MaterialError(f"the shards have several resolutions: {sorted(resolutions)}; keep each in a folder of its own")
-        joined = {name: np.concatenate([shard[name] for shard in shards]) for name in shards[0] if name != "resolution"}
-        starts = np.concatenate([[0], np.cumsum(joined["count"])])
-        tags = tuple(Tags(row[0], *(tuple(cell.split("+")) for cell in row[1:])) for row in joined["tags"].tolist())
-        return cls(
-            resolutions.pop(),
-            joined["size"],
-            starts,
-            joined["voxel"],
-            joined["values"],
-            joined["extra"],
-            joined["part"],
-            joined["materials"],
-            joined["mass"],
-            tags,
-        )
 
     def __len__(self) -> int:
         return len(self.mass)
@@ -236,7 +243,9 @@ class Data:
         """Of all that they hold: what was made with them says so."""
         found = hashlib.sha256(f"{self.resolution} {self.provider} {self.tags}".encode())
         for array in (self.size, self.starts, self.voxel, self.values, self.extra, self.parts, self.material, self.mass):
-            found.update(f"{array.dtype.str}{array.shape}".encode() + np.ascontiguousarray(array).tobytes())
+            found.update(f"{array.dtype.str}{array.shape}".encode())
+            if array.size:
+                found.update(np.ascontiguousarray(array).data)
         return found.hexdigest()[:16]
 
     def _of(self, index: int) -> slice:
@@ -275,6 +284,37 @@ class Data:
             tuple(self.tags[i] for i in indices),
             self.provider,
         )
+
+
+class _Unpacked:
+    """An array that grows in a file without a name, beside the data where one may write there."""
+
+    def __init__(self, folder: Path, name: str, like: np.ndarray, files: contextlib.ExitStack):
+        self.name, self.dtype, self.shape, self.rows = name, like.dtype, like.shape[1:], 0
+        try:
+            self.file = files.enter_context(tempfile.TemporaryFile(dir=folder))  # noqa: SIM115 - the stack closes it
+        except OSError:
+            self.file = files.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
+
+    def add(self, rows: np.ndarray) -> None:
+        """Raises MaterialError where they are of another kind than the first, or there is no room."""
+        if rows.dtype != self.dtype or rows.shape[1:] != self.shape:
+            raise MaterialError(
+                f"the shards have several kinds of {self.name!r}: {self.dtype} {self.shape} and {rows.dtype} {rows.shape[1:]};"
+                " keep each in a folder of its own"
+            )
+        try:
+            self.file.write(np.ascontiguousarray(rows).data if rows.size else b"")
+        except OSError as error:
+            raise MaterialError(f"there is no room to unpack the data: {error.strerror or error}") from error
+        self.rows += len(rows)
+
+    def mapped(self) -> np.ndarray:
+        shape = (self.rows, *self.shape)
+        if 0 in shape:
+            return np.zeros(shape, self.dtype)
+        self.file.flush()
+        return np.memmap(self.file, self.dtype, "r", shape=shape)
 
 
 def _card(folder: Path) -> dict[str, Any]:

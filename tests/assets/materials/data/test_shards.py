@@ -1,3 +1,4 @@
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -5,7 +6,7 @@ import numpy as np
 import pytest
 
 from assets.materials.data.sample import make_sample
-from assets.materials.data.shards import Data, Procedural, Tags, write_shards
+from assets.materials.data.shards import Data, Procedural, Tags, write_samples, write_shards
 from assets.materials.data.split import Split
 from assets.materials.errors import MaterialError
 
@@ -54,6 +55,26 @@ def test_some_of_the_samples_are_those(data: Data):
     np.testing.assert_array_equal(some.seen(1).values, data.seen(31).values)
     assert some.tags == (data.tags[5], data.tags[31])
     assert len(Data.only(data, np.arange(3))) == 3
+
+
+def test_voxels_stay_on_the_disk_and_nothing_is_left_there(folder: Path):
+    before = sorted(folder.iterdir())
+    data, some = Data.read(folder), Data.read(folder, 33)
+    assert isinstance(data.values, np.memmap)
+    assert sorted(folder.iterdir()) == before
+    assert len(some) == 33
+    assert len(some.values) == data.starts[33]
+    np.testing.assert_array_equal(some.seen(32).values, data.seen(32).values)
+    assert some.tags == data.tags[:33]
+
+
+def test_shards_of_several_kinds_are_refused(folder: Path, tmp_path: Path):
+    shutil.copytree(folder, tmp_path / "data")
+    sample = make_sample(3, 0)
+    featured = replace(sample, seen=replace(sample.seen, extra=np.zeros((len(sample.seen.voxel), 2), np.float16)))
+    write_samples(tmp_path / "data" / "00009.npz", [featured])
+    with pytest.raises(MaterialError, match="several kinds of 'extra'"):
+        Data.read(tmp_path / "data")
 
 
 def test_a_damaged_shard_is_refused_by_name(folder: Path, tmp_path: Path):
