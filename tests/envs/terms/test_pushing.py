@@ -81,7 +81,7 @@ def test_all_grows_while_the_object_nears_the_goal_with_the_tool_behind_it(worth
     for by in (CONTACT, 0.1):
         told = worth(behind(things, by), things)
         assert (np.diff(told["total"]) > 0).all()
-    assert told["total"][-1] > 5 * told["total"][0]
+    assert told["total"][-1] > 4 * told["total"][0], "to arrive is worth several times as much as to wait behind the object"
 
 
 def test_nobody_is_paid_for_keeping_off(worth):
