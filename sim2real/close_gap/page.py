@@ -55,9 +55,9 @@ asked for the same.</p>
 <h2>What was measured</h2>
 <p>Open-loop error over half a second, of a motion that nothing was fitted to: {{ number(errors[0], 4) }} rad with the
 nominal model, {{ number(errors[1], 4) }} rad calibrated
-{% if errors[2] is not none %}, {{ number(errors[2], 4) }} rad with the correction learned from what that leaves
-{% endif %}. More: <a href="calibration/report.html">the calibration</a>
-{% if errors[2] is not none %}, <a href="delta/report.html">the correction</a>{% endif %}.</p>
+{%- if errors[2] is not none %}, {{ number(errors[2], 4) }} rad with the correction learned from what that leaves
+{%- endif %}. More: <a href="calibration/report.html">the calibration</a>
+{%- if errors[2] is not none %}, <a href="delta/report.html">the correction</a>{% endif %}.</p>
 <div class="wide"><table>
 <tr><th>parameter</th><th class="n">nominal</th><th class="n">found</th><th>unit</th><th>95 % interval</th><th>verdict</th></tr>
 {% for e in estimates %}
@@ -130,7 +130,7 @@ def _deployed(told: dict[str, Any], folder: Path) -> dict[str, Any]:
 def _findings(checked: dict[str, Any]) -> list[tuple[str, str]]:
     """Of all logs, those that spoil something."""
     return [
-        (finding["severity"], " ".join(finding[part] for part in ("joint", "text", "consequence") if finding[part]))
+        (finding["severity"], ": ".join(finding[part] for part in ("text", "consequence") if finding[part]))
         for log in checked["logs"]
         for finding in log["findings"]
         if finding["severity"] != "note"

@@ -14,6 +14,7 @@ _JITTER = 0.1  # usual intervals, as a standard deviation
 _SHORT = 5.0  # s, below which a recording tells little
 _TOO_SHORT = 1.0  # s
 _FEW = 50  # samples
+_POLICY = ("observation", "command", "action")  # which begin and end with it, while the robot may stand before and after
 _SLOWEST, _FASTEST = 1.0, 10_000.0  # Hz, at which robots are sampled
 
 
@@ -93,7 +94,7 @@ def _overlap(log: RobotLog) -> list[Finding]:
     found = []
     for name in log:
         stream = log[name]
-        if name == "position" or not len(stream) or stream.clock != position.clock:
+        if name in ("position", *_POLICY) or not len(stream) or stream.clock != position.clock:
             continue
         first = int(stream.stamps.min())
         last = max(end, first) if KINDS[name].held else int(stream.stamps.max())

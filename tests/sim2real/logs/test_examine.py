@@ -74,6 +74,8 @@ def test_a_short_log_and_streams_apart_are_told() -> None:
     assert [f.severity for f in check_stamps(short) if f.kind == "short"] == ["error"]
     apart = restamped(log, "velocity", log["velocity"].stamps + round(1e9 * SECONDS))
     assert the(check_stamps(apart), "overlap", stream="velocity").severity == "error"
+    policy = Stream(log["position"].stamps[2000:3000], log["position"].values[2000:3000])
+    assert check_stamps(with_stream(log, "action", policy)) == [], "before and after it the robot may stand"
 
 
 @pytest.mark.parametrize("rate", [150.0, 229.0, 190.0])
