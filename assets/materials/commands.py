@@ -56,8 +56,7 @@ def make_data(
         pixie_features: keep its CLIP features, for a model that is trained with them.
         json_file: write the figures to this file.
     """
-    from rich.progress import Progress
-
+    from assets.bars import Bars
     from assets.materials.data.shards import Procedural, write_shards
     from assets.materials.errors import MaterialError
     from assets.materials.pixie_field import Pixie
@@ -72,7 +71,7 @@ def make_data(
             print(f"features   {features.name}, {features.channels} a voxel")  # it fails now or never
         source = Procedural(samples, seed, resolution, features)
     made = 0
-    with Progress() as bar:
+    with Bars() as bar:
         task = bar.add_task("objects", total=source.count)
         for made in write_shards(out, source, jobs):
             bar.update(task, completed=made)
@@ -118,8 +117,7 @@ def train(
         objects: use the first so many of the data.
         json_file: write the figures to this file.
     """
-    from rich.progress import Progress
-
+    from assets.bars import Bars
     from assets.materials.data.shards import Data
     from assets.materials.data.split import Split
     from assets.materials.model.fit import PREDICTOR, fit
@@ -128,7 +126,7 @@ def train(
     config = TrainConfig(samples=samples, batch=batch, rate=rate, base=base, seed=seed)
     read = Data.read(data, objects)
     split = Split.drawn(read.tags, split_seed)
-    with Progress() as bar:
+    with Bars() as bar:
         tasks: dict[str, Any] = {}
 
         def tell(what: str, done: int, of: int, losses: dict[str, float]) -> None:
@@ -222,8 +220,7 @@ def _eval_meshes(folder: Path, predictor: "Predictor", encoder: Encoder, pixie: 
 
 
 def _eval_data(folder: Path, predictor: "Predictor", split_seed: int, objects: int | None) -> dict[str, Any]:
-    from rich.progress import Progress
-
+    from assets.bars import Bars
     from assets.materials.data.shards import Data
     from assets.materials.data.split import Split
     from assets.materials.errors import MaterialError
@@ -242,7 +239,7 @@ def _eval_data(folder: Path, predictor: "Predictor", split_seed: int, objects: i
         )
     _, _, test = split.parts(read)
     test = test[:objects]
-    with Progress() as bar:
+    with Bars() as bar:
         task = bar.add_task("objects", total=len(test))
         scores = score(predictor, read, test, lambda done: bar.update(task, completed=done))
     told = figures(scores)

@@ -54,8 +54,7 @@ def adapt(
         seconds: of each robot and each episode.
         json_file: write the figures to this file.
     """
-    from rich.progress import Progress
-
+    from assets.bars import Bars
     from envs.delta.store import load
     from envs.measured import Measured
     from rl.run import Run
@@ -70,7 +69,7 @@ def adapt(
     correction = load(delta, opened.make_task().robot) if delta is not None else None
     twin = load_gap(gap) if gap is not None else None
     bars: dict[str, Any] = {}
-    with Progress(console=_console) as bar:
+    with Bars(_console) as bar:
 
         def progress(text: str, share: float) -> None:
             if text not in bars:

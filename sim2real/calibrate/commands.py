@@ -54,8 +54,7 @@ def calibrate(
         seed: of the starts and of the bootstrap.
         json_file: write the figures to this file.
     """
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
+    from assets.bars import Bars
     from envs.registry import make_robot
     from sim2real.calibrate.calibrate import Settings
     from sim2real.calibrate.calibrate import calibrate as fit
@@ -71,8 +70,7 @@ def calibrate(
     described = make_robot(robot)
     logs, held = read_recordings(described, log, holdout, holdout_tail, _say)
     settings = Settings(free or None, dict.fromkeys(free or QUANTITIES, sharing) if sharing else {}, window, seed=seed)
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=_console, transient=True) as bar:
+    with Bars(_console) as bar:
         task = bar.add_task("replaying", total=1.0)
         found = fit(described, logs, held, settings, lambda text, share: bar.update(task, description=text, completed=share))
     found.save(out)

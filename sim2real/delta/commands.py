@@ -51,8 +51,7 @@ def delta(
         seed: of the networks and of what each is shown.
         json_file: write the figures to this file.
     """
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
+    from assets.bars import Bars
     from envs.registry import make_robot
     from sim2real.calibrate.calibration import Calibration
     from sim2real.delta.delta import Settings, learn
@@ -66,8 +65,7 @@ def delta(
     known = Calibration.load(calibration) if calibration is not None else None
     described = make_robot(robot)
     logs, held = read_recordings(described, log, holdout, holdout_tail, _say)
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=_console, transient=True) as bar:
+    with Bars(_console) as bar:
         task = bar.add_task("reading", total=1.0)
         found = learn(
             described,

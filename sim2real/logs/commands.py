@@ -78,8 +78,7 @@ def import_(
     """
     from dataclasses import replace
 
-    from rich.progress import Progress
-
+    from assets.bars import Bars
     from sim2real.commands import robot_of
     from sim2real.logs.describe import to_json
     from sim2real.logs.importers.importer import Wanted
@@ -92,7 +91,7 @@ def import_(
     told = {"payload": payload, "excitation": excitation, "serial": serial, "licence": licence}
     told["is_suspended"] = None if base is None else base == "held"
     given = {name: value for name, value in told.items() if value is not None}
-    with Progress(console=_console, transient=True, disable=not _console.is_terminal) as progress:
+    with Bars(_console) as progress:
         task = progress.add_task(f"reading {escape(source.name)}", total=1.0)
         wanted = Wanted(
             robot=None if robot is None else robot_of(robot),

@@ -42,8 +42,7 @@ def trial(
         video: write an MP4 of the first episode to this file.
         json_file: write the figures to this file.
     """
-    from rich.progress import Progress
-
+    from assets.bars import Bars
     from envs.measured import Measured
     from envs.registry import make_task
     from sim2real.deploy.onnx_pilot import OnnxPilot
@@ -58,7 +57,7 @@ def trial(
     known = load_gap(gap) if gap is not None else Gap()
     if calibration is not None:
         known = measured_gap(Measured.load(calibration), make_task(task or opened.spec.task).robot, known)
-    with Progress(console=_console, transient=True) as bar:
+    with Bars(_console) as bar:
         row = bar.add_task(f"trying {policy.name}", total=1.0)
         told = try_policy(
             policy,
