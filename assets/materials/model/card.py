@@ -8,7 +8,7 @@ from assets.materials.classes import CLASSES
 from assets.materials.errors import MaterialError
 from assets.materials.properties import PROPERTIES
 
-FORMAT = 2
+FORMAT = 3
 
 COLOUR = "colour"
 """The provider that adds nothing to what `seen` tells."""

@@ -5,10 +5,9 @@
     belief = net.apply(params, *inputs)                     # of (b, p) voxels
 
 Its finest level has 8^3 cells, each with a summary of its voxels; from there it goes down to 4^3 and the whole, and back.
-Convolutions on 32^3 would cost a hundred times as much, and what tells materials apart is how a whole part looks: so cells are
-also gathered into a few soft parts of the object, as the network itself divides it, and each learns what its part is like
-(slots, as in Locatello et al., Object-centric learning with slot attention, 2020, with one step of attention). What a voxel
-itself looks like joins where the network is asked about it, so that borders between parts are as sharp as the voxels are.
+Convolutions on 32^3 would cost a hundred times as much. What tells materials apart is how a whole part looks, so where the
+network is asked about a voxel it also looks at all cells that are like the voxel's own, near or far (`Alike`), and what a voxel
+itself looks like joins there, so that borders between parts are as sharp as the voxels are.
 """
 
 from typing import NamedTuple
@@ -20,8 +19,9 @@ import jax.numpy as jnp
 from assets.materials.classes import CLASSES
 from assets.materials.properties import PROPERTIES
 
-PARTS = 8
-"""Soft parts of an object."""
+SIGHTS = 4
+"""Ways to tell which cells are like a voxel's own."""
+_SIGHT = 8  # dimensions of each
 
 _LOG_VARIANCE = (-7.0, 3.0)
 
@@ -44,7 +44,6 @@ class Network(nn.Module):
         b, n = cells.shape[:2]
         fine = nn.Dense(2 * self.base, name="stem_in")(cells)
         fine = nn.Dense(2 * self.base, name="stem")(nn.silu(fine))
-        fine, _ = Parts(name="parts_in")(fine, there)
         fine = Block(name="fine_0")(fine)
         coarse = nn.Dense(4 * self.base, name="down")(_folded(fine, 2))
         coarse = Block(name="coarse_0")(coarse)
@@ -55,14 +54,12 @@ class Network(nn.Module):
         coarse = Block(name="coarse_1")(coarse + whole[:, None, None, None])
         fine = fine + _unfolded(nn.Dense(8 * 2 * self.base, name="up")(coarse), 2)
         fine = Block(name="fine_1")(fine)
-        fine, parts = Parts(name="parts_out")(fine, there)
         rows = nn.LayerNorm(name="around")(fine).reshape(b, n**3, -1)
-        around = jax.nn.one_hot(cell, n**3) @ rows  # a product: the gradient of a gather takes as long as all the rest
-        h = nn.Dense(4 * self.base, name="head_in")(jnp.concatenate([around, own, within], -1))
-        h = h + nn.Dense(4 * self.base, name="head_whole")(nn.silu(whole))[:, None]
-        share = nn.softmax(nn.Dense(PARTS, name="head_share")(nn.silu(h)))
-        h = h + share @ nn.Dense(4 * self.base, name="head_parts")(parts)
-        h = nn.silu(nn.Dense(4 * self.base, name="head")(nn.silu(h)))
+        of_cell = jax.nn.one_hot(cell, n**3)  # a product: the gradient of a gather takes as long as all the rest
+        alike = Alike(name="alike")(cells, there, of_cell, own)
+        h = nn.Dense(8 * self.base, name="head_in")(jnp.concatenate([of_cell @ rows, own, within, alike], -1))
+        h = h + nn.Dense(8 * self.base, name="head_whole")(nn.silu(whole))[:, None]
+        h = nn.silu(nn.Dense(8 * self.base, name="head")(nn.silu(h)))
         logits = nn.Dense(len(CLASSES), name="classes", kernel_init=nn.initializers.zeros)(h)
         values = nn.Dense(2 * len(PROPERTIES), name="properties", kernel_init=nn.initializers.zeros)(h)
         mean, log_variance = jnp.split(values, 2, -1)
@@ -98,25 +95,37 @@ class Near(nn.Module):
         return total
 
 
-class Parts(nn.Module):
-    """Gathers cells into soft parts and tells each cell about its own: the cells, and what was gathered (b, PARTS, 2 c)."""
+class Alike(nn.Module):
+    """What those cells have in common that are like a voxel's own: their means, deviations and number, by several sights.
+
+    Each sight sees cells as points in a space of its own, by their features and where they are, and weighs each by how near it
+    is to the voxel's there: attention (Vaswani et al., 2017), with a squared distance for the product. In any such space what
+    is alike is near, so that a part is gathered from the first steps of training on.
+    """
 
     @nn.compact
-    def __call__(self, x: jax.Array, weight: jax.Array) -> tuple[jax.Array, jax.Array]:
-        b, c = x.shape[0], x.shape[-1]
-        rows, weight = nn.LayerNorm()(x).reshape(b, -1, c), weight.reshape(b, -1, 1)
-        share = nn.softmax(nn.Dense(PARTS, name="share")(rows) * 2.0)
-        value = nn.Dense(c, name="value")(rows)
-        taking = share * weight
-        total = taking.sum(1)[..., None]
-        mean = jnp.einsum("bnk,bnc->bkc", taking, value) / (total + 1e-2)
-        square = jnp.einsum("bnk,bnc->bkc", taking, value**2) / (total + 1e-2)
+    def __call__(self, cells: jax.Array, there: jax.Array, of_cell: jax.Array, own: jax.Array) -> jax.Array:
+        """Of `Inputs`, and of one-hot numbers of the voxels' cells (b, p, n^3); (b, p, SIGHTS * (2 c + 4))."""
+        b, n, c = cells.shape[0], cells.shape[1], cells.shape[-1]
+        at = (jnp.arange(n) + 0.5) / n * 2 - 1
+        place = jnp.broadcast_to(jnp.stack(jnp.meshgrid(at, at, at, indexing="ij"), -1), (b, n, n, n, 3))
+        rows = jnp.concatenate([cells, 2 * place], -1).reshape(b, n**3, c + 3)
+        size = SIGHTS * _SIGHT
+        point = nn.Dense(size, name="point", kernel_init=nn.initializers.normal((c + 3) ** -0.5))(rows)
+        mine = of_cell @ point + nn.Dense(size, name="mine", kernel_init=nn.initializers.zeros)(own)
+        point, mine = (jnp.moveaxis(x.reshape(b, -1, SIGHTS, _SIGHT), 2, 1) for x in (point, mine))
+        # The squared distance as a product; that of the voxel's point alone is the same for all cells, and added last.
+        known = jnp.log(there.reshape(b, 1, -1, 1) + 1e-6) - (point**2).sum(-1, keepdims=True)
+        one = jnp.ones((*mine.shape[:-1], 1), mine.dtype)
+        near = jnp.concatenate([2 * mine, one], -1) @ jnp.swapaxes(jnp.concatenate([point, known], -1), -1, -2)
+        most = jax.lax.stop_gradient(near.max(-1, keepdims=True))
+        share = jnp.exp(near - most)
+        number = share.sum(-1, keepdims=True)
+        mean, square = jnp.split(share @ jnp.concatenate([rows, rows**2], -1)[:, None] / number, 2, -1)
         deviation = jnp.sqrt(jnp.maximum(square - mean**2, 0) + 1e-4)
-        large = total / (weight.sum(1)[..., None] + 1e-2)
-        gathered = jnp.concatenate([mean, deviation, large, jnp.log(total + 1e-2) / 3], -1)
-        gathered = nn.silu(nn.Dense(2 * c, name="part")(gathered))
-        told = jnp.einsum("bnk,bkc->bnc", share, nn.Dense(c, name="told")(gathered))
-        return x + told.reshape(x.shape), gathered
+        total = jnp.log(number) + most - (mine**2).sum(-1, keepdims=True)
+        told = jnp.concatenate([mean[..., :c], deviation, total / 3], -1)
+        return jnp.moveaxis(told, 1, 2).reshape(b, mine.shape[2], -1)
 
 
 def _folded(x: jax.Array, fold: int) -> jax.Array:

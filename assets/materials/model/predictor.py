@@ -23,14 +23,15 @@ from assets.materials.errors import MaterialError
 from assets.materials.model.arrays import filled, named, read_arrays, write_arrays
 from assets.materials.model.card import Card
 from assets.materials.model.encoding import Inputs, Scales, encode, scaled
-from assets.materials.model.network import Network
+from assets.materials.model.network import Belief, Network
 from assets.materials.model.scale import CENTER, SPREAD
 from assets.materials.properties import PROPERTIES
 from assets.materials.seen import CHANNELS, Seen
 
 DEFAULT = Path(__file__).parent / "default.npz"
 
-_FEWEST = 1024  # voxels that are asked about at once: so many, or a power of two times as many, for few compilations
+_FEWEST = 1024  # voxels that are encoded at once: so many, or a power of two times as many, for few compilations
+_MOST = 1024  # of which the network is asked about at once: what it makes of them fits into a cache
 
 
 class Predictor:
@@ -69,12 +70,20 @@ class Predictor:
         values, size = jnp.asarray(seen.dense()[None]), jnp.asarray([seen.size], jnp.float32)
         cube = jnp.asarray(extra.reshape(1, r, r, r, -1))
         inputs = scaled(encode(values, size, cube, jnp.asarray(voxel[None])), self.scales)
-        told = [jax.device_get(self._apply(params, *inputs)) for params in self.members]
-        logits, means, variances = (np.stack([np.asarray(t[i][0, :count], np.float64) for t in told]) for i in range(3))
+        told = [self._told(params, inputs, count) for params in self.members]
+        logits, means, variances = (np.stack([np.asarray(t[i], np.float64) for t in told]) for i in range(3))
         odds = np.exp(logits - logits.max(-1, keepdims=True))
         classes = (odds / odds.sum(-1, keepdims=True)).mean(0)
         variance = np.exp(variances).mean(0) + means.var(0)
         return Believed(classes, means.mean(0) * SPREAD + CENTER, np.sqrt(variance) * SPREAD)
+
+    def _told(self, params: Any, inputs: Inputs, count: int) -> list[np.ndarray]:
+        """`Belief` of one member about the first so many voxels, some at a time."""
+        told: list[Belief] = []
+        for start in range(0, count, _MOST):
+            own, cell, within = (x[:, start : start + _MOST] for x in (inputs.own, inputs.cell, inputs.within))
+            told.append(self._apply(params, inputs.cells, inputs.there, own, cell, within))
+        return [np.concatenate(jax.device_get(parts), 1)[0, :count] for parts in zip(*told, strict=True)]
 
     def write(self, path: Path) -> None:
         """Raises MaterialError where there is such a file already, or it can't be written."""

@@ -4,7 +4,8 @@
     for step, metrics in member.run(): ...
     member.params
 
-It is stored as it goes, and goes on from there exactly: the same batches, the same optimiser, the same result.
+It is stored as it goes, and goes on from there exactly: the same batches, the same optimiser, the same result. The optimiser is
+Muon (Jordan, 2024, with the scale of Liu et al., Muon is scalable for LLM training, 2025), which took half of Adam's steps.
 """
 
 import time
@@ -18,6 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import optax.contrib
 
 from assets.materials.errors import MaterialError
 from assets.materials.model.arrays import filled, named, read_arrays, write_arrays
@@ -26,6 +28,7 @@ from assets.materials.model.encoding import Scales, scaled
 from assets.materials.model.network import Belief, Network
 
 _BETA = 0.5
+_ADAM_LIKE = 0.2  # size of an update over the rate, by which rates are as Adam's
 _CLASS_WEIGHT = 2.0
 
 
@@ -35,7 +38,7 @@ class TrainConfig:
     """That are passed, each sample of the data several times or less."""
     batch: int = 16
     rate: float = 3e-3
-    """Of Adam, at its highest; from there it falls to nothing as a cosine."""
+    """Of Muon, at its highest; from there it falls to nothing as a cosine."""
     base: int = 24
     seed: int = 0
     store_every: int = 250
@@ -65,7 +68,10 @@ class Training:
         self.network = Network(base=config.base)
         warm = min(200, config.steps // 10 + 1)
         schedule = optax.warmup_cosine_decay_schedule(0.0, config.rate, warm, max(config.steps, warm + 1), 0.0)
-        self.optimiser = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(schedule, b2=0.99, weight_decay=1e-4))
+        self.optimiser = optax.chain(
+            optax.clip_by_global_norm(1.0),
+            optax.contrib.muon(schedule, adam_b2=0.99, weight_decay=1e-4, consistent_rms=_ADAM_LIKE),
+        )
         self.state = self._begun()
         self._card = f"{asdict(config)} {encodings.digest}"
         if path is not None and path.exists():
