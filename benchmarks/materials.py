@@ -57,7 +57,7 @@ from assets.objects.object import load_object
 from benchmarks.probes import PROBES, probed
 from benchmarks.seeds import seed_by_seed, seed_count
 
-SEEDS, OBJECTS, SAMPLES, MEMBERS = 3, 32_768, 120_000, 3
+SEEDS, OBJECTS, SAMPLES, MEMBERS = 3, 65_536, 256_000, 3
 LEAST_TESTED, MOST_TESTED = 500, 1_500
 PROBED = 100
 _DRAWS = 2000  # of the bootstrap

@@ -24,7 +24,7 @@ GROUP = "What objects are made of: data, training, prediction, and how good it i
 
 def make_data(
     out: Path,
-    samples: int = 32_768,
+    samples: int = 65_536,
     seed: int = 0,
     resolution: Literal[32, 64] = 32,
     jobs: int = 1,
@@ -84,7 +84,7 @@ def train(
     data: tyro.conf.Positional[Path],
     /,
     out: Path,
-    samples: int = 120_000,
+    samples: int = 256_000,
     members: int = 3,
     batch: int = 16,
     rate: float = 3e-3,

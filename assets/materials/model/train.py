@@ -34,7 +34,7 @@ _CLASS_WEIGHT = 2.0
 
 @dataclass(frozen=True)
 class TrainConfig:
-    samples: int = 120_000
+    samples: int = 256_000
     """That are passed, each sample of the data several times or less."""
     batch: int = 16
     rate: float = 3e-3
