@@ -71,7 +71,7 @@ def draw(thing: Object, field: MaterialField, path: Path) -> None:
     sure = field.classes.reshape(-1, len(CLASSES)).max(1)[cell].mean()
     patches = [Patch(color=_COLOURS[i], label=f"{CLASSES[i].name} {share[i]:.0%}") for i in most]
     panels[1].legend(handles=patches, loc="lower left", fontsize=8)
-    panels[1].set_title(f"class, {sure:.0%} sure")
+    panels[1].set_title(f"class, at the surface, {sure:.0%} sure")
     for prop in PROPERTIES:
         i = INDEX[prop]
         mean, std = field.unit(prop).ravel()[cell], field.std[..., i].ravel()[cell]

@@ -148,7 +148,7 @@ def _told(made: "Object", field: "MaterialField") -> dict[str, Any]:
     told["classes"] = {material.name: float(p) for material, p in zip(CLASSES, share, strict=True)}
     print(f"size       {' x '.join(f'{1e3 * edge:.1f}' for edge in size)} mm")
     print(f"mass       {made.inertial.mass:.4g} kg, probably {low:.3g} to {high:.3g}")
-    print(f"class      {', '.join(f'{CLASSES[i].name} {share[i]:.0%}' for i in (-share).argsort()[:3])}")
+    print(f"class      {', '.join(f'{CLASSES[i].name} {share[i]:.0%}' for i in (-share).argsort()[:3])} of the volume")
     told["properties"] = {}
     for i, prop in enumerate(PROPERTIES):
         mean, std = float((field.mean[..., i] * weight).sum()), float((field.std[..., i] * weight).sum())
