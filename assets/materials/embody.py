@@ -100,19 +100,23 @@ def covered(thing: Object) -> tuple[np.ndarray, ...]:
     return tuple(found)
 
 
-def _told_rigid(thing: Object, field: MaterialField) -> tuple[str, ...]:
-    """Notes on the parts of the object that are rigid here and nowhere else, of which it warns."""
+def flowing(thing: Object, field: MaterialField) -> dict[str, float]:
+    """Of sand, snow and fluids what share of its volume they are, where that is more than a little."""
     volumes = thing.voxels.moments[..., 0]
     likeliest = field.classes.argmax(-1)
-    notes = []
-    for i, material in enumerate(CLASSES):
-        share = volumes[likeliest == i].sum() / volumes.sum()
-        if not material.rigid and share > _SOME:
-            notes.append(
-                f"{share:.0%} of it is {material.name}, which is simulated as a rigid body: it won't flow or be dented"
-            )
-            warnings.warn(f"{thing.name!r}: {notes[-1]}", stacklevel=3)
-    return tuple(notes)
+    shares = {m.name: float(volumes[likeliest == i].sum() / volumes.sum()) for i, m in enumerate(CLASSES) if not m.rigid}
+    return {name: share for name, share in shares.items() if share > _SOME}
+
+
+def _told_rigid(thing: Object, field: MaterialField) -> tuple[str, ...]:
+    """Notes on the parts of the object that are rigid here and nowhere else, of which it warns."""
+    notes = tuple(
+        f"{share:.0%} of it is {name}, which is simulated as a rigid body: it won't flow or be dented"
+        for name, share in flowing(thing, field).items()
+    )
+    for note in notes:
+        warnings.warn(f"{thing.name!r}: {note}", stacklevel=3)
+    return notes
 
 
 def _made(thing: Object, field: MaterialField, places: tuple[np.ndarray, ...], timestep: float) -> Object:

@@ -103,7 +103,7 @@ def predict(
         with warnings.catch_warnings():  # which the notes tell
             warnings.simplefilter("ignore")
             made = embody(thing, believed, timestep=timestep)
-        told = _told(made, believed)
+        told = _told(made, believed, (softened or made).notes)
         if out is not None or picture is not None:
             status.update("drawing")
             draw(thing, believed, Path(drawn) / "picture.png")
@@ -131,7 +131,7 @@ def predict(
     return told
 
 
-def _told(made: "Object", field: "MaterialField") -> dict[str, Any]:
+def _told(made: "Object", field: "MaterialField", notes: tuple[str, ...]) -> dict[str, Any]:
     """The figures, which are printed as well."""
     import numpy as np
 
@@ -142,7 +142,7 @@ def _told(made: "Object", field: "MaterialField") -> dict[str, Any]:
     told: dict[str, Any] = {"name": made.name, "size": size, "mass": made.inertial.mass, "com": list(made.inertial.com)}
     volumes = made.voxels.moments[..., 0]
     low, high = (float(q) for q in np.quantile(field.masses(volumes, _DRAWS, seed=0), _PROBABLY))
-    told |= {"inertia": list(made.inertial.inertia), "mass_low": low, "mass_high": high, "notes": list(made.notes)}
+    told |= {"inertia": list(made.inertial.inertia), "mass_low": low, "mass_high": high, "notes": list(notes)}
     weight = volumes / volumes.sum()
     share = (field.classes * weight[..., None]).sum((0, 1, 2))
     told["classes"] = {material.name: float(p) for material, p in zip(CLASSES, share, strict=True)}
@@ -155,6 +155,6 @@ def _told(made: "Object", field: "MaterialField") -> dict[str, Any]:
         low, value, high = (float(prop.to_unit(mean + away * std)) for away in (-1, 0, 1))
         told["properties"][prop.name] = {"value": value, "low": low, "high": high, "unit": prop.unit}
         print(f"{prop.name:10} {value:.3g} {prop.unit}, probably {low:.3g} to {high:.3g}")
-    for note in made.notes:
+    for note in notes:
         print(f"note       {note}")
     return told

@@ -24,13 +24,13 @@ import numpy as np
 from scipy.ndimage import label
 from scipy.spatial import KDTree
 
-from assets.materials.embody import check_grid, surface
+from assets.materials.embody import check_grid, flowing, surface
 from assets.materials.errors import MaterialError
 from assets.materials.field import MaterialField
 from assets.materials.properties import DENSITY, FILL, FRICTION, INDEX, POISSON, RESTITUTION, YIELD, YOUNG, Property
 from assets.objects.errors import ObjectError
 from assets.objects.mjcf import Place, compiled, publish
-from assets.objects.object import Object
+from assets.objects.object import AS_WATER, Object
 
 SOFT = 1e7
 """Young's modulus below which an object may be soft (Pa)."""
@@ -43,6 +43,7 @@ MOST_YIELD = 0.5
 
 _LEAST_SHARE = 0.5  # of a box that is inside, for it to be one of the lattice
 _LEAST_MASS = 0.01  # of a point, in means
+_LOOSE = 0.5  # share of what flows from which on it is that
 _INCOMPRESSIBLE = 0.45  # tetrahedra lock above it
 _TETRAHEDRA = np.array([(0, 1, 3, 7), (0, 3, 2, 7), (0, 2, 6, 7), (0, 6, 4, 7), (0, 4, 5, 7), (0, 5, 1, 7)])
 """A box in six, all around its diagonal, so that those of neighbours meet; corners count x first in bits 4, 2, 1."""
@@ -68,6 +69,8 @@ class Soft:
     """Rayleigh's, of stiffness (s)."""
     friction: float
     rgba: tuple[float, float, float, float]
+    notes: tuple[str, ...] = ()
+    """What was done to the object that its maker should know."""
 
     def spec(self) -> mujoco.MjSpec:
         """A fresh model of it alone."""
@@ -104,8 +107,13 @@ class Soft:
 def soften(thing: Object, field: MaterialField, *, boxes: int = 6, yields: bool = True) -> Soft:
     """The object as a lattice with `boxes` along its longest edge, of the mean of its material.
 
-    Raises MaterialError where it is not soft, or the field is of another grid.
+    Raises MaterialError where it is not soft, is mostly sand, snow or fluids, or the field is of another grid.
     """
+    loose = flowing(thing, field)
+    if sum(loose.values()) > _LOOSE:
+        raise MaterialError(
+            f"{thing.name!r} is mostly {' and '.join(loose)}, which flows, and a flex springs back: embody it as a rigid object"
+        )
     soft = lattice(thing, field, boxes=boxes, yields=yields)
     if soft.young >= SOFT:
         raise MaterialError(
@@ -140,6 +148,21 @@ def lattice(thing: Object, field: MaterialField, *, boxes: int = 6, yields: bool
         damping=_damping(mean(RESTITUTION), math.pi / longest * math.sqrt(young / (mean(DENSITY) * mean(FILL)))),
         friction=friction,
         rgba=thing.looks[0].rgba if thing.looks else (0.7, 0.7, 0.7, 1.0),
+        notes=(
+            *(note for note in thing.notes if note != AS_WATER),
+            *(
+                f"{share:.0%} of it is {name}, which springs back with the rest"
+                for name, share in flowing(thing, field).items()
+            ),
+        ),
+    )
+
+
+def _notes(thing: Object, field: MaterialField) -> tuple[str, ...]:
+    loose = flowing(thing, field).items()
+    return (
+        *(note for note in thing.notes if note != AS_WATER),
+        *(f"{share:.0%} of it is {name}, which springs back with the rest" for name, share in loose),
     )
 
 

@@ -7,6 +7,7 @@ import mujoco
 import numpy as np
 import pytest
 
+from assets.materials.classes import SAND
 from assets.materials.errors import MaterialError
 from assets.materials.properties import DENSITY, FILL, POISSON, YIELD, YOUNG
 from assets.materials.soft import soften, write_soft_mjcf
@@ -129,6 +130,17 @@ def test_what_is_hard_is_refused():
         soften(BRICK, field_of(BRICK, WOOD))
     with pytest.raises(MaterialError, match="expected 1 to 12 boxes"):
         soften(BRICK, field_of(BRICK, FOAM), boxes=0)
+
+
+def test_what_flows_is_refused_and_a_share_of_it_is_told():
+    sand = field_of(BRICK, BOUNCELESS, material=SAND)
+    with pytest.raises(MaterialError, match="'brick' is mostly sand, which flows"):
+        soften(BRICK, sand)
+    beyond = BRICK.voxels.centers[..., 0] > 0.15
+    mixed = soften(BRICK, joined(field_of(BRICK, BOUNCELESS), sand, beyond))
+    volumes = BRICK.voxels.moments[..., 0]
+    share = volumes[beyond].sum() / volumes.sum()
+    assert mixed.notes == (f"{share:.0%} of it is sand, which springs back with the rest",)
 
 
 def test_a_lattice_that_mujoco_refuses_is_told_and_nothing_is_written(tmp_path: Path):
