@@ -215,7 +215,9 @@ def _look(path: Path, vertices: np.ndarray, faces: np.ndarray, visual: Any, note
     if material is None:
         return Look(vertices, faces)
     uv = None if getattr(visual, "uv", None) is None else np.asarray(visual.uv, float)
-    red, green, blue, alpha = (float(value) for value in np.asarray(material.main_color, float)[:4] / 255)
+    tables = _factors(material) if is_glb else None
+    white = np.asarray(material.main_color) if tables is None else tables[:, 255]
+    red, green, blue, alpha = (float(value) / 255 for value in white[:4])
     plain = Look(vertices, faces, rgba=(red, green, blue, 1.0 if is_opaque else alpha))
     image = material.baseColorTexture if is_glb else getattr(material, "image", None)
     if image is None or uv is None or len(uv) != len(vertices) or not np.isfinite(uv).all():
@@ -224,11 +226,30 @@ def _look(path: Path, vertices: np.ndarray, faces: np.ndarray, visual: Any, note
         notes.append(f"left out a texture of {image.width} x {image.height} pixels: at most {MAX_PIXELS} are read")
         return plain
     try:
-        image = image.convert("RGBA" if image.mode in ("RGBA", "LA", "PA") and not is_opaque else "RGB")
+        image = image.convert("RGBA" if not is_opaque and (is_glb or image.mode in ("RGBA", "LA", "PA")) else "RGB")
+        if tables is not None:
+            image = image.point(tables[: len(image.getbands())].ravel().tolist())
+            image = image.convert("RGB") if image.getextrema()[-1] == (255, 255) else image
     except Exception as error:  # PIL decodes only now
         notes.append(f"left out a texture of {image.width} x {image.height} pixels: it is damaged ({error})")
         return plain
     return Look(vertices, faces, uv, image)
+
+
+def _factors(material: Any) -> np.ndarray:
+    """What a texel's red, green, blue and alpha become, (4, 256) uint8, of a GLB file's material: its factor counts in linear
+    light, of which texels are the sRGB encoding (glTF 2.0, 3.9.2); masked alpha is all or nothing (3.9.4)."""
+    told = material.baseColorFactor
+    factor = np.ones((4, 1)) if told is None else np.asarray(told, float)[:4, None] / 255  # which trimesh keeps in bytes
+    shown = np.arange(256) / 255
+    light = np.where(shown <= 0.04045, shown / 12.92, ((shown + 0.055) / 1.055) ** 2.4)  # IEC 61966-2-1
+    light = factor[:3] * light
+    coloured = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+    alpha = factor[3:] * shown
+    if getattr(material, "alphaMode", None) == "MASK":
+        cutoff = getattr(material, "alphaCutoff", None)
+        alpha = (alpha >= (0.5 if cutoff is None else cutoff)).astype(float)
+    return np.round(255 * np.concatenate([coloured, alpha])).astype(np.uint8)
 
 
 def _coloured(vertices: np.ndarray, faces: np.ndarray, colours: np.ndarray) -> Look:

@@ -171,10 +171,10 @@ def test_a_texture_that_cannot_be_read_is_told_and_left_out(tmp_path: Path, dama
     )
 
 
-def glb(path: Path, image: Image.Image, alpha_mode: str | None = None, factor: tuple[float, ...] = (1, 1, 1, 1)) -> Path:
+def glb(path: Path, image: Image.Image, alpha_mode: str | None = None, **others: Any) -> Path:
     """A box with a texture."""
     box = creation.box((0.2, 0.1, 0.06))
-    material = PBRMaterial(baseColorTexture=image, baseColorFactor=factor, alphaMode=alpha_mode)
+    material = PBRMaterial(baseColorTexture=image, alphaMode=alpha_mode, **others)
     uv = np.linspace(0, 1, 2 * len(box.vertices)).reshape(-1, 2)
     box.visual = TextureVisuals(uv=uv, material=material)
     box.export(path)
@@ -201,6 +201,28 @@ def test_alpha_counts_only_where_a_glb_says_so(tmp_path: Path, mode: str | None,
     assert look.image is not None
     assert "".join(look.image.getbands()) == bands
     assert look.image.getpixel((0, 0)) == ((200, 100, 50) if bands == "RGB" else (200, 100, 50, 0))
+
+
+def test_a_factor_of_a_glb_dims_its_texture_in_linear_light(tmp_path: Path):
+    """By hand: sRGB 128 is 0.2159 in linear light; of half of that, 0.1075, the encoding is 92.6 of 255; of a quarter of white,
+    kept as 64 of 255, it is 137.2."""
+    grey = Image.new("RGB", (4, 4), (128, 255, 0))
+    (look,), _ = read_mesh(glb(tmp_path / "a.glb", grey, baseColorFactor=(0.5, 0.25, 1.0, 0.3)))
+    assert look.image is not None
+    assert look.image.mode == "RGB"
+    np.testing.assert_allclose(np.asarray(look.image.getpixel((1, 1))), (92.6, 137.2, 0), atol=1)
+    (look,), _ = read_mesh(glb(tmp_path / "b.glb", grey, "BLEND", baseColorFactor=(1.0, 1.0, 1.0, 0.2)))
+    assert look.image is not None
+    assert look.image.getpixel((1, 1)) == (128, 255, 0, 51)
+
+
+@pytest.mark.parametrize("cutoff, alpha", [(None, 0), (0.3, 255)])
+def test_masked_alpha_of_a_glb_is_all_or_nothing(tmp_path: Path, cutoff: float | None, alpha: int):
+    spotted = Image.new("RGBA", (4, 4), (200, 100, 50, 100))
+    spotted.putpixel((0, 0), (200, 100, 50, 10))
+    (look,), _ = read_mesh(glb(tmp_path / "a.glb", spotted, "MASK", alphaCutoff=cutoff))
+    assert look.image is not None
+    assert [look.image.getpixel(place) for place in ((0, 0), (1, 1))] == [(200, 100, 50, 0), (200, 100, 50, alpha)]
 
 
 @pytest.mark.parametrize("mode, alpha", [(None, 1.0), ("OPAQUE", 1.0), ("BLEND", 0.2)])
